@@ -1,0 +1,231 @@
+//! What the engine is told, and what it asks for.
+
+use std::time::Duration;
+
+use laneway_model::{Family, Outcome, PhoneNumber, Scope, Status, Timestamp};
+
+/// An event's place in its queue, as the journal counts it.
+pub type Sequence = u64;
+
+/// A call, as the engine counts them. It means nothing after a restart.
+pub type CallId = u64;
+
+/// A settlement, as the engine counts them. It means nothing after a restart.
+pub type SettlementId = u64;
+
+/// The time, twice: delays are measured on the first, expiry and stored instants on the second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// Milliseconds since some fixed moment of this process; never goes back.
+    pub elapsed_ms: u64,
+    /// The wall clock, which can step.
+    pub wall: Timestamp,
+}
+
+impl Now {
+    /// The wall-clock instant that is `delay` from now.
+    pub(crate) fn wall_after(self, delay: Duration) -> Timestamp {
+        self.wall.saturating_add(delay)
+    }
+
+    /// The monotonic moment, in milliseconds, that is `delay` from now.
+    pub(crate) fn elapsed_after(self, delay: Duration) -> u64 {
+        self.elapsed_ms.saturating_add(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// An open event, as much of it as the engine needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its place in the queue.
+    pub sequence: Sequence,
+    /// Its place in its lane.
+    pub order: u64,
+    /// The business number.
+    pub business: PhoneNumber,
+    /// A stand-in for business and person ([`laneway_model::LaneKey::hash64`]); only read for kinds that keep order.
+    pub person_hash: u64,
+    /// The kind, a key of [`Policy::kinds`](crate::Policy).
+    pub kind: u8,
+    /// Before this instant it is not tried.
+    pub due: Timestamp,
+    /// From this instant on it is pointless.
+    pub expires: Timestamp,
+    /// How many calls have carried it.
+    pub attempts: u32,
+    /// The journal's number of a call that was begun for it and whose end nobody saw.
+    pub interrupted: Option<u64>,
+}
+
+/// What the engine is told.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// These events are durable and open: just accepted, redriven, or found at start.
+    Accepted(Vec<Entry>),
+    /// The bodies of the call's members are at hand, except for those that no longer exist.
+    Loaded {
+        /// The call.
+        call: CallId,
+        /// Members that no longer exist; they are forgotten.
+        missing: Vec<Sequence>,
+    },
+    /// The journal knows that the call is about to be made.
+    Begun {
+        /// The call.
+        call: CallId,
+    },
+    /// The call has ended.
+    Answered {
+        /// The call.
+        call: CallId,
+        /// One per member, in the order of [`Effect::Send`].
+        outcomes: Vec<Outcome>,
+    },
+    /// The settlement is committed.
+    Settled {
+        /// The settlement.
+        settlement: SettlementId,
+    },
+    /// Time has passed.
+    Tick,
+    /// Somebody decides.
+    Control(Control),
+}
+
+/// A decision from outside.
+#[derive(Clone, Debug)]
+pub enum Control {
+    /// The open set is complete; calls may begin.
+    Start,
+    /// These are the business numbers now. Numbers that are not among them keep their events and send none.
+    Configure(Vec<NumberSetup>),
+    /// An operator gives these events up. Those in a call are left alone.
+    Discard(Vec<Sequence>),
+    /// No new calls; those under way go on.
+    Stop,
+}
+
+/// What stands behind a failure's scope: two numbers with the same id for one of these share its pauses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ScopeId(pub u32);
+
+/// How one business number is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NumberSetup {
+    /// The number.
+    pub business: PhoneNumber,
+    /// Its WhatsApp Business Account.
+    pub waba: ScopeId,
+    /// The Meta app whose limits its calls count for.
+    pub app: ScopeId,
+    /// The token that its read marks and blocks are sent with.
+    pub messages_credential: ScopeId,
+    /// The token that its conversions are sent with.
+    pub conversions_credential: ScopeId,
+    /// The most calls in any second.
+    pub calls_per_second_max: u32,
+}
+
+/// What the engine asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Fetch the bodies of these events; answer `Loaded`.
+    Load {
+        /// The call they are for.
+        call: CallId,
+        /// Its members.
+        members: Vec<Sequence>,
+    },
+    /// Commit that this call is about to be made; answer `Begun`.
+    Begin {
+        /// The call.
+        call: CallId,
+        /// Its members.
+        members: Vec<Sequence>,
+    },
+    /// Make the call; answer `Answered`.
+    Send {
+        /// The call.
+        call: CallId,
+        /// Its members, in this order.
+        members: Vec<Sequence>,
+    },
+    /// Commit what becomes of these events; answer `Settled`.
+    Settle {
+        /// Names it in the answer.
+        settlement: SettlementId,
+        /// What led to it.
+        cause: Cause,
+        /// One per event.
+        changes: Vec<Change>,
+    },
+    /// A person must act, or need no longer.
+    Alarm(Alarm),
+}
+
+/// What led to a settlement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// This call was answered.
+    Call(CallId),
+    /// The process ended during this call (the journal's number): it may or may not have had its effect.
+    Interrupted(u64),
+    /// No call: time, a later event, or an operator.
+    Decision,
+}
+
+/// What becomes of one event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The event.
+    pub sequence: Sequence,
+    /// Its new status.
+    pub status: Status,
+    /// When it is tried next, if it is still open.
+    pub due: Timestamp,
+    /// Why.
+    pub reason: Reason,
+    /// Whether it may be sent a second time after this.
+    pub possibly_duplicate: bool,
+}
+
+/// Why an event's status changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The call's answer for this event says it all.
+    Answer,
+    /// Its time is over.
+    Expired,
+    /// It would be over before the next try.
+    ExpiresBeforeRetry,
+    /// Its answer was lost, and it must not be sent twice.
+    AnswerLost,
+    /// Its answer was lost, and it is sent again.
+    Resend,
+    /// An operator gave it up.
+    Discarded,
+}
+
+/// Something that a person must know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alarm {
+    /// Calls are refused because of a credential or a permission. All calls in this scope are paused; one is tried
+    /// again after the pause. Raised once per pause, however many events wait.
+    Unauthorized {
+        /// The number whose call showed it.
+        business: PhoneNumber,
+        /// The calls that it was one of.
+        family: Family,
+        /// How far the pause reaches.
+        scope: Scope,
+    },
+    /// Calls work again.
+    Recovered {
+        /// The number whose call showed it.
+        business: PhoneNumber,
+        /// The calls that it was one of.
+        family: Family,
+        /// How far the pause reached.
+        scope: Scope,
+    },
+}

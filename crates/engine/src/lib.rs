@@ -1,0 +1,36 @@
+//! Which events go out now, grouped how, and what an outcome means.
+//!
+//! The engine is a pure state machine: [`Engine::handle`] is given the time and one [`Input`], and appends the
+//! [`Effect`]s that follow. It does no input or output, reads no clock, and takes its randomness from the seed it was
+//! created with; so production, tests and the simulator run the very same code. It never fails: whatever can go wrong
+//! outside comes back to it as an input.
+//!
+//! ```text
+//!  Accepted ─▶ ready ─▶ Load ─▶ Loaded ─▶ (Begin ─▶ Begun) ─▶ Send ─▶ Answered ─▶ Settle ─▶ Settled ─▶ gone
+//!                ▲                                                                            │
+//!                └───────────────────────── due again ◀──────────── retrying ◀────────────────┘
+//! ```
+//!
+//! * Every open event is one small entry here ([`entries`]); its body stays in the journal until a call is built.
+//! * Events that do not commute wait in a lane ([`lanes`]): the next leaves only after its predecessor's outcome is
+//!   committed, that is, after `Settled`.
+//! * How many calls a business number may have under way, how fast they may follow one another, and what a throttle or
+//!   a dead credential stops, is kept per number ([`numbers`]).
+//! * Delays run on monotonic time, expiry on wall time: both are in [`Now`].
+
+mod backoff;
+mod decide;
+mod engine;
+pub(crate) mod entries;
+mod inputs;
+pub(crate) mod lanes;
+pub(crate) mod numbers;
+mod policy;
+mod sequences;
+
+pub use engine::{Counts, Engine, Live};
+pub use inputs::{
+    Alarm, CallId, Cause, Change, Control, Effect, Entry, Input, Now, NumberSetup, Reason, ScopeId, Sequence,
+    SettlementId,
+};
+pub use policy::{Class, KindPolicy, Limits, LostAnswer, Policy};

@@ -1,0 +1,255 @@
+//! The language of the stories.
+//!
+//! A line that begins with `>` is an effect; every other line is an input. [`check`] plays the inputs, writes the effects
+//! that follow behind each, and compares the whole with the story.
+//!
+//! ```text
+//! accept SEQUENCE KIND PERSON [from=A] [due=10s] [expires=60s] [order=9] [attempts=3] [interrupted=77]
+//! loaded CALL [without SEQUENCE…]      begun CALL      settled SETTLEMENT
+//! answer CALL OUTCOME…                 confirmed relayed rejected transient not_sent unknown
+//!                                      unauthorized[@SCOPE] throttled[@SCOPE][=30s]
+//! +30s        time passes              wake        time passes until the engine wants to be woken
+//! live SEQUENCE    count    start    stop    configure [with NUMBER…]    discard SEQUENCE…
+//! ```
+//! The numbers A and B are configured unless a story says otherwise; they share one token for conversions and nothing
+//! else. `with hold`, `with window=2`, `with rate=2` and `without start` stand at the beginning.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use laneway_engine::{
+    Alarm, Cause, Change, Control, Effect, Engine, Entry, Input, LostAnswer, Now, NumberSetup, Policy,
+    Reason, ScopeId,
+};
+use laneway_model::{EventKind, Failure, FailureClass, Outcome, PhoneNumber, Scope, Timestamp};
+
+/// Plays a story and compares what happened with what it says.
+#[track_caller]
+pub(crate) fn check(story: &str) {
+    let story: Vec<&str> = story.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let mut stage = Stage::new(&story);
+    let mut played = Vec::new();
+    for line in &story {
+        if !line.starts_with('>') {
+            played.push((*line).to_owned());
+            played.extend(stage.play(line).into_iter().map(|effect| format!("> {effect}")));
+        }
+    }
+    assert_eq!(
+        played.join("\n"),
+        story.join("\n"),
+        "\nplayed (left) and told (right) differ; played:\n{}\n",
+        played.join("\n")
+    );
+}
+
+struct Stage {
+    engine: Engine,
+    now: Now,
+    rate: u32,
+}
+
+impl Stage {
+    fn new(story: &[&str]) -> Self {
+        let option = |name: &str| {
+            story.iter().find_map(|line| line.strip_prefix("with ")?.strip_prefix(name)?.strip_prefix('='))
+        };
+        let lost = if story.contains(&"with hold") { LostAnswer::Hold } else { LostAnswer::Resend };
+        let mut policy = Policy::events(lost);
+        if let Some(window) = option("window") {
+            policy.limits.window_start = window.parse().unwrap();
+        }
+        let rate = option("rate").map_or(1000, |rate| rate.parse().unwrap());
+        let now = Now { elapsed_ms: 5_000, wall: Timestamp::from_secs(1_800_000_000) };
+        let mut stage = Self { engine: Engine::new(policy, 42), now, rate };
+        stage.configure("AB");
+        if !story.contains(&"without start") {
+            stage.play("start");
+        }
+        stage
+    }
+
+    fn play(&mut self, line: &str) -> Vec<String> {
+        let mut words = line.split_whitespace();
+        let verb = words.next().unwrap();
+        let words: Vec<&str> = words.collect();
+        let number = |at: usize| words[at].parse::<u64>().unwrap();
+        let input = match verb {
+            "with" | "without" => return Vec::new(),
+            "accept" => Input::Accepted(vec![self.entry(&words)]),
+            "loaded" => {
+                let missing = words.iter().skip(2).map(|word| word.parse().unwrap()).collect();
+                Input::Loaded { call: number(0), missing }
+            }
+            "begun" => Input::Begun { call: number(0) },
+            "answer" => Input::Answered {
+                call: number(0),
+                outcomes: words[1..].iter().map(|word| outcome(word, self.now)).collect(),
+            },
+            "settled" => Input::Settled { settlement: number(0) },
+            "start" => Input::Control(Control::Start),
+            "stop" => Input::Control(Control::Stop),
+            "discard" => {
+                Input::Control(Control::Discard(words.iter().map(|word| word.parse().unwrap()).collect()))
+            }
+            "configure" => {
+                let more = words.get(1).copied().unwrap_or_default();
+                return self.configure(&format!("AB{more}"));
+            }
+            "wake" => {
+                let wake_ms = self.engine.next_wake(self.now).expect("the engine waits for a moment");
+                self.pass(Duration::from_millis(wake_ms - self.now.elapsed_ms));
+                Input::Tick
+            }
+            "live" => return vec![self.live(number(0))],
+            "count" => {
+                let counts = self.engine.counts();
+                return vec![format!(
+                    "open {} calls {} settlements {}",
+                    counts.open, counts.calls, counts.settlements
+                )];
+            }
+            passed if passed.starts_with('+') => {
+                self.pass(duration(&passed[1..]));
+                Input::Tick
+            }
+            other => panic!("a story does not know {other:?}"),
+        };
+        self.handle(input)
+    }
+
+    fn handle(&mut self, input: Input) -> Vec<String> {
+        let mut effects = Vec::new();
+        self.engine.handle(self.now, input, &mut effects);
+        effects.iter().map(effect_text).collect()
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now.elapsed_ms += u64::try_from(time.as_millis()).unwrap();
+        self.now.wall = self.now.wall.saturating_add(time);
+    }
+
+    fn configure(&mut self, letters: &str) -> Vec<String> {
+        let setups = letters.chars().map(|letter| {
+            let own = u32::from(letter);
+            NumberSetup {
+                business: business(letter),
+                waba: ScopeId(own),
+                app: ScopeId(own),
+                messages_credential: ScopeId(own),
+                conversions_credential: ScopeId(0),
+                calls_per_second_max: self.rate,
+            }
+        });
+        let setups = setups.collect();
+        self.handle(Input::Control(Control::Configure(setups)))
+    }
+
+    fn entry(&self, words: &[&str]) -> Entry {
+        let option = |name: &str| words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+        let after = |name: &str| option(name).map(|text| self.now.wall.saturating_add(duration(text)));
+        let sequence = words[0].parse().unwrap();
+        let letter = option("from").map_or('A', |from| from.chars().next().unwrap());
+        Entry {
+            sequence,
+            order: option("order").map_or(sequence, |order| order.parse().unwrap()),
+            business: business(letter),
+            person_hash: u64::from(u32::from(letter)) << 32 | u64::from(words[2].as_bytes()[0]),
+            kind: EventKind::parse(words[1]).unwrap().code(),
+            due: after("due").unwrap_or(self.now.wall),
+            expires: after("expires").unwrap_or(self.now.wall.saturating_add(Duration::from_hours(24))),
+            attempts: option("attempts").map_or(0, |attempts| attempts.parse().unwrap()),
+            interrupted: option("interrupted").map(|call| call.parse().unwrap()),
+        }
+    }
+
+    fn live(&self, sequence: u64) -> String {
+        let Some(live) = self.engine.live(self.now, sequence) else { return "none".to_owned() };
+        if live.sending {
+            return "sending".to_owned();
+        }
+        let mut text = "waits".to_owned();
+        if let Some(waiting_for) = live.waiting_for {
+            write!(text, " for {}", waiting_for.as_str()).unwrap();
+            if let Some(at) = live.next_attempt_at {
+                write!(text, " until +{:?}", at.since(self.now.wall)).unwrap();
+            }
+        }
+        text
+    }
+}
+
+fn business(letter: char) -> PhoneNumber {
+    PhoneNumber::from_u64(31_600_000_000 + u64::from(u32::from(letter))).unwrap()
+}
+
+fn letter(business: PhoneNumber) -> char {
+    char::from(u8::try_from(business.as_u64() - 31_600_000_000).unwrap())
+}
+
+fn duration(text: &str) -> Duration {
+    match text.strip_suffix("ms") {
+        Some(millis) => Duration::from_millis(millis.parse().unwrap()),
+        None => Duration::from_secs(text.strip_suffix('s').unwrap().parse().unwrap()),
+    }
+}
+
+fn outcome(word: &str, now: Now) -> Outcome {
+    let (word, until) = match word.split_once('=') {
+        Some((word, until)) => (word, Some(now.wall.saturating_add(duration(until)))),
+        None => (word, None),
+    };
+    let (word, scope) = match word.split_once('@') {
+        None => (word, Scope::Event),
+        Some((word, "number_family")) => (word, Scope::NumberFamily),
+        Some((word, "number")) => (word, Scope::Number),
+        Some((word, "credential")) => (word, Scope::Credential),
+        Some((_, other)) => panic!("a story does not know the scope {other:?}"),
+    };
+    let class = match word {
+        "confirmed" => return Outcome::Confirmed,
+        "relayed" => return Outcome::Relayed,
+        "rejected" => FailureClass::Rejected,
+        "transient" => FailureClass::Transient,
+        "not_sent" => FailureClass::NotSent,
+        "unknown" => FailureClass::Unknown,
+        "unauthorized" => FailureClass::Unauthorized,
+        "throttled" => FailureClass::Throttled { until },
+        other => panic!("a story does not know the outcome {other:?}"),
+    };
+    Outcome::Failed(Failure { class, scope, code: None, subcode: None, detail: String::new() })
+}
+
+fn effect_text(effect: &Effect) -> String {
+    match effect {
+        Effect::Load { call, members } => format!("load {call} {members:?}"),
+        Effect::Begin { call, members } => format!("begin {call} {members:?}"),
+        Effect::Send { call, members } => format!("send {call} {members:?}"),
+        Effect::Settle { settlement, cause, changes } => {
+            let cause = match cause {
+                Cause::Call(call) => format!(" call {call}"),
+                Cause::Interrupted(call) => format!(" interrupted {call}"),
+                Cause::Decision => String::new(),
+            };
+            let changes: Vec<String> = changes.iter().map(change_text).collect();
+            format!("settle {settlement}{cause}: {}", changes.join(", "))
+        }
+        Effect::Alarm(Alarm::Unauthorized { business, family, scope }) => {
+            format!("alarm Unauthorized {} {family:?} {scope:?}", letter(*business))
+        }
+        Effect::Alarm(Alarm::Recovered { business, family, scope }) => {
+            format!("alarm Recovered {} {family:?} {scope:?}", letter(*business))
+        }
+    }
+}
+
+fn change_text(change: &Change) -> String {
+    let mut text = format!("{} {}", change.sequence, change.status);
+    if change.reason != Reason::Answer {
+        write!(text, " ({:?})", change.reason).unwrap();
+    }
+    if change.possibly_duplicate {
+        text.push_str(" possibly duplicate");
+    }
+    text
+}
