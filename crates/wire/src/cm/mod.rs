@@ -1,0 +1,23 @@
+//! CM.com: what its clients send to the events endpoint, and what they are answered.
+//!
+//! The request is the envelope of CM.com's page <https://developers.cm.com/messaging/docs/events>, read with the
+//! leniency that its samples ask for: [`parse`] takes strict JSON as it is, and gives everything else one more chance
+//! with comments and trailing commas blanked. The answers, [`Receipt`] and [`ErrorBody`], keep the form of CM.com's
+//! other endpoints, because the page documents no answer of its own.
+//!
+//! Nothing is judged here: whether a number is a number, or a type one of the known ones, is for the gateway to say.
+//!
+//! ```
+//! let request = laneway_wire::cm::parse(br#"{"channel": "WhatsApp", /* pasted */ "event": {"Type": "Block"},}"#)?;
+//! assert_eq!(request.event_type.as_deref(), Some("Block"));
+//! # Ok::<(), laneway_wire::cm::ParseError>(())
+//! ```
+
+mod answer;
+mod blank;
+mod read;
+mod request;
+
+pub use answer::{ErrorBody, Receipt};
+pub use read::{Defect, NESTING_MAX, ParseError, Place};
+pub use request::{Custom, EventRequest, ProductToken, parse, parse_item};

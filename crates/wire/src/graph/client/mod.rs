@@ -1,0 +1,21 @@
+//! The client side: requests that leave, answers that come back.
+//!
+//! Requests are written to the exact compact bytes of Meta's pages, keys in the documented order. Answers are read as
+//! tolerantly as possible: what is not known is skipped, what has an unexpected type counts as absent, and nothing in
+//! them can make a reader fail, because whoever reads them has already sent the request and must say what became of it.
+//!
+//! Fixtures with their sources: `fixtures/graph/client/SOURCES.md`.
+
+mod answer;
+mod custom;
+mod object;
+mod request;
+
+pub use answer::{
+    BlockListAnswer, BlockUsersAnswer, BlockedUser, DatasetAnswer, EventsAnswer, GraphError, MessagesAnswer,
+    PhoneNumberEntry, PhoneNumbersAnswer, minutes_to_regain_access,
+};
+pub use custom::{is_known_custom, known_custom};
+pub use request::{
+    Endpoint, PARTNER_AGENT, block_user, block_users, conversion, events, mark_as_read, typing,
+};

@@ -1,0 +1,4 @@
+//! Other people's JSON, and nothing else: the only place that spells CM.com's and Meta's field names.
+
+pub mod cm;
+pub mod graph;
