@@ -1,0 +1,13 @@
+//! The services that events are delivered to.
+//!
+//! A service takes a call, which is one [`Verb`](meta::Verb) and its members, performs it, and says what became of each
+//! member as [`laneway_model::Answer`]. It decides nothing about time: when a call is made, whether it is made
+//! again, and how many members share it is the engine's business.
+//!
+//! So far there is one service, [`meta`], Meta's Graph API. [`http`] is the only place that opens connections to them.
+
+pub mod http;
+pub mod meta;
+mod secret;
+
+pub use secret::Secret;
