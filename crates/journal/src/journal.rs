@@ -1,0 +1,251 @@
+//! The handle through which everyone uses the journal.
+
+use std::sync::Arc;
+
+use laneway_model::{Contact, EventId, Person, PhoneNumber, Timestamp};
+
+use crate::sqlite::Sqlite;
+use crate::sqlite::step::{Op, Reply};
+use crate::{
+    Append, Appended, CallId, Erased, Error, Feed, Filter, Fresh, Lease, NewCall, OpenError, OpenPage, Options,
+    Page, Queue, Record, Row, Sequence, Settlement, Stats,
+};
+
+/// A handle to the journal; cheap to clone. Every operation that writes is durable when it returns `Ok`, and has left
+/// nothing behind when it returns an error.
+///
+/// Dropping the last handle stops the threads but does not wait for them: call [`Journal::close`].
+#[derive(Clone)]
+pub struct Journal {
+    store: Store,
+}
+
+#[derive(Clone)]
+enum Store {
+    Sqlite(Arc<Sqlite>),
+}
+
+impl Journal {
+    /// Opens the journal, and the feed of what is committed from now on. What is open already is found by
+    /// [`Journal::load_open`]. It reads files, so asynchronous code calls it before it serves anybody.
+    ///
+    /// # Errors
+    /// [`OpenError`] says in one sentence what is wrong.
+    pub fn open(options: Options) -> Result<(Self, Feed), OpenError> {
+        let (sqlite, feed) = Sqlite::open(options)?;
+        Ok((Self { store: Store::Sqlite(Arc::new(sqlite)) }, feed))
+    }
+
+    /// Stores new facts in one transaction; one answer for each of `append.events`, in order. A row that repeats an
+    /// earlier one under any of its keys is not stored; nor is such a row among the posts, which have no answer.
+    ///
+    /// # Errors
+    /// [`Error::Full`], [`Error::Busy`], or the store's own trouble.
+    pub async fn append(&self, append: Append) -> Result<Vec<Appended>, Error> {
+        match self.write(Op::Append(append)).await? {
+            Reply::Appended(answers) => Ok(answers),
+            other => other.unexpected(),
+        }
+    }
+
+    /// The partitions of a queue that this process may work on. On SQLite that is the only one, for as long as the
+    /// journal is open.
+    ///
+    /// # Errors
+    /// The store's own trouble.
+    pub async fn lease(&self, queue: Queue) -> Result<Vec<Lease>, Error> {
+        match &self.store {
+            Store::Sqlite(sqlite) => Ok(vec![sqlite.lease(queue)]),
+        }
+    }
+
+    /// A page of open rows after that sequence. A call that this process has begun and not settled yet is told as
+    /// unfinished, too; the caller knows its own.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`], [`Error::Busy`], or the store's own trouble.
+    pub async fn load_open(&self, lease: Lease, after: Sequence, limit: usize) -> Result<OpenPage, Error> {
+        match &self.store {
+            Store::Sqlite(sqlite) => {
+                sqlite.check_lease(lease)?;
+                sqlite.read(move |reader| reader.load_open(lease.queue, after, limit)).await
+            }
+        }
+    }
+
+    /// The rows with these sequences, in the order asked for; those that are gone are left out.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], or the store's own trouble.
+    pub async fn rows(&self, queue: Queue, sequences: &[Sequence]) -> Result<Vec<Row>, Error> {
+        let sequences = sequences.to_vec();
+        match &self.store {
+            Store::Sqlite(sqlite) => sqlite.read(move |reader| reader.rows(queue, &sequences)).await,
+        }
+    }
+
+    /// Begins a call, before its bytes leave. It counts as an attempt of every member from now on.
+    ///
+    /// # Errors
+    /// [`Error::NotOpen`] if a member is final or gone, [`Error::Fenced`], [`Error::Busy`], [`Error::Full`], or the
+    /// store's own trouble.
+    pub async fn begin(&self, lease: Lease, call: NewCall) -> Result<CallId, Error> {
+        match self.write(Op::Begin(lease, call)).await? {
+            Reply::Begun(id) => Ok(id),
+            other => other.unexpected(),
+        }
+    }
+
+    /// Stores what became of rows, all or nothing.
+    ///
+    /// A row that is final or gone does not change any more: its change, and what a call that is written now says of
+    /// it, are ignored, and [`Stats::changes_ignored`] counts them. If that is true of every row in the settlement,
+    /// its touches and posts are not stored either, so that the same settlement can come twice.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`], [`Error::Busy`], [`Error::Full`], or the store's own trouble.
+    pub async fn settle(&self, lease: Lease, settlement: Settlement) -> Result<(), Error> {
+        match self.write(Op::Settle(lease, settlement)).await? {
+            Reply::Settled => Ok(()),
+            other => other.unexpected(),
+        }
+    }
+
+    /// The record with exactly this id: one that was made up finds nothing.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], or the store's own trouble.
+    pub async fn get(&self, queue: Queue, id: EventId) -> Result<Option<Record>, Error> {
+        match &self.store {
+            Store::Sqlite(sqlite) => sqlite.read(move |reader| reader.get(queue, id)).await,
+        }
+    }
+
+    /// A page of records below that sequence, newest first. The work of a page is limited, so it may be short, or
+    /// empty, and still name a next one.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], or the store's own trouble.
+    pub async fn list(
+        &self,
+        queue: Queue,
+        filter: Filter,
+        before: Option<Sequence>,
+        limit: usize,
+    ) -> Result<Page, Error> {
+        match &self.store {
+            Store::Sqlite(sqlite) => sqlite.read(move |reader| reader.list(queue, &filter, before, limit)).await,
+        }
+    }
+
+    /// Opens final rows again, at the tail of their lanes: each gets a new order, and keeps id, attempts and body. Its
+    /// last change is dated `due`. Rows that are open or gone are left out. The feed tells the same.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`], [`Error::Full`], the store's own trouble, or [`Error::Busy`], also while the feed has no
+    /// room for so many rows.
+    pub async fn requeue(
+        &self,
+        lease: Lease,
+        sequences: &[Sequence],
+        due: Timestamp,
+        expires: Option<Timestamp>,
+    ) -> Result<Vec<Fresh>, Error> {
+        let op = Op::Requeue { lease, sequences: sequences.to_vec(), due, expires };
+        match self.write(op).await? {
+            Reply::Requeued(rows) => Ok(rows),
+            other => other.unexpected(),
+        }
+    }
+
+    /// What is known of a person in the eyes of a business number.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], or the store's own trouble.
+    pub async fn contact(&self, business: PhoneNumber, person: &Person) -> Result<Option<Contact>, Error> {
+        let person = person.clone();
+        match &self.store {
+            Store::Sqlite(sqlite) => sqlite.read(move |reader| reader.contact(business, &person)).await,
+        }
+    }
+
+    /// Removes everything about a person that was accepted or received at that instant or before: rows of every
+    /// queue, open or not, with what calls say of them; notifications that name them; contacts. Whoever the contacts
+    /// tell to be the same person, under a number or a business-scoped id, is erased along. A notification that also
+    /// tells of others goes as a whole. Keys stay: they are hashes, and keep what was erased from being done again.
+    ///
+    /// It works in small steps; when it fails, calling it again goes on. The caller has told the engine first.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Full`], or the store's own trouble.
+    pub async fn erase(&self, person: &Person, at: Timestamp) -> Result<Erased, Error> {
+        match &self.store {
+            Store::Sqlite(sqlite) => sqlite.erase(person, at).await,
+        }
+    }
+
+    /// Removes final rows whose last change was before that instant, oldest first and at most `limit`, and calls to
+    /// which no row refers any more. Keys outlive their rows. Returns how many rows went.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Full`], or the store's own trouble.
+    pub async fn purge(&self, queue: Queue, settled_before: Timestamp, limit: usize) -> Result<u64, Error> {
+        match &self.store {
+            Store::Sqlite(sqlite) => sqlite.purge(queue, settled_before, limit).await,
+        }
+    }
+
+    /// Removes notifications received before that instant, oldest first and at most `limit`. Returns how many went.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Full`], or the store's own trouble.
+    pub async fn purge_notifications(&self, received_before: Timestamp, limit: usize) -> Result<u64, Error> {
+        match &self.store {
+            Store::Sqlite(sqlite) => sqlite.purge_notifications(received_before, limit).await,
+        }
+    }
+
+    /// Removes keys that became free before the day (in UTC) of that instant, at most `limit`. Returns how many went.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Full`], or the store's own trouble.
+    pub async fn purge_keys(&self, free_at: Timestamp, limit: usize) -> Result<u64, Error> {
+        match &self.store {
+            Store::Sqlite(sqlite) => sqlite.purge_keys(free_at, limit).await,
+        }
+    }
+
+    /// What the journal holds and how busy it is.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], or [`Error::Closed`].
+    pub async fn stats(&self) -> Result<Stats, Error> {
+        match &self.store {
+            Store::Sqlite(sqlite) => sqlite.stats().await,
+        }
+    }
+
+    /// Does what was handed in before, then closes the files; the directory is free when this returns. Every other
+    /// handle answers [`Error::Closed`] from then on, and the feed ends.
+    pub async fn close(self) {
+        match self.store {
+            Store::Sqlite(sqlite) => {
+                if tokio::task::spawn_blocking(move || sqlite.close()).await.is_err() {
+                    tracing::error!("closing the journal was cut short");
+                }
+            }
+        }
+    }
+
+    async fn write(&self, op: Op) -> Result<Reply, Error> {
+        match &self.store {
+            Store::Sqlite(sqlite) => sqlite.write(op).await,
+        }
+    }
+}
+
+impl Reply {
+    fn unexpected(self) -> ! {
+        unreachable!("the writer answers each operation in kind, not with {self:?}")
+    }
+}

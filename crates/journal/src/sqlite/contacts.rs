@@ -1,0 +1,323 @@
+//! Contacts, and the touches that are not folded into them yet.
+//!
+//! Version 1 of a touch: a byte for its kind (1 message in, 2 click, 3 blocked, 4 identified), then its fields in the
+//! order in which [`Touch`] declares them. Version 1 of a contact: its fields from `phone` on in the order in which
+//! [`Contact`] declares them.
+
+use laneway_model::{Bsuid, Click, Contact, CtwaClid, Person, PhoneNumber, Timestamp, Touch};
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::failure::Context;
+use super::schema::{signed, unsigned};
+use crate::binary::{Decoder, Encoder, Problem};
+use crate::{ContactTouch, Error};
+
+const VERSION: u8 = 1;
+
+/// A person as SQLite stores them: a phone number as a number, a business-scoped id as a text.
+pub(crate) fn person_value(person: &Person) -> ToSqlOutput<'_> {
+    match person {
+        Person::Phone(number) => ToSqlOutput::Owned(Value::Integer(signed(number.as_u64()))),
+        Person::Bsuid(id) => ToSqlOutput::Borrowed(ValueRef::Text(id.as_str().as_bytes())),
+    }
+}
+
+/// The person behind a stored value.
+pub(crate) fn person_of(value: ValueRef<'_>) -> Result<Option<Person>, Error> {
+    let person = match value {
+        ValueRef::Null => return Ok(None),
+        ValueRef::Integer(digits) => PhoneNumber::from_u64(unsigned(digits)).map(Person::Phone),
+        ValueRef::Text(text) => {
+            std::str::from_utf8(text).ok().and_then(|text| Bsuid::parse(text).ok()).map(Person::Bsuid)
+        }
+        ValueRef::Real(_) | ValueRef::Blob(_) => None,
+    };
+    person.map(Some).ok_or(Error::damaged("a person has no valid form"))
+}
+
+/// The business number behind a stored value.
+pub(crate) fn business_of(digits: i64) -> Result<PhoneNumber, Error> {
+    PhoneNumber::from_u64(unsigned(digits)).ok_or(Error::damaged("a business number has no valid form"))
+}
+
+/// Writes a touch; it is folded later.
+pub(crate) fn insert_touch(connection: &Connection, touch: &ContactTouch) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT INTO touches (person, business, body) VALUES (?1, ?2, ?3)")?
+        .execute(params![person_value(&touch.person), signed(touch.business.as_u64()), encode_touch(&touch.touch)])?;
+    Ok(())
+}
+
+/// What is known of a person, folded or not.
+pub(crate) fn load(
+    connection: &Connection,
+    business: PhoneNumber,
+    person: &Person,
+) -> Result<Option<Contact>, Error> {
+    let doing = "reading a contact";
+    let folded = load_folded(connection, business, person)?;
+    let mut statement = connection
+        .prepare_cached("SELECT body FROM touches WHERE person = ?1 AND business = ?2 ORDER BY id")
+        .doing(doing)?;
+    let mut rows = statement.query(params![person_value(person), signed(business.as_u64())]).doing(doing)?;
+    let mut contact = folded;
+    while let Some(row) = rows.next().doing(doing)? {
+        let body: Vec<u8> = row.get(0).doing(doing)?;
+        let touch = decode_touch(&body).map_err(Error::damaged)?;
+        contact.get_or_insert_with(|| Contact::new(business, person.clone())).fold(&touch);
+    }
+    Ok(contact)
+}
+
+fn load_folded(
+    connection: &Connection,
+    business: PhoneNumber,
+    person: &Person,
+) -> Result<Option<Contact>, Error> {
+    let body: Option<Vec<u8>> = connection
+        .prepare_cached("SELECT body FROM contacts WHERE person = ?1 AND business = ?2")
+        .and_then(|mut statement| {
+            statement
+                .query_row(params![person_value(person), signed(business.as_u64())], |row| row.get(0))
+                .optional()
+        })
+        .doing("reading a contact")?;
+    body.map(|body| decode_contact(business, person, &body).map_err(Error::damaged)).transpose()
+}
+
+/// Every business number that knows the person.
+pub(crate) fn businesses(connection: &Connection, person: &Person) -> Result<Vec<PhoneNumber>, Error> {
+    let doing = "listing contacts";
+    let mut statement = connection
+        .prepare_cached("SELECT business FROM contacts WHERE person = ?1 UNION SELECT business FROM touches WHERE person = ?1")
+        .doing(doing)?;
+    let found = statement.query_map([person_value(person)], |row| row.get::<_, i64>(0)).doing(doing)?;
+    found.map(|digits| business_of(digits.doing(doing)?)).collect()
+}
+
+/// Removes what is known of a person; gives the number of touches that were not folded yet.
+pub(crate) fn remove(connection: &Connection, person: &Person) -> rusqlite::Result<usize> {
+    connection.prepare_cached("DELETE FROM contacts WHERE person = ?1")?.execute([person_value(person)])?;
+    connection.prepare_cached("DELETE FROM touches WHERE person = ?1")?.execute([person_value(person)])
+}
+
+/// Folds the oldest touches into their contacts, all touches of one contact at once; gives how many were folded.
+///
+/// A touch or a contact that cannot be read is reported and left out: it must not keep all others from being folded,
+/// and the notification that told it is kept for itself.
+pub(crate) fn fold(connection: &Connection, limit: usize) -> Result<usize, Error> {
+    let doing = "folding contacts";
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT id, person, business, body FROM (SELECT * FROM touches ORDER BY id LIMIT ?1)
+             ORDER BY person, business, id",
+        )
+        .doing(doing)?;
+    let mut rows = statement.query([limit as i64]).doing(doing)?;
+    let (mut folded, mut last) = (0, 0);
+    let mut contact: Option<Contact> = None;
+    while let Some(row) = rows.next().doing(doing)? {
+        folded += 1;
+        last = last.max(row.get::<_, i64>(0).doing(doing)?);
+        match touch_of(row) {
+            Ok((person, business, touch)) => {
+                let same = contact.as_ref().is_some_and(|c| c.person == person && c.business == business);
+                if !same {
+                    store(connection, contact.take())?;
+                    contact = Some(known_or_new(connection, business, person));
+                }
+                if let Some(contact) = &mut contact {
+                    contact.fold(&touch);
+                }
+            }
+            Err(problem) => tracing::error!(%problem, "a touch cannot be read and is left out"),
+        }
+    }
+    store(connection, contact)?;
+    drop(rows);
+    connection
+        .prepare_cached("DELETE FROM touches WHERE id <= ?1")
+        .and_then(|mut statement| statement.execute([last]))
+        .doing(doing)?;
+    Ok(folded)
+}
+
+fn touch_of(row: &rusqlite::Row<'_>) -> Result<(Person, PhoneNumber, Touch), Error> {
+    let doing = "folding contacts";
+    let person = person_of(row.get_ref(1).doing(doing)?)?.ok_or(Error::damaged("a touch has no person"))?;
+    let business = business_of(row.get(2).doing(doing)?)?;
+    let body: Vec<u8> = row.get(3).doing(doing)?;
+    Ok((person, business, decode_touch(&body).map_err(Error::damaged)?))
+}
+
+fn known_or_new(connection: &Connection, business: PhoneNumber, person: Person) -> Contact {
+    match load_folded(connection, business, &person) {
+        Ok(Some(contact)) => contact,
+        Ok(None) => Contact::new(business, person),
+        Err(problem) => {
+            tracing::error!(%problem, "a contact cannot be read and begins anew");
+            Contact::new(business, person)
+        }
+    }
+}
+
+fn store(connection: &Connection, contact: Option<Contact>) -> Result<(), Error> {
+    let Some(contact) = contact else { return Ok(()) };
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO contacts (person, business, body) VALUES (?1, ?2, ?3)")
+        .and_then(|mut statement| {
+            statement.execute(params![
+                person_value(&contact.person),
+                signed(contact.business.as_u64()),
+                encode_contact(&contact)
+            ])
+        })
+        .doing("folding contacts")?;
+    Ok(())
+}
+
+fn encode_click(body: &mut Encoder, click: &Click) {
+    body.text(click.id.as_str());
+    body.instant(click.at);
+    body.option(click.ad_id.as_deref(), Encoder::text);
+    body.option(click.headline.as_deref(), Encoder::text);
+}
+
+fn decode_click(body: &mut Decoder<'_>) -> Result<Click, Problem> {
+    Ok(Click {
+        id: CtwaClid::parse(body.text()?).map_err(|_| "the click id has no valid form")?,
+        at: body.instant()?,
+        ad_id: body.option(Decoder::text)?.map(str::to_owned),
+        headline: body.option(Decoder::text)?.map(str::to_owned),
+    })
+}
+
+fn decode_phone(body: &mut Decoder<'_>) -> Result<PhoneNumber, Problem> {
+    PhoneNumber::from_u64(body.number()?).ok_or("the number has no valid form")
+}
+
+fn decode_bsuid(body: &mut Decoder<'_>) -> Result<Bsuid, Problem> {
+    Bsuid::parse(body.text()?).map_err(|_| "the business-scoped id has no valid form")
+}
+
+fn encode_touch(touch: &Touch) -> Vec<u8> {
+    let mut body = Encoder::versioned(VERSION);
+    match touch {
+        Touch::MessageIn { at } => {
+            body.byte(1);
+            body.instant(*at);
+        }
+        Touch::Clicked(click) => {
+            body.byte(2);
+            encode_click(&mut body, click);
+        }
+        Touch::Blocked { blocked, at } => {
+            body.byte(3);
+            body.byte(u8::from(*blocked));
+            body.instant(*at);
+        }
+        Touch::Identified { phone, bsuid, at } => {
+            body.byte(4);
+            body.number(phone.as_u64());
+            body.text(bsuid.as_str());
+            body.instant(*at);
+        }
+    }
+    body.finish()
+}
+
+fn decode_touch(body: &[u8]) -> Result<Touch, Problem> {
+    let mut body = Decoder::versioned(body, VERSION)?;
+    let touch = match body.byte()? {
+        1 => Touch::MessageIn { at: body.instant()? },
+        2 => Touch::Clicked(decode_click(&mut body)?),
+        3 => Touch::Blocked { blocked: body.flag()?, at: body.instant()? },
+        4 => Touch::Identified {
+            phone: decode_phone(&mut body)?,
+            bsuid: decode_bsuid(&mut body)?,
+            at: body.instant()?,
+        },
+        _ => return Err("the kind of a touch is not known"),
+    };
+    body.finish()?;
+    Ok(touch)
+}
+
+fn encode_contact(contact: &Contact) -> Vec<u8> {
+    let Contact { business: _, person: _, phone, bsuid, last_message_in, blocked, clicks } = contact;
+    let mut body = Encoder::versioned(VERSION);
+    body.option(*phone, |body, phone| body.number(phone.as_u64()));
+    body.option(bsuid.as_ref().map(Bsuid::as_str), Encoder::text);
+    body.option(*last_message_in, Encoder::instant);
+    body.option(*blocked, |body, (blocked, at): (bool, Timestamp)| {
+        body.byte(u8::from(blocked));
+        body.instant(at);
+    });
+    body.number(clicks.len() as u64);
+    for click in clicks {
+        encode_click(&mut body, click);
+    }
+    body.finish()
+}
+
+fn decode_contact(business: PhoneNumber, person: &Person, body: &[u8]) -> Result<Contact, Problem> {
+    let mut body = Decoder::versioned(body, VERSION)?;
+    let mut contact = Contact::new(business, person.clone());
+    contact.phone = body.option(decode_phone)?;
+    contact.bsuid = body.option(decode_bsuid)?;
+    contact.last_message_in = body.option(Decoder::instant)?;
+    contact.blocked = body.option(|body| Ok((body.flag()?, body.instant()?)))?;
+    for _ in 0..body.number()? {
+        contact.clicks.push(decode_click(&mut body)?);
+    }
+    body.finish()?;
+    Ok(contact)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::option::of;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn touches() -> impl Strategy<Value = Touch> {
+        let at = || (0..=i64::MAX as u64).prop_map(Timestamp::from_millis);
+        prop_oneof![
+            at().prop_map(|at| Touch::MessageIn { at }),
+            ("[!-~]{1,20}", at(), of(".*"), of(".*")).prop_map(|(id, at, ad_id, headline)| {
+                Touch::Clicked(Click { id: CtwaClid::parse(&id).unwrap(), at, ad_id, headline })
+            }),
+            (any::<bool>(), at()).prop_map(|(blocked, at)| Touch::Blocked { blocked, at }),
+            (1_000_000_u64..1_000_000_000_000_000, "[A-Z]{2}[.][0-9a-z]{1,20}", at()).prop_map(
+                |(phone, bsuid, at)| Touch::Identified {
+                    phone: PhoneNumber::from_u64(phone).unwrap(),
+                    bsuid: Bsuid::parse(&bsuid).unwrap(),
+                    at
+                }
+            ),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn touches_and_contacts_come_back(touches in proptest::collection::vec(touches(), 0..40)) {
+            let business = PhoneNumber::parse("+316098765432").unwrap();
+            let person = Person::parse("US.1").unwrap();
+            let mut contact = Contact::new(business, person.clone());
+            for touch in touches {
+                prop_assert_eq!(&decode_touch(&encode_touch(&touch)).unwrap(), &touch);
+                contact.fold(&touch);
+            }
+            prop_assert_eq!(decode_contact(business, &person, &encode_contact(&contact)).unwrap(), contact);
+        }
+
+        #[test]
+        fn any_bytes_are_answered(mut body: Vec<u8>) {
+            body.insert(0, VERSION);
+            let _ = decode_touch(&body);
+            let _ = decode_contact(PhoneNumber::parse("1234567").unwrap(), &Person::parse("US.1").unwrap(), &body);
+        }
+    }
+}

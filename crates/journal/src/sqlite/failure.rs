@@ -1,0 +1,91 @@
+//! What SQLite's failures mean to the journal.
+
+use std::sync::Arc;
+
+use rusqlite::{ErrorCode, ffi};
+
+use crate::Error;
+use crate::binary::Problem;
+
+/// Says what was being done when SQLite failed.
+pub(crate) trait Context<T> {
+    fn doing(self, doing: &'static str) -> Result<T, Error>;
+}
+
+impl<T> Context<T> for rusqlite::Result<T> {
+    fn doing(self, doing: &'static str) -> Result<T, Error> {
+        self.map_err(|problem| Error::sqlite(doing, problem))
+    }
+}
+
+impl Error {
+    /// Sorts one of SQLite's failures.
+    pub(crate) fn sqlite(doing: &'static str, problem: rusqlite::Error) -> Self {
+        if problem.sqlite_error_code() == Some(ErrorCode::DiskFull) {
+            Self::Full
+        } else if is_damage(&problem) {
+            Self::Damaged { problem: "SQLite cannot read its file" }
+        } else {
+            Self::Sqlite { doing, source: Arc::new(problem) }
+        }
+    }
+
+    /// Something stored that cannot be right.
+    pub(crate) const fn damaged(problem: Problem) -> Self {
+        Self::Damaged { problem }
+    }
+
+    /// Whether the file did not reach the disk though it was told to. What was written before is then in doubt too, and
+    /// trying again would only hide it: <https://wiki.postgresql.org/wiki/Fsync_Errors>.
+    pub(crate) fn is_lost_sync(&self) -> bool {
+        match self {
+            Self::Sqlite { doing: _, source } => {
+                source.sqlite_error().is_some_and(|failure| {
+                    matches!(failure.extended_code, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC)
+                })
+            }
+            Self::Full
+            | Self::Busy
+            | Self::Fenced
+            | Self::NotOpen { .. }
+            | Self::Damaged { .. }
+            | Self::Closed => false,
+        }
+    }
+}
+
+/// Whether the file does not hold what it should.
+pub(crate) fn is_damage(problem: &rusqlite::Error) -> bool {
+    matches!(problem.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+        || matches!(
+            problem,
+            rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+                | rusqlite::Error::FromSqlConversionFailure(..)
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(extended_code: i32) -> Error {
+        Error::sqlite("testing", rusqlite::Error::SqliteFailure(ffi::Error::new(extended_code), None))
+    }
+
+    #[test]
+    fn each_failure_has_its_meaning() {
+        for (code, expected, fatal) in [
+            (ffi::SQLITE_FULL, "the journal cannot store anything now: the disk or the log is full", false),
+            (ffi::SQLITE_CORRUPT, "the journal is damaged: SQLite cannot read its file", false),
+            (ffi::SQLITE_CORRUPT_INDEX, "the journal is damaged: SQLite cannot read its file", false),
+            (ffi::SQLITE_NOTADB, "the journal is damaged: SQLite cannot read its file", false),
+            (ffi::SQLITE_IOERR_WRITE, "SQLite failed while testing", false),
+            (ffi::SQLITE_IOERR_FSYNC, "SQLite failed while testing", true),
+            (ffi::SQLITE_IOERR_DIR_FSYNC, "SQLite failed while testing", true),
+        ] {
+            let error = failure(code);
+            assert_eq!((error.to_string().as_str(), error.is_lost_sync()), (expected, fatal), "{code}");
+        }
+    }
+}

@@ -1,0 +1,553 @@
+//! `index.db`: what is looked up by key and by person.
+//!
+//! Everything in it is also in `journal.db`, so it is written behind, in large sorted batches, and made anew when it is
+//! missing or damaged. Its watermarks say up to which key and which sequence it is complete; what is above them is
+//! looked up elsewhere: keys in memory, persons in the last rows of the queue. An entry may outlive its row, so what is
+//! found is checked against the row.
+//!
+//! Both tables are divided into buckets by their first columns, so that a batch touches few pages: keys by the day on
+//! which they become free, persons by ranges of sequences.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use laneway_model::{Person, Timestamp};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use super::contacts::person_value;
+use super::failure::Context;
+use super::filter::Filter;
+use super::keys::{KeyName, KnownKey};
+use super::open::{INDEX_FILE, INDEX_SUSPECT_FILE, JOURNAL_FILE, prepare, second};
+use super::schema::{day_of, key_day, key_id, key_number, signed, sql, unsigned};
+use crate::{Error, Queue, Sequence};
+
+/// Marks the file: the letters `LNWI`.
+const APPLICATION_ID: i32 = 0x4c4e_5749;
+/// The format of the index; any other is made anew.
+const FORMAT: u32 = 1;
+/// Sequences per bucket of persons, as a power of two.
+const BUCKET_BITS: u32 = 20;
+/// Entries removed in one transaction.
+const REMOVED_PER_STEP: usize = 10_000;
+
+const TABLES: &str = "
+BEGIN IMMEDIATE;
+CREATE TABLE watermark (
+    id INTEGER PRIMARY KEY CHECK (id = 1), store BLOB NOT NULL,
+    keys INTEGER NOT NULL, events INTEGER NOT NULL, callbacks INTEGER NOT NULL, forwards INTEGER NOT NULL
+) STRICT;
+CREATE TABLE keys (
+    day INTEGER NOT NULL, hash BLOB NOT NULL, queue INTEGER NOT NULL, number INTEGER NOT NULL,
+    sequence INTEGER NOT NULL, accepted_at INTEGER NOT NULL, until INTEGER NOT NULL, fingerprint BLOB,
+    PRIMARY KEY (day, hash, queue)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE people (
+    queue INTEGER NOT NULL, bucket INTEGER NOT NULL, person ANY NOT NULL, sequence INTEGER NOT NULL,
+    PRIMARY KEY (queue, bucket, person, sequence)
+) STRICT, WITHOUT ROWID;
+";
+
+/// What the indexer tells the writer and the readers.
+pub(crate) struct Progress {
+    /// The filters of the days that have keys; none while a filter is not loaded yet.
+    filters: RwLock<BTreeMap<u64, Option<Filter>>>,
+    keys_to: AtomicU64,
+    rows_to: [AtomicU64; 3],
+    suspect: PathBuf,
+}
+
+impl Progress {
+    /// The index has all keys up to this number.
+    pub(crate) fn keys_to(&self) -> u64 {
+        self.keys_to.load(Ordering::Acquire)
+    }
+
+    /// The index has all persons up to this sequence.
+    pub(crate) fn rows_to(&self, queue: Queue) -> Sequence {
+        self.rows_to[queue.index()].load(Ordering::Acquire)
+    }
+
+    /// Notes that the index is damaged, so that the next start makes it anew.
+    fn noted<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        if let Err(Error::Damaged { .. }) = &result {
+            tracing::error!("index.db is damaged; it is made anew at the next start");
+            if let Err(problem) = fs::write(&self.suspect, "") {
+                tracing::error!(%problem, "that could not be noted; delete index.db before the next start");
+            }
+        }
+        result
+    }
+
+    fn days_from(&self, day: u64, hash: &[u8; 16]) -> Vec<u64> {
+        let filters = self.filters.read().unwrap_or_else(PoisonError::into_inner);
+        let may_hold = |filter: &Option<Filter>| filter.as_ref().is_none_or(|filter| filter.may_hold(hash));
+        filters.range(day..).filter(|(_, filter)| may_hold(filter)).map(|(day, _)| *day).collect()
+    }
+}
+
+/// Looks things up.
+pub(crate) struct IndexReader {
+    connection: Connection,
+    progress: Arc<Progress>,
+}
+
+impl IndexReader {
+    pub(crate) fn open(directory: &Path, progress: Arc<Progress>) -> Result<Self, Error> {
+        Ok(Self { connection: second(&directory.join(INDEX_FILE), true)?, progress })
+    }
+
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// The key that is taken at that time, if the index has it.
+    pub(crate) fn key(&self, name: &KeyName, now: Timestamp) -> Result<Option<KnownKey>, Error> {
+        for day in self.progress.days_from(day_of(now), &name.hash) {
+            let found = self.progress.noted(self.key_of_day(day, name))?;
+            if found.is_some_and(|known| known.until > now) {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    fn key_of_day(&self, day: u64, name: &KeyName) -> Result<Option<KnownKey>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT number, sequence, accepted_at, until, fingerprint FROM keys
+                 WHERE day = ?1 AND hash = ?2 AND queue = ?3",
+            )
+            .and_then(|mut statement| {
+                statement
+                    .query_row(params![signed(day), name.hash, name.queue.index() as i64], |row| {
+                        Ok(KnownKey {
+                            number: unsigned(row.get(0)?),
+                            sequence: unsigned(row.get(1)?),
+                            accepted_at: Timestamp::from_millis(unsigned(row.get(2)?)),
+                            until: Timestamp::from_millis(unsigned(row.get(3)?)),
+                            fingerprint: row.get(4)?,
+                        })
+                    })
+                    .optional()
+            })
+            .doing("looking up a key")
+    }
+
+    /// Sequences of rows about the person, newest first, below `before` and not above the watermark.
+    pub(crate) fn rows_of(
+        &self,
+        queue: Queue,
+        person: &Person,
+        before: Sequence,
+        limit: usize,
+    ) -> Result<Vec<Sequence>, Error> {
+        self.progress.noted(self.rows_of_person(queue, person, before, limit).doing("looking up a person"))
+    }
+
+    fn rows_of_person(
+        &self,
+        queue: Queue,
+        person: &Person,
+        before: Sequence,
+        limit: usize,
+    ) -> rusqlite::Result<Vec<Sequence>> {
+        let mut found = Vec::new();
+        let mut buckets = self.connection.prepare_cached(
+            "SELECT max(bucket) FROM people WHERE queue = ?1 AND bucket <= ?2",
+        )?;
+        let mut rows = self.connection.prepare_cached(
+            "SELECT sequence FROM people WHERE queue = ?1 AND bucket = ?2 AND person = ?3 AND sequence < ?4
+             ORDER BY sequence DESC LIMIT ?5",
+        )?;
+        let queue = queue.index() as i64;
+        let mut highest = signed(before >> BUCKET_BITS);
+        while found.len() < limit
+            && let Some(bucket) = buckets.query_row([queue, highest], |row| row.get::<_, Option<i64>>(0))?
+        {
+            let room = (limit - found.len()) as i64;
+            let mut page = rows.query(params![queue, bucket, person_value(person), signed(before), room])?;
+            while let Some(row) = page.next()? {
+                found.push(unsigned(row.get(0)?));
+            }
+            highest = bucket - 1;
+        }
+        Ok(found)
+    }
+}
+
+/// Writes the index behind the journal. One at a time.
+pub struct Indexer {
+    journal: Connection,
+    index: Connection,
+    progress: Arc<Progress>,
+    batch: usize,
+}
+
+impl Indexer {
+    /// Opens the index, making it anew if it does not belong to the journal; then brings the keys so far up to date
+    /// that the rest fits into memory.
+    pub(crate) fn open(directory: &Path, batch: usize) -> Result<Self, Error> {
+        let journal = second(&directory.join(JOURNAL_FILE), true)?;
+        let suspect = directory.join(INDEX_SUSPECT_FILE);
+        let trusted = if suspect.exists() { None } else { open_trusted(directory, &journal)? };
+        let (index, mark) = match trusted {
+            Some(found) => found,
+            None => {
+                tracing::info!("index.db is made anew");
+                let made = create(directory, &journal)?;
+                if suspect.exists() {
+                    fs::remove_file(&suspect).map_err(|_| Error::damaged("index.suspect cannot be removed"))?;
+                }
+                made
+            }
+        };
+        let days = days(&index).doing("reading the index")?;
+        let progress = Progress {
+            filters: RwLock::new(days.into_iter().map(|day| (day, None)).collect()),
+            keys_to: AtomicU64::new(mark.keys),
+            rows_to: mark.rows.map(AtomicU64::new),
+            suspect,
+        };
+        let mut indexer = Self { journal, index, progress: Arc::new(progress), batch };
+        while indexer.keys_pending()? > batch as u64 {
+            indexer.add_keys()?;
+        }
+        Ok(indexer)
+    }
+
+    pub(crate) fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
+    }
+
+    fn last(&self) -> Result<Watermark, Error> {
+        let columns = "SELECT keys, events, callbacks, forwards FROM counters";
+        watermark(&self.journal, columns).doing("reading the counters")
+    }
+
+    fn keys_pending(&self) -> Result<u64, Error> {
+        Ok(self.last()?.keys.saturating_sub(self.progress.keys_to()))
+    }
+
+    /// Adds everything that the journal has by now.
+    ///
+    /// # Errors
+    /// When SQLite fails; what was added until then stays.
+    pub fn catch_up(&mut self) -> Result<(), Error> {
+        while self.keys_pending()? > 0 {
+            self.add_keys()?;
+        }
+        for queue in Queue::ALL {
+            while self.last()?.rows[queue.index()] > self.progress.rows_to(queue) {
+                self.add_people(queue)?;
+            }
+        }
+        let _busy_is_fine: i64 = self
+            .index
+            .query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get(0))
+            .doing("writing the index")?;
+        Ok(())
+    }
+
+    /// Loads one filter that is not there yet; says whether there was one.
+    pub(crate) fn load_filter(&mut self) -> Result<bool, Error> {
+        let missing = {
+            let filters = self.progress.filters.read().unwrap_or_else(PoisonError::into_inner);
+            filters.iter().find(|(_, filter)| filter.is_none()).map(|(day, _)| *day)
+        };
+        let Some(day) = missing else { return Ok(false) };
+        let mut filter = Filter::default();
+        let doing = "loading a filter";
+        let mut statement = self.index.prepare_cached("SELECT hash FROM keys WHERE day = ?1").doing(doing)?;
+        let mut rows = statement.query([signed(day)]).doing(doing)?;
+        while let Some(row) = rows.next().doing(doing)? {
+            filter.add(&row.get(0).doing(doing)?);
+        }
+        let mut filters = self.progress.filters.write().unwrap_or_else(PoisonError::into_inner);
+        filters.insert(day, Some(filter));
+        Ok(true)
+    }
+
+    fn add_keys(&mut self) -> Result<(), Error> {
+        let after = self.progress.keys_to();
+        let to = self.last()?.keys.min(after + self.batch as u64);
+        let mut keys = keys_between(&self.journal, after, to).doing("reading keys")?;
+        keys.sort_unstable_by_key(|(day, name, known)| (*day, *name, known.number));
+        let transaction = self.index.transaction().doing("writing the index")?;
+        insert_keys(&transaction, &keys)
+            .and_then(|()| transaction.execute("UPDATE watermark SET keys = ?1", [signed(to)]))
+            .and_then(|_| transaction.commit())
+            .doing("writing the index")?;
+        let mut filters = self.progress.filters.write().unwrap_or_else(PoisonError::into_inner);
+        for (day, name, _) in &keys {
+            if let Some(filter) = filters.entry(*day).or_insert_with(|| Some(Filter::default())) {
+                filter.add(&name.hash);
+            }
+        }
+        drop(filters);
+        self.progress.keys_to.store(to, Ordering::Release);
+        Ok(())
+    }
+
+    fn add_people(&mut self, queue: Queue) -> Result<(), Error> {
+        let after = self.progress.rows_to(queue);
+        let to = self.last()?.rows[queue.index()].min(after + self.batch as u64);
+        let mut people = people_between(&self.journal, queue, after, to).doing("reading persons")?;
+        people.sort_unstable();
+        let transaction = self.index.transaction().doing("writing the index")?;
+        insert_people(&transaction, queue, people)
+            .and_then(|()| {
+                let column = queue.as_str();
+                transaction.execute(&format!("UPDATE watermark SET {column} = ?1"), [signed(to)])
+            })
+            .and_then(|_| transaction.commit())
+            .doing("writing the index")?;
+        self.progress.rows_to[queue.index()].store(to, Ordering::Release);
+        Ok(())
+    }
+
+    /// Removes every entry of a person.
+    pub(crate) fn forget(&mut self, person: &Person) -> Result<(), Error> {
+        let doing = "forgetting a person";
+        self.index.pragma_update_and_check(None, "secure_delete", "ON", |_| Ok(())).doing(doing)?;
+        for queue in Queue::ALL.map(|queue| queue.index() as i64) {
+            let mut after = -1_i64;
+            while let Some(bucket) = self
+                .index
+                .query_row("SELECT min(bucket) FROM people WHERE queue = ?1 AND bucket > ?2", [queue, after], |row| {
+                    row.get::<_, Option<i64>>(0)
+                })
+                .doing(doing)?
+            {
+                self.index
+                    .execute(
+                        "DELETE FROM people WHERE queue = ?1 AND bucket = ?2 AND person = ?3",
+                        params![queue, bucket, person_value(person)],
+                    )
+                    .doing(doing)?;
+                after = bucket;
+            }
+        }
+        self.index.pragma_update_and_check(None, "secure_delete", "FAST", |_| Ok(())).doing(doing)
+    }
+
+    /// Removes the keys of all days before this one.
+    pub(crate) fn drop_days(&mut self, before: u64) -> Result<(), Error> {
+        self.remove_in_steps(
+            "DELETE FROM keys WHERE (day, hash, queue) IN
+             (SELECT day, hash, queue FROM keys WHERE day < ?1 LIMIT ?2)",
+            signed(before),
+        )?;
+        let mut filters = self.progress.filters.write().unwrap_or_else(PoisonError::into_inner);
+        *filters = filters.split_off(&before);
+        Ok(())
+    }
+
+    /// Removes the persons of buckets that lie wholly below this sequence.
+    pub(crate) fn trim(&mut self, queue: Queue, lowest: Sequence) -> Result<(), Error> {
+        let statement = match queue {
+            Queue::Events => {
+                "DELETE FROM people WHERE (queue, bucket, person, sequence) IN
+                 (SELECT * FROM people WHERE queue = 0 AND bucket < ?1 LIMIT ?2)"
+            }
+            Queue::Callbacks => {
+                "DELETE FROM people WHERE (queue, bucket, person, sequence) IN
+                 (SELECT * FROM people WHERE queue = 1 AND bucket < ?1 LIMIT ?2)"
+            }
+            Queue::Forwards => {
+                "DELETE FROM people WHERE (queue, bucket, person, sequence) IN
+                 (SELECT * FROM people WHERE queue = 2 AND bucket < ?1 LIMIT ?2)"
+            }
+        };
+        self.remove_in_steps(statement, signed(lowest >> BUCKET_BITS))
+    }
+
+    fn remove_in_steps(&self, statement: &str, below: i64) -> Result<(), Error> {
+        let mut statement = self.index.prepare_cached(statement).doing("trimming the index")?;
+        loop {
+            let removed = statement.execute([below, REMOVED_PER_STEP as i64]).doing("trimming the index")?;
+            if removed < REMOVED_PER_STEP {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Makes the note that the index is damaged, if that is what went wrong.
+    pub(crate) fn noted<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        self.progress.noted(result)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Watermark {
+    keys: u64,
+    rows: [Sequence; 3],
+}
+
+fn watermark(connection: &Connection, columns: &str) -> rusqlite::Result<Watermark> {
+    connection.prepare_cached(columns)?.query_row([], |row| {
+        Ok(Watermark {
+            keys: unsigned(row.get(0)?),
+            rows: [unsigned(row.get(1)?), unsigned(row.get(2)?), unsigned(row.get(3)?)],
+        })
+    })
+}
+
+/// The index as it was left, unless it is missing, damaged, of another format or of another journal.
+fn open_trusted(directory: &Path, journal: &Connection) -> Result<Option<(Connection, Watermark)>, Error> {
+    let path = directory.join(INDEX_FILE);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let found = Connection::open(&path).and_then(|index| {
+        let application: i32 = index.pragma_query_value(None, "application_id", |row| row.get(0))?;
+        let format: u32 = index.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if (application, format) != (APPLICATION_ID, FORMAT) {
+            return Ok(None);
+        }
+        prepare(&index, "NORMAL")?;
+        let store: Vec<u8> = index.query_row("SELECT store FROM watermark", [], |row| row.get(0))?;
+        let mark = watermark(&index, "SELECT keys, events, callbacks, forwards FROM watermark")?;
+        days(&index)?;
+        Ok(Some((index, mark, store)))
+    });
+    let Ok(Some((index, mark, store))) = found else { return Ok(None) };
+    let last = watermark(journal, "SELECT keys, events, callbacks, forwards FROM counters")
+        .doing("reading the counters")?;
+    let is_behind = mark.keys <= last.keys && mark.rows.iter().zip(last.rows).all(|(mark, last)| *mark <= last);
+    Ok((is_behind && store == store_of(journal)?).then_some((index, mark)))
+}
+
+fn store_of(journal: &Connection) -> Result<Vec<u8>, Error> {
+    journal.query_row("SELECT store FROM counters", [], |row| row.get(0)).doing("reading the counters")
+}
+
+fn create(directory: &Path, journal: &Connection) -> Result<(Connection, Watermark), Error> {
+    let doing = "creating the index";
+    for suffix in ["", "-wal", "-shm"] {
+        let path = directory.join(format!("{INDEX_FILE}{suffix}"));
+        if path.exists() {
+            fs::remove_file(&path).map_err(|_| Error::damaged("index.db cannot be removed"))?;
+        }
+    }
+    let index = Connection::open(directory.join(INDEX_FILE)).doing(doing)?;
+    prepare(&index, "NORMAL").doing(doing)?;
+    index.execute_batch(TABLES).doing(doing)?;
+    index.execute("INSERT INTO watermark VALUES (1, ?1, 0, 0, 0, 0)", [store_of(journal)?]).doing(doing)?;
+    index
+        .execute_batch(&format!(
+            "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT;"
+        ))
+        .doing(doing)?;
+    Ok((index, Watermark { keys: 0, rows: [0; 3] }))
+}
+
+fn days(index: &Connection) -> rusqlite::Result<Vec<u64>> {
+    let mut next = index.prepare_cached("SELECT min(day) FROM keys WHERE day > ?1")?;
+    let mut days = Vec::new();
+    let mut after = -1_i64;
+    while let Some(day) = next.query_row([after], |row| row.get::<_, Option<i64>>(0))? {
+        days.push(unsigned(day));
+        after = day;
+    }
+    Ok(days)
+}
+
+/// The keys with these numbers, with the day of each. They are spread over days, and within a day they lie together.
+pub(crate) fn keys_between(
+    journal: &Connection,
+    after: u64,
+    to: u64,
+) -> rusqlite::Result<Vec<(u64, KeyName, KnownKey)>> {
+    let mut next = journal.prepare_cached("SELECT min(id) FROM keys WHERE id >= ?1")?;
+    let mut read = journal.prepare_cached(
+        "SELECT id, queue, sequence, accepted_at, until, hash, fingerprint FROM keys WHERE id > ?1 AND id <= ?2",
+    )?;
+    let mut keys = Vec::new();
+    let mut day = 0;
+    while let Some(first) = next.query_row([key_id(day, 0)], |row| row.get::<_, Option<i64>>(0))? {
+        day = key_day(first);
+        let mut rows = read.query([key_id(day, after), key_id(day, to)])?;
+        while let Some(row) = rows.next()? {
+            let queue: u8 = row.get(1)?;
+            let known = KnownKey {
+                number: key_number(row.get(0)?),
+                sequence: unsigned(row.get(2)?),
+                accepted_at: Timestamp::from_millis(unsigned(row.get(3)?)),
+                until: Timestamp::from_millis(unsigned(row.get(4)?)),
+                fingerprint: row.get(6)?,
+            };
+            if let Some(queue) = Queue::ALL.get(usize::from(queue)) {
+                keys.push((day, KeyName { queue: *queue, hash: row.get(5)? }, known));
+            }
+        }
+        day += 1;
+    }
+    Ok(keys)
+}
+
+fn insert_keys(transaction: &Transaction<'_>, keys: &[(u64, KeyName, KnownKey)]) -> rusqlite::Result<()> {
+    let mut insert = transaction
+        .prepare_cached("INSERT OR REPLACE INTO keys VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+    for (day, name, known) in keys {
+        insert.execute(params![
+            signed(*day),
+            name.hash,
+            name.queue.index() as i64,
+            signed(known.number),
+            signed(known.sequence),
+            signed(known.accepted_at.as_millis()),
+            signed(known.until.as_millis()),
+            known.fingerprint,
+        ])?;
+    }
+    Ok(())
+}
+
+/// A person as they are stored, in an order in which the index grows from left to right within a bucket.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Stored {
+    Phone(i64),
+    Bsuid(String),
+}
+
+fn people_between(
+    journal: &Connection,
+    queue: Queue,
+    after: Sequence,
+    to: Sequence,
+) -> rusqlite::Result<Vec<(i64, Stored, i64)>> {
+    let mut statement = journal.prepare_cached(sql(queue).people)?;
+    let mut rows = statement.query([signed(after), signed(to)])?;
+    let mut people = Vec::new();
+    while let Some(row) = rows.next()? {
+        let sequence: i64 = row.get(0)?;
+        let person = match row.get(1)? {
+            Value::Integer(digits) => Stored::Phone(digits),
+            Value::Text(id) => Stored::Bsuid(id),
+            Value::Null | Value::Real(_) | Value::Blob(_) => continue,
+        };
+        people.push((sequence >> BUCKET_BITS, person, sequence));
+    }
+    Ok(people)
+}
+
+fn insert_people(
+    transaction: &Transaction<'_>,
+    queue: Queue,
+    people: Vec<(i64, Stored, i64)>,
+) -> rusqlite::Result<()> {
+    let mut insert = transaction.prepare_cached("INSERT OR IGNORE INTO people VALUES (?1, ?2, ?3, ?4)")?;
+    for (bucket, person, sequence) in people {
+        let person = match person {
+            Stored::Phone(digits) => Value::Integer(digits),
+            Stored::Bsuid(id) => Value::Text(id),
+        };
+        insert.execute(params![queue.index() as i64, bucket, person, sequence])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,34 @@
+//! The journal in two SQLite files, for one node.
+//!
+//! One thread writes: it gathers what waits into one transaction ([`step::apply`]), so that one `fsync` serves many.
+//! Few threads read, each on a connection of its own. One thread keeps the index up to date, one moves the log into the
+//! main file. The hot transaction touches nothing at random: rows, keys, notifications and touches are appended, and
+//! the one index over rows holds only those that are open.
+
+mod append;
+mod calls;
+mod checkpoint;
+mod contacts;
+mod failure;
+mod filter;
+mod handle;
+mod index;
+mod indexing;
+mod keys;
+mod list;
+mod open;
+mod read;
+mod remove;
+mod schema;
+mod settle;
+pub mod step;
+mod store;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub(crate) use handle::Sqlite;
+pub use index::Indexer;
+pub use store::Store;
+
+use crate::{Limits, OnFatal};

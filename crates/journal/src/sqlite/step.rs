@@ -1,0 +1,196 @@
+//! The writer's step: operations in, one transaction, replies out.
+//!
+//! [`apply`] is a plain function of the store and the operations. The writer thread only feeds it, and a simulator can
+//! call it, and stop calling it, wherever it likes.
+
+use laneway_model::{Person, Timestamp};
+
+use super::failure::Context;
+use super::store::Store;
+use super::{append, remove, settle};
+use crate::feed::Weight;
+use crate::{Append, Appended, CallId, Error, Fresh, Lease, NewCall, Queue, Sequence, Settlement};
+
+/// What the writer can be asked to do.
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// See [`Journal::append`](crate::Journal::append).
+    Append(Append),
+    /// See [`Journal::begin`](crate::Journal::begin).
+    Begin(Lease, NewCall),
+    /// See [`Journal::settle`](crate::Journal::settle).
+    Settle(Lease, Settlement),
+    /// See [`Journal::requeue`](crate::Journal::requeue).
+    Requeue {
+        /// The right to do it.
+        lease: Lease,
+        /// The rows.
+        sequences: Vec<Sequence>,
+        /// When they are tried.
+        due: Timestamp,
+        /// When they become pointless, if that changes.
+        expires: Option<Timestamp>,
+    },
+    /// Removes rows; those to which `only` does not apply stay.
+    Remove {
+        /// The queue.
+        queue: Queue,
+        /// The rows.
+        sequences: Vec<Sequence>,
+        /// Which of them.
+        only: Only,
+    },
+    /// Removes what is known of a person.
+    RemoveContacts(Person),
+    /// Removes notifications, by their place in the file.
+    RemoveNotifications(Vec<i64>),
+    /// Removes keys that are free since the day of this instant began, at most so many.
+    RemoveKeys {
+        /// The instant.
+        free_at: Timestamp,
+        /// How many at most.
+        limit: usize,
+    },
+}
+
+/// Which rows may be removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Only {
+    /// Final ones that have been so since before this instant.
+    SettledBefore(Timestamp),
+    /// Those about this person, accepted at this instant or before, in whatever state.
+    About(Person, Timestamp),
+}
+
+/// The answer to an operation that succeeded, in kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// To [`Op::Append`].
+    Appended(Vec<Appended>),
+    /// To [`Op::Begin`].
+    Begun(CallId),
+    /// To [`Op::Settle`].
+    Settled,
+    /// To [`Op::Requeue`].
+    Requeued(Vec<Fresh>),
+    /// To the operations that remove: how many.
+    Removed(u64),
+}
+
+/// What a step did.
+pub struct Applied {
+    /// One for each operation, in order.
+    pub replies: Vec<Result<Reply, Error>>,
+    /// Rows that became durable or open again, in commit order.
+    pub(crate) news: Vec<News>,
+}
+
+/// Rows for the feed.
+pub(crate) struct News {
+    pub(crate) queue: Queue,
+    pub(crate) rows: Vec<Fresh>,
+    pub(crate) weight: Weight,
+}
+
+impl Op {
+    /// About how many rows it writes: what the size of a transaction is measured by.
+    pub(crate) fn weight(&self) -> usize {
+        1 + match self {
+            Self::Append(append) => append.events.len() + append.posts.len() + append.notifications.len(),
+            Self::Begin(_, call) => call.members.len(),
+            Self::Settle(_, settlement) => settlement.changes.len() + settlement.posts.len(),
+            Self::Requeue { sequences, .. } | Self::Remove { sequences, .. } => sequences.len(),
+            Self::RemoveContacts(_) => 1,
+            Self::RemoveNotifications(ids) => ids.len(),
+            Self::RemoveKeys { limit, .. } => *limit,
+        }
+    }
+}
+
+/// Does these operations in one transaction, in order.
+///
+/// An operation that cannot be done is answered with its error, and the others are not affected: everything that can
+/// be wrong with one is found before it writes. When SQLite itself fails, nothing of the whole step is stored, and all
+/// are answered with that.
+pub fn apply(store: &mut Store, ops: Vec<Op>) -> Applied {
+    let count = ops.len();
+    if store.dead {
+        return Applied { replies: vec![Err(Error::Closed); count], news: Vec::new() };
+    }
+    let before = store.memory.mark();
+    transact(store, ops).unwrap_or_else(|problem| {
+        store.memory.roll_back(before);
+        store.roll_back();
+        store.note_lost_sync(&problem);
+        Applied { replies: vec![Err(problem); count], news: Vec::new() }
+    })
+}
+
+fn transact(store: &mut Store, ops: Vec<Op>) -> Result<Applied, Error> {
+    let before = store.memory.mark();
+    let mut applied = Applied { replies: Vec::with_capacity(ops.len()), news: Vec::new() };
+    let run = |store: &Store, statement| {
+        store.connection.prepare_cached(statement).and_then(|mut s| s.execute([])).doing("committing")
+    };
+    run(store, "BEGIN IMMEDIATE")?;
+    for op in ops {
+        let mark = store.memory.mark();
+        let reply = match dispatch(store, op, &mut applied.news) {
+            Ok(reply) => Ok(reply),
+            Err(Failed::Refused(problem)) => {
+                store.memory.roll_back(mark);
+                Err(problem)
+            }
+            Err(Failed::Storage(problem)) => return Err(problem),
+        };
+        applied.replies.push(reply);
+    }
+    store.write_memory(before)?;
+    run(store, "COMMIT")?;
+    store.memory.commit();
+    Ok(applied)
+}
+
+/// Why an operation did not happen: found before it wrote anything, or while it wrote.
+pub(super) enum Failed {
+    Refused(Error),
+    Storage(Error),
+}
+
+/// Marks the phase in which an error occurred.
+pub(super) trait Phase<T> {
+    /// Nothing has been written yet: only this operation fails.
+    fn reading(self) -> Result<T, Failed>;
+    /// Something may have been written: the whole step fails.
+    fn writing(self) -> Result<T, Failed>;
+}
+
+impl<T> Phase<T> for Result<T, Error> {
+    fn reading(self) -> Result<T, Failed> {
+        self.map_err(Failed::Refused)
+    }
+
+    fn writing(self) -> Result<T, Failed> {
+        self.map_err(Failed::Storage)
+    }
+}
+
+fn dispatch(store: &mut Store, op: Op, news: &mut Vec<News>) -> Result<Reply, Failed> {
+    match op {
+        Op::Append(append) => append::append(store, append, news).map(Reply::Appended),
+        Op::Begin(lease, call) => settle::begin(store, lease, &call).map(Reply::Begun),
+        Op::Settle(lease, settlement) => {
+            settle::settle(store, lease, settlement, news)?;
+            Ok(Reply::Settled)
+        }
+        Op::Requeue { lease, sequences, due, expires } => {
+            settle::requeue(store, lease, &sequences, (due, expires), news).map(Reply::Requeued)
+        }
+        Op::Remove { queue, sequences, only } => {
+            remove::rows(store, queue, &sequences, &only).map(Reply::Removed)
+        }
+        Op::RemoveContacts(person) => remove::contacts(store, &person).map(Reply::Removed),
+        Op::RemoveNotifications(ids) => remove::notifications(store, &ids).map(Reply::Removed),
+        Op::RemoveKeys { free_at, limit } => remove::keys(store, free_at, limit).map(Reply::Removed),
+    }
+}

@@ -1,0 +1,281 @@
+//! The writer's side of the journal: its connection, and what it keeps in memory beside it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use laneway_model::AccountName;
+use rusqlite::{Connection, params};
+
+use super::contacts;
+use super::failure::Context;
+use super::index::{IndexReader, Indexer, keys_between};
+use super::keys::RecentKeys;
+use super::open::{self, Directory};
+use super::schema::{signed, sql, unsigned};
+use super::{Limits, OnFatal};
+use crate::{CallId, Error, Lease, OpenError, Queue, Sequence};
+
+/// Everything the writer needs. Only [`apply`](super::step::apply) and the methods here change the journal; a
+/// simulator calls them without any thread.
+pub struct Store {
+    pub(super) connection: Connection,
+    pub(super) memory: Memory,
+    pub(super) index: IndexReader,
+    pub(super) limits: Limits,
+    pub(super) on_fatal: OnFatal,
+    /// Set once durability can no longer be promised: nothing more is done.
+    pub(super) dead: bool,
+    _directory: Directory,
+}
+
+/// What must agree with the file: it is changed along with the running transaction, and restored if that fails.
+pub(super) struct Memory {
+    pub(super) counters: Counters,
+    pub(super) keys: RecentKeys,
+    pub(super) accounts: Accounts,
+    pub(super) epoch: u64,
+}
+
+/// The last numbers given, and how many of what there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counters {
+    pub(super) sequences: [Sequence; 3],
+    pub(super) calls: [CallId; 3],
+    pub(super) keys: u64,
+    pub(super) open: [u64; 3],
+    pub(super) touches: u64,
+    pub(super) ignored: u64,
+}
+
+/// The numbers of account names.
+#[derive(Default)]
+pub(super) struct Accounts {
+    ids: BTreeMap<AccountName, i64>,
+    staged: Vec<AccountName>,
+}
+
+/// A point to which the memory can return within the running transaction.
+#[derive(Clone, Copy)]
+pub(super) struct Mark {
+    counters: Counters,
+    keys: usize,
+    accounts: usize,
+}
+
+impl Counters {
+    pub(super) fn next_sequence(&mut self, queue: Queue) -> Sequence {
+        let last = &mut self.sequences[queue.index()];
+        *last += 1;
+        *last
+    }
+
+    pub(super) fn next_call(&mut self, queue: Queue) -> CallId {
+        let last = &mut self.calls[queue.index()];
+        *last += 1;
+        *last
+    }
+
+    pub(super) fn next_key(&mut self) -> u64 {
+        self.keys += 1;
+        self.keys
+    }
+}
+
+impl Accounts {
+    /// The number of a name. A new one is staged: it is written with the running transaction.
+    pub(super) fn id(&mut self, name: &AccountName) -> i64 {
+        if let Some(id) = self.ids.get(name) {
+            return *id;
+        }
+        let id = self.ids.len() as i64 + 1;
+        self.ids.insert(name.clone(), id);
+        self.staged.push(name.clone());
+        id
+    }
+
+    fn roll_back(&mut self, mark: usize) {
+        for name in self.staged.drain(mark..) {
+            self.ids.remove(&name);
+        }
+    }
+}
+
+impl Memory {
+    pub(super) fn mark(&self) -> Mark {
+        Mark { counters: self.counters, keys: self.keys.mark(), accounts: self.accounts.staged.len() }
+    }
+
+    pub(super) fn roll_back(&mut self, mark: Mark) {
+        self.counters = mark.counters;
+        self.keys.roll_back(mark.keys);
+        self.accounts.roll_back(mark.accounts);
+    }
+
+    pub(super) fn commit(&mut self) {
+        self.keys.commit();
+        self.accounts.staged.clear();
+    }
+}
+
+impl Store {
+    /// Opens the journal in this directory, and its index.
+    ///
+    /// # Errors
+    /// [`OpenError`] says in one sentence what is wrong.
+    pub fn open(path: &Path, limits: Limits, on_fatal: OnFatal) -> Result<(Self, Indexer), OpenError> {
+        let directory = Directory::claim(path)?;
+        let connection = open::journal(&directory)?;
+        let file = path.join(open::JOURNAL_FILE);
+        let failed = |source: Error| match source {
+            Error::Damaged { .. } => OpenError::Damaged { path: file.clone() },
+            Error::Full
+            | Error::Busy
+            | Error::Fenced
+            | Error::NotOpen { .. }
+            | Error::Closed
+            | Error::Sqlite { .. } => OpenError::Sqlite { path: file.clone(), source },
+        };
+        let indexer = Indexer::open(path, limits.index_batch).map_err(failed)?;
+        let index = IndexReader::open(path, indexer.progress()).map_err(failed)?;
+        let memory = load(&connection, &index).map_err(failed)?;
+        directory.sync()?;
+        let store = Self { connection, memory, index, limits, on_fatal, dead: false, _directory: directory };
+        Ok((store, indexer))
+    }
+
+    /// The lease that this process has on a queue, for as long as it lives.
+    pub fn lease(&self, queue: Queue) -> Lease {
+        Lease { queue, partition: 0, epoch: self.memory.epoch }
+    }
+
+    pub(super) fn check_lease(&self, lease: Lease) -> Result<(), Error> {
+        if lease == self.lease(lease.queue) { Ok(()) } else { Err(Error::Fenced) }
+    }
+
+    /// Writes the counters and the new account names of the running transaction.
+    pub(super) fn write_memory(&self, before: Mark) -> Result<(), Error> {
+        let doing = "writing the counters";
+        let Counters { sequences, calls, keys, .. } = self.memory.counters;
+        let last = before.counters;
+        if (sequences, calls, keys) != (last.sequences, last.calls, last.keys) {
+            self.connection
+                .prepare_cached(
+                    "UPDATE counters SET events = ?1, callbacks = ?2, forwards = ?3, events_calls = ?4,
+                     callbacks_calls = ?5, forwards_calls = ?6, keys = ?7",
+                )
+                .and_then(|mut statement| {
+                    let [events, callbacks, forwards] = sequences.map(signed);
+                    let [events_calls, callbacks_calls, forwards_calls] = calls.map(signed);
+                    let keys = signed(keys);
+                    statement.execute([
+                        events, callbacks, forwards, events_calls, callbacks_calls, forwards_calls, keys,
+                    ])
+                })
+                .doing(doing)?;
+        }
+        for name in &self.memory.accounts.staged[before.accounts..] {
+            self.connection
+                .prepare_cached("INSERT INTO accounts (id, name) VALUES (?1, ?2)")
+                .and_then(|mut statement| {
+                    statement.execute(params![self.memory.accounts.ids.get(name), name.as_str()])
+                })
+                .doing(doing)?;
+        }
+        Ok(())
+    }
+
+    /// Folds touches into contacts, if enough have come together, and lets go of keys that the index has by now.
+    /// Called between transactions.
+    ///
+    /// # Errors
+    /// When SQLite fails; then nothing has changed.
+    pub fn tidy(&mut self) -> Result<(), Error> {
+        self.memory.keys.forget(self.index.progress().keys_to(), self.limits.keys_forgotten_per_step);
+        if self.memory.counters.touches < self.limits.touches_unfolded as u64 {
+            return Ok(());
+        }
+        self.connection.execute_batch("BEGIN IMMEDIATE").doing("folding contacts")?;
+        let folded = contacts::fold(&self.connection, self.limits.touches_unfolded)
+            .and_then(|folded| self.connection.execute_batch("COMMIT").doing("folding contacts").map(|()| folded));
+        match folded {
+            Ok(folded) => self.memory.counters.touches -= folded as u64,
+            Err(problem) => {
+                self.roll_back();
+                self.note_lost_sync(&problem);
+                return Err(problem);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a transaction that failed, if SQLite has not done so itself.
+    pub(super) fn roll_back(&self) {
+        if !self.connection.is_autocommit()
+            && let Err(problem) = self.connection.execute_batch("ROLLBACK")
+        {
+            tracing::error!(%problem, "a transaction could not be rolled back");
+        }
+    }
+
+    /// Stops for good if the failure means that durability can no longer be promised.
+    pub(super) fn note_lost_sync(&mut self, problem: &Error) {
+        if problem.is_lost_sync() && !self.dead {
+            self.dead = true;
+            (self.on_fatal)("the disk did not take what it was given (fsync failed); what is durable is in doubt");
+        }
+    }
+}
+
+fn load(connection: &Connection, index: &IndexReader) -> Result<Memory, Error> {
+    let doing = "reading the counters";
+    let counters = connection
+        .query_row(
+            "UPDATE counters SET epoch = epoch + 1 RETURNING events, callbacks, forwards, events_calls,
+             callbacks_calls, forwards_calls, keys, epoch",
+            [],
+            |row| {
+                let number = |column| row.get(column).map(unsigned);
+                let counters = Counters {
+                    sequences: [number(0)?, number(1)?, number(2)?],
+                    calls: [number(3)?, number(4)?, number(5)?],
+                    keys: number(6)?,
+                    ..Counters::default()
+                };
+                Ok((counters, number(7)?))
+            },
+        )
+        .doing(doing)?;
+    let (mut counters, epoch) = counters;
+    for queue in Queue::ALL {
+        let open = connection.query_row(sql(queue).open_count, [], |row| row.get(0)).doing(doing)?;
+        counters.open[queue.index()] = unsigned(open);
+    }
+    let touches = connection.query_row("SELECT count(*) FROM touches", [], |row| row.get(0)).doing(doing)?;
+    counters.touches = unsigned(touches);
+    let mut keys = RecentKeys::default();
+    let mut unindexed =
+        keys_between(connection, index.progress().keys_to(), counters.keys).doing("reading keys")?;
+    unindexed.sort_unstable_by_key(|(_, _, known)| known.number);
+    for (_, name, known) in unindexed {
+        keys.add(name, known);
+    }
+    keys.commit();
+    Ok(Memory { counters, keys, accounts: accounts(connection)?, epoch })
+}
+
+fn accounts(connection: &Connection) -> Result<Accounts, Error> {
+    let doing = "reading the accounts";
+    let mut statement = connection.prepare("SELECT id, name FROM accounts").doing(doing)?;
+    let mut rows = statement.query([]).doing(doing)?;
+    let mut accounts = Accounts::default();
+    while let Some(row) = rows.next().doing(doing)? {
+        accounts.ids.insert(account_name(row.get_ref(1).doing(doing)?)?, row.get(0).doing(doing)?);
+    }
+    Ok(accounts)
+}
+
+/// The account name behind a stored value.
+pub(super) fn account_name(value: rusqlite::types::ValueRef<'_>) -> Result<AccountName, Error> {
+    let name = value.as_str().ok().and_then(|name| AccountName::parse(name).ok());
+    name.ok_or(Error::damaged("an account's name has no valid form"))
+}
