@@ -1,0 +1,289 @@
+//! The Graph side: one call in, one answer out.
+
+use bytes::Bytes;
+use laneway_wire::graph::server::{
+    BlockVerb, ConversionFields, DEFAULT_VERSION, Edge, MessageRequest, Operation, Parameters, Path, Refusal,
+    UsageKind, block_answer, block_request, blocklist_answer, blocklist_query, conversion_batch,
+    dataset_answer, datasets_answer, events_answer, message_answer, message_request, phone_numbers_answer,
+    success_answer, usage_header,
+};
+
+use crate::requests::LoggedCall;
+use crate::shared::Shared;
+
+/// A call as it came over the wire.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    /// The method.
+    pub(crate) method: String,
+    /// The path.
+    pub(crate) path: String,
+    /// What stands behind the question mark.
+    pub(crate) query: Option<String>,
+    /// `Content-Type`.
+    pub(crate) content_type: Option<String>,
+    /// `Authorization`.
+    pub(crate) authorization: Option<String>,
+    /// `Host`, for the addresses of further pages.
+    pub(crate) host: Option<String>,
+    /// The body; `None` if it was too large to read.
+    pub(crate) body: Option<Bytes>,
+}
+
+/// What goes back.
+#[derive(Clone, Debug)]
+pub(crate) struct GraphAnswer {
+    /// HTTP status.
+    pub(crate) status: u16,
+    /// The body.
+    pub(crate) body: Bytes,
+    /// The version that answered.
+    pub(crate) version: String,
+    /// The account's usage, on calls that count.
+    pub(crate) usage: Option<String>,
+    /// The trace id, which is also the `fbtrace_id` of an error.
+    pub(crate) trace: String,
+}
+
+/// An answer before it is dressed.
+struct Outcome {
+    status: u16,
+    body: Bytes,
+    usage: Option<String>,
+}
+
+/// What every operation needs to know.
+struct Context<'a> {
+    shared: &'a Shared,
+    call: &'a Call,
+    parameters: &'a Parameters<'a>,
+    /// The id in the path.
+    object: &'a str,
+    /// The account the token belongs to.
+    waba_id: &'a str,
+    trace: &'a str,
+}
+
+/// Answers a call and logs it.
+pub(crate) fn answer(shared: &Shared, call: Call) -> GraphAnswer {
+    let trace = shared.inner().mint.trace();
+    let path = Path::parse(&call.path);
+    let version = path.as_ref().and_then(|path| path.version).unwrap_or(DEFAULT_VERSION).to_owned();
+    let decoded = decode(&call);
+    let outcome = match &decoded {
+        Ok(parameters) => dispatch(shared, &call, path, parameters, &trace),
+        Err(refusal) => Err(refusal.clone()),
+    };
+    let outcome = outcome.unwrap_or_else(|refusal| Outcome {
+        status: refusal.status(),
+        body: Bytes::from(refusal.body(&trace)),
+        usage: None,
+    });
+    let body = shown_body(&call, decoded.is_ok_and(|parameters| !parameters.contains(TOKEN)));
+    let path = shown_path(&call);
+    shared.logged(LoggedCall {
+        method: call.method,
+        path,
+        body,
+        status: outcome.status,
+        answer: outcome.body.clone(),
+    });
+    GraphAnswer { status: outcome.status, body: outcome.body, version, usage: outcome.usage, trace }
+}
+
+/// The parameter that carries a token when no header does.
+const TOKEN: &str = "access_token";
+
+fn decode(call: &Call) -> Result<Parameters<'_>, Refusal> {
+    let body = call.body.as_ref().ok_or(Refusal::BodyTooLarge)?;
+    Parameters::decode(call.query.as_deref(), call.content_type.as_deref(), body)
+}
+
+fn dispatch(
+    shared: &Shared,
+    call: &Call,
+    path: Option<Path<'_>>,
+    parameters: &Parameters<'_>,
+    trace: &str,
+) -> Result<Outcome, Refusal> {
+    let unknown = || Refusal::UnknownPath { path: call.path.clone(), nearest: nearest(&call.path).usage() };
+    let path = path.ok_or_else(unknown)?;
+    let operation = path.edge.operation(&call.method).ok_or_else(unknown)?;
+    let waba_id = authorised(shared, call, path, operation, parameters)?;
+    let ctx = Context { shared, call, parameters, object: path.object, waba_id: &waba_id, trace };
+    match operation {
+        Operation::Messages => ctx.messages(),
+        Operation::Block => ctx.change_blocklist(BlockVerb::Block),
+        Operation::UnBlock => ctx.change_blocklist(BlockVerb::UnBlock),
+        Operation::Blocklist => ctx.blocklist(path),
+        Operation::Events => ctx.events(),
+        Operation::Dataset => {
+            Ok(success(datasets_answer(shared.inner().world.dataset(&waba_id)), None))
+        }
+        Operation::MakeDataset => {
+            let body = shared.change(|inner| inner.world.make_dataset(&waba_id).map(dataset_answer))?;
+            Ok(success(body, None))
+        }
+        Operation::PhoneNumbers => {
+            let rows = shared.inner().world.phone_number_rows(&waba_id);
+            Ok(success(phone_numbers_answer(&rows), None))
+        }
+    }
+}
+
+/// The account on whose behalf the call is made, if its token may touch the object.
+fn authorised(
+    shared: &Shared,
+    call: &Call,
+    path: Path<'_>,
+    operation: Operation,
+    parameters: &Parameters<'_>,
+) -> Result<String, Refusal> {
+    let header = call.authorization.as_deref().and_then(bearer);
+    let parameter = parameters.text(TOKEN)?;
+    let inner = shared.inner();
+    let world = &inner.world;
+    let token = header
+        .or(parameter.as_deref())
+        .filter(|token| !token.is_empty())
+        .ok_or(Refusal::MissingToken(world.switches.missing_token.into()))?;
+    let waba_id = world.waba_of_token(token).ok_or(Refusal::InvalidToken)?;
+    let owns = match path.edge {
+        Edge::Messages | Edge::BlockUsers => world.owns_number(waba_id, path.object),
+        Edge::Events => world.owns_dataset(waba_id, path.object),
+        Edge::Dataset | Edge::PhoneNumbers => waba_id == path.object,
+    };
+    if owns {
+        return Ok(waba_id.to_owned());
+    }
+    let verb = match operation {
+        Operation::Messages | Operation::Block | Operation::Events | Operation::MakeDataset => "post",
+        Operation::UnBlock => "delete",
+        Operation::Blocklist | Operation::Dataset | Operation::PhoneNumbers => "get",
+    };
+    Err(Refusal::UnknownObject { verb, id: path.object.to_owned() })
+}
+
+impl Context<'_> {
+    fn messages(&self) -> Result<Outcome, Refusal> {
+        let request = message_request(self.parameters)?;
+        let now = self.shared.clock.now();
+        let body = self.shared.change(|inner| match &request {
+            MessageRequest::Read { message_id, typing } => {
+                inner.world.read(self.object, message_id, *typing, now)?;
+                Ok(Bytes::from_static(success_answer()))
+            }
+            MessageRequest::Text { recipient, body } => {
+                let (contact, wamid) =
+                    inner.world.business_writes(&mut inner.mint, self.object, (recipient, body), now)?;
+                Ok(Bytes::from(message_answer(&contact, &wamid)))
+            }
+        })?;
+        Ok(Outcome { status: 200, body, usage: Some(usage_header(self.waba_id, &[UsageKind::Messaging], 0)) })
+    }
+
+    fn change_blocklist(&self, verb: BlockVerb) -> Result<Outcome, Refusal> {
+        let entries = block_request(self.parameters)?;
+        let now = self.shared.clock.now();
+        let (answer, partial_status) = self.shared.change(|inner| {
+            let answer = inner.world.change_blocklist(self.object, verb, &entries, now)?;
+            Ok((answer, inner.world.switches.partial_block_status))
+        })?;
+        let status = if answer.failed.is_empty() { 200 } else { partial_status.number() };
+        let body = Bytes::from(block_answer(verb, &answer, self.trace));
+        Ok(Outcome { status, body, usage: Some(usage_header(self.waba_id, &[UsageKind::Messaging], 1)) })
+    }
+
+    fn blocklist(&self, path: Path<'_>) -> Result<Outcome, Refusal> {
+        let query = blocklist_query(self.parameters)?;
+        let page = self.shared.inner().world.blocklist_page(self.object, &query)?;
+        let host = self.call.host.as_deref().unwrap_or("localhost");
+        let version = path.version.unwrap_or(DEFAULT_VERSION);
+        let address = |side: &str, cursor: String| {
+            format!(
+                "http://{host}/{version}/{}/{}?limit={}&{side}={cursor}",
+                self.object,
+                path.edge.name(),
+                page.limit
+            )
+        };
+        let next = page.cursors.filter(|_| page.has_next).map(|(_, after)| address("after", after.encode()));
+        let previous =
+            page.cursors.filter(|_| page.has_previous).map(|(before, _)| address("before", before.encode()));
+        let body = blocklist_answer(&page.rows, page.cursors, next, previous);
+        let kinds = [UsageKind::Management, UsageKind::Messaging];
+        Ok(success(body, Some(usage_header(self.waba_id, &kinds, 1))))
+    }
+
+    fn events(&self) -> Result<Outcome, Refusal> {
+        let batch = conversion_batch(self.parameters)?;
+        let received = batch.events.len();
+        let fields: Vec<ConversionFields<'_>> = batch
+            .events
+            .iter()
+            .enumerate()
+            .map(|(index, event)| ConversionFields::read(index, event))
+            .collect::<Result<_, _>>()?;
+        let now = self.shared.clock.now();
+        let mut inner = self.shared.inner();
+        inner.world.check_conversions(self.waba_id, &fields, now)?;
+        drop(fields);
+        inner.world.record_conversions(self.object, batch, now);
+        drop(inner);
+        self.shared.changed();
+        Ok(success(events_answer(received, self.trace), None))
+    }
+}
+
+fn success(body: Vec<u8>, usage: Option<String>) -> Outcome {
+    Outcome { status: 200, body: Bytes::from(body), usage }
+}
+
+/// The token of an `Authorization` header.
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.trim().split_once(' ')?;
+    let is_known = scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("oauth");
+    is_known.then_some(token.trim())
+}
+
+/// The edge whose name is nearest to the end of an unknown path.
+fn nearest(path: &str) -> Edge {
+    let name = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let distance = |edge: &Edge| strsim::damerau_levenshtein(name, edge.name());
+    Edge::ALL.into_iter().min_by_key(distance).unwrap_or(Edge::Messages)
+}
+
+/// Path and query with the token blanked out.
+fn shown_path(call: &Call) -> String {
+    match &call.query {
+        None => call.path.clone(),
+        Some(query) => format!("{}?{}", call.path, without_token(query)),
+    }
+}
+
+/// The body with the token blanked out of a form, or left out altogether where it cannot be told what it holds.
+fn shown_body(call: &Call, is_without_token: bool) -> Bytes {
+    let Some(body) = &call.body else { return Bytes::new() };
+    if is_without_token || body.is_empty() {
+        return body.clone();
+    }
+    let alone = Parameters::decode(None, call.content_type.as_deref(), body);
+    match (alone, std::str::from_utf8(body)) {
+        (Ok(parameters), _) if !parameters.contains(TOKEN) => body.clone(),
+        (Ok(_), Ok(text)) if !text.trim_start().starts_with('{') => Bytes::from(without_token(text)),
+        (Err(_), Ok(text)) if !text.contains(TOKEN) => body.clone(),
+        (Ok(_) | Err(_), _) => Bytes::from_static(b"[not shown: it may hold an access token]"),
+    }
+}
+
+fn without_token(form: &str) -> String {
+    let shown = |pair| {
+        // A name may hide behind percent signs, so the decoded one is looked at.
+        let decoded: Vec<(String, String)> = serde_urlencoded::from_str(pair).unwrap_or_default();
+        if decoded.iter().any(|(name, _)| name == TOKEN) { "access_token=[redacted]" } else { pair }
+    };
+    form.split('&').map(shown).collect::<Vec<_>>().join("&")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! WhatsApp as Meta runs it, for trying and testing.
+//!
+//! A [`Sandbox`] is a server with two sides. The Graph side answers the calls of Meta's Graph API that a business makes:
+//! read marks, typing indicators, texts, block lists, conversion events, data sets, phone numbers, with and without a
+//! version in the path. The control side, under `/sandbox`, is where a person or a test plays everybody else: customers
+//! write, click on ads, time passes, and whatever WhatsApp and Events Manager now hold can be looked at.
+//!
+//! It is deterministic: ids come from a seed, the clock moves ahead on request, and nothing fails by chance. Where nobody
+//! outside Meta knows what Meta does, there is a switch with a default:
+//!
+//! | switch | default | otherwise |
+//! |---|---|---|
+//! | `partial_block_status` | `400` | `200`: HTTP status when a block failed for some or all users |
+//! | `block_already_blocked` | `success` | `failure` |
+//! | `unblock_not_blocked` | `success` | `failure` |
+//! | `unblock_needs_window` | `false` | `true`: unblocking, too, needs a message within 24 hours |
+//! | `blocklist_page_size` | `25` | 1 to 1000 |
+//! | `blocked_text` | `sync` | `status`: a text to a blocked user is taken and fails with 130403 afterwards |
+//! | `read_after_30_days` | `true` | `false`: 131009 |
+//! | `read_while_blocked` | `true` | `false`: 131009 |
+//! | `read_refusal_status` | `400` | `500`: HTTP status of 131009 |
+//! | `missing_token` | `190` | `200`, `104`: the code without a token |
+//! | `conversions` | `14` | `5`, `2`: how many of the event names pass |
+//!
+//! What is deliberately not here: anything about the gateway. The sandbox knows Meta's JSON and nothing else.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use laneway_sandbox::{Options, Sandbox};
+//!
+//! let options = Options { listen: "127.0.0.1:0".parse()?, seed: Some(1), ..Options::default() };
+//! let sandbox = Sandbox::start(options).await?;
+//! let business = &sandbox.numbers()[0];
+//! let written = sandbox.user_writes("+316012345678", &business.number, "Hi", true)?;
+//! assert!(written.wamid.starts_with("wamid."));
+//! sandbox.stop().await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod body;
+mod clock;
+mod control;
+mod duration;
+mod graph;
+mod limits;
+mod mint;
+mod page;
+mod phone;
+mod requests;
+mod sandbox;
+mod saver;
+mod server;
+mod shared;
+mod state;
+mod switches;
+mod world;
+
+pub use clock::VirtualClock;
+pub use sandbox::{Options, Sandbox, StartError, StopError};
+pub use switches::{
+    BlockedText, ConversionNames, MissingToken, PageSize, PartialBlockStatus, ReadRefusalStatus, Repeat,
+    SwitchError, Switches,
+};
+pub use world::{NumberInfo, WriteError, Written};

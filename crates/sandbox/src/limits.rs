@@ -1,0 +1,52 @@
+//! Every limit of the sandbox, in one place.
+
+use std::time::Duration;
+
+/// The largest body of a Graph call that is read. Meta's own limit is not documented; a full batch of 1,000 events stays
+/// well below this.
+pub(crate) const GRAPH_BODY_BYTES_MAX: usize = 8 << 20;
+
+/// The largest body of a control call other than a whole state.
+pub(crate) const CONTROL_BODY_BYTES_MAX: usize = 64 << 10;
+
+/// The largest state that can be imported.
+pub(crate) const STATE_BODY_BYTES_MAX: usize = 1 << 30;
+
+/// How many Graph calls the request log keeps; the oldest go first.
+pub(crate) const REQUEST_LOG_CALLS_MAX: usize = 100_000;
+
+/// How many bytes of bodies and answers the request log keeps; the oldest calls go first.
+pub(crate) const REQUEST_LOG_BYTES_MAX: usize = 256 << 20;
+
+/// How many messages a world holds. Beyond it, texts are refused until a reset.
+pub(crate) const MESSAGES_MAX: usize = 10_000_000;
+
+/// How many conversion events a world holds. Beyond it, events are refused until a reset.
+pub(crate) const CONVERSIONS_MAX: usize = 10_000_000;
+
+/// How many business numbers a world holds.
+pub(crate) const NUMBERS_MAX: usize = 10_000;
+
+/// The longest text of a message, in characters (Meta, *Text messages* [D]).
+pub(crate) const TEXT_CHARACTERS_MAX: usize = 4_096;
+
+/// The longest a control call may wait.
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(300);
+
+/// The furthest the clock moves in one call.
+pub(crate) const ADVANCE_MAX: Duration = Duration::from_secs(10 * 366 * 86_400);
+
+/// How many entries a block list holds (Meta, *Block users* [D]).
+pub(crate) const BLOCKLIST_MAX: usize = 64_000;
+
+/// The largest page of a block list a client may ask for. Meta publishes none [U].
+pub(crate) const BLOCKLIST_PAGE_MAX: u64 = 1_000;
+
+/// How long the sandbox waits for open connections when it stops.
+pub(crate) const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// How long changes are gathered before the state file is written.
+pub(crate) const SAVE_DELAY: Duration = Duration::from_millis(250);
+
+/// A save is followed by a pause of this many times its own duration, so that a large world costs little.
+pub(crate) const SAVE_PAUSE_FACTOR: u32 = 10;

@@ -1,0 +1,103 @@
+//! What every handler shares: the world behind its lock, the request log behind another, the clock, and the bells that
+//! ring on changes.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::VirtualClock;
+use crate::mint::Mint;
+use crate::requests::{LoggedCall, RequestLog};
+use crate::state::State;
+use crate::world::World;
+
+/// The running sandbox's insides.
+pub(crate) struct Shared {
+    inner: Mutex<Inner>,
+    log: Mutex<RequestLog>,
+    /// The clock.
+    pub(crate) clock: VirtualClock,
+    /// Rings whenever a listing may have changed: waiting control calls look again.
+    pub(crate) changes: watch::Sender<u64>,
+    /// Rings whenever the state changed: the state file is due.
+    pub(crate) dirty: watch::Sender<u64>,
+    /// Ends everything that waits.
+    pub(crate) stopping: CancellationToken,
+    /// What control calls must present, if anything.
+    pub(crate) control_token: Option<String>,
+    starts: u64,
+}
+
+/// The world and the source of its ids.
+pub(crate) struct Inner {
+    /// The world.
+    pub(crate) world: World,
+    /// Where new ids come from.
+    pub(crate) mint: Mint,
+}
+
+impl Shared {
+    /// Takes up a state.
+    pub(crate) fn new(state: State, mint: Mint, control_token: Option<String>) -> Shared {
+        Shared {
+            inner: Mutex::new(Inner { world: state.world, mint }),
+            log: Mutex::new(RequestLog::after(state.requests)),
+            clock: VirtualClock::new(state.clock_offset_ms),
+            changes: watch::Sender::new(0),
+            dirty: watch::Sender::new(0),
+            stopping: CancellationToken::new(),
+            control_token,
+            starts: state.starts,
+        }
+    }
+
+    /// The world, for looking at it.
+    pub(crate) fn inner(&self) -> MutexGuard<'_, Inner> {
+        // Methods of the world check before they change, so a panic in one leaves a world that can be used.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the world, then rings.
+    pub(crate) fn change<R>(&self, action: impl FnOnce(&mut Inner) -> R) -> R {
+        let result = action(&mut self.inner());
+        self.changed();
+        result
+    }
+
+    /// Rings: the world changed.
+    pub(crate) fn changed(&self) {
+        self.changes.send_modify(|times| *times += 1);
+        self.dirty.send_modify(|times| *times += 1);
+    }
+
+    /// The request log.
+    pub(crate) fn log(&self) -> MutexGuard<'_, RequestLog> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a call to the request log, then rings.
+    pub(crate) fn logged(&self, call: LoggedCall) {
+        self.log().add(call);
+        self.changes.send_modify(|times| *times += 1);
+    }
+
+    /// A copy of everything that a state holds. The lock is held for the copying only; writing it out is slower by far.
+    pub(crate) fn state(&self) -> State {
+        let world = self.inner().world.clone();
+        State {
+            starts: self.starts,
+            clock_offset_ms: self.clock.offset_ms(),
+            requests: self.log().seen(),
+            world,
+        }
+    }
+
+    /// Replaces everything by an imported state.
+    pub(crate) fn import(&self, state: State) {
+        self.inner().world = state.world;
+        self.log().continue_after(state.requests);
+        self.clock.set_offset_ms(state.clock_offset_ms);
+        self.changed();
+    }
+}

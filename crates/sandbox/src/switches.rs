@@ -1,0 +1,305 @@
+//! What the sandbox does where Meta's behaviour is unknown or the sources disagree.
+
+use std::str::FromStr;
+
+use laneway_wire::graph::server::MissingTokenCode;
+use serde::{Deserialize, Serialize};
+
+/// Choices for everything that nobody outside Meta documents. Each has a default; `POST /sandbox/switches` with a JSON
+/// object changes the ones it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Switches {
+    /// HTTP status of a block or unblock that failed for some or all of its users: 400 (default, Meta's page up to
+    /// February 2026) or 200 (a third party's model of the current one).
+    pub partial_block_status: PartialBlockStatus,
+    /// Blocking a user who is blocked already: `success` (default) or `failure`.
+    pub block_already_blocked: Repeat,
+    /// Unblocking a user who is not blocked: `success` (default) or `failure`.
+    pub unblock_not_blocked: Repeat,
+    /// Whether unblocking, too, needs a message within 24 hours: `false` by default. Meta's page shows 131047 in its
+    /// example of a failed unblock, probably by copy and paste.
+    pub unblock_needs_window: bool,
+    /// How many entries a page of a block list has when the client does not say: 25 by default, the Graph API's habit.
+    pub blocklist_page_size: PageSize,
+    /// How a text to a blocked user fails: `sync` (default: 130403 at once) or `status` (taken, then failed).
+    pub blocked_text: BlockedText,
+    /// Marking a message read that arrived more than 30 days ago: `true` (allowed) by default. Meta advises to do it
+    /// within 30 days and is silent about later.
+    pub read_after_30_days: bool,
+    /// Marking a message of a blocked user read: `true` (allowed) by default.
+    pub read_while_blocked: bool,
+    /// HTTP status of 131009 for a read mark: 400 (default) or 500 (seen in a recording).
+    pub read_refusal_status: ReadRefusalStatus,
+    /// The code for a call without a token: 190 (default), 200 or 104.
+    pub missing_token: MissingToken,
+    /// How many of the 14 conversion names pass: 14 (default, Meta's list), 5 or 2 (field reports).
+    pub conversions: ConversionNames,
+}
+
+/// A closed set of numbers that a switch can take.
+macro_rules! number_switch {
+    ($(#[$doc:meta])* $name:ident { $($(#[$row:meta])* $variant:ident = $number:literal),+ $(,)? } default $default:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(try_from = "u16", into = "u16")]
+        pub enum $name { $($(#[$row])* $variant),+ }
+
+        impl $name {
+            /// The number.
+            pub fn number(self) -> u16 {
+                match self { $($name::$variant => $number),+ }
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self { $name::$default }
+        }
+
+        impl From<$name> for u16 {
+            fn from(value: $name) -> u16 { value.number() }
+        }
+
+        impl TryFrom<u16> for $name {
+            type Error = SwitchError;
+            fn try_from(number: u16) -> Result<Self, SwitchError> {
+                match number {
+                    $($number => Ok($name::$variant),)+
+                    _ => Err(SwitchError { allowed: concat!($(stringify!($number), " "),+) }),
+                }
+            }
+        }
+    };
+}
+
+/// A number that a switch does not take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this switch takes one of: {}", allowed.trim_end())]
+pub struct SwitchError {
+    allowed: &'static str,
+}
+
+number_switch! {
+    /// HTTP status of a block that failed for some of its users.
+    PartialBlockStatus {
+        /// 400.
+        BadRequest = 400,
+        /// 200.
+        Ok = 200,
+    } default BadRequest
+}
+
+number_switch! {
+    /// HTTP status of a refused read mark.
+    ReadRefusalStatus {
+        /// 400.
+        BadRequest = 400,
+        /// 500.
+        ServerError = 500,
+    } default BadRequest
+}
+
+number_switch! {
+    /// The code for a call without a token.
+    MissingToken {
+        /// 190.
+        Code190 = 190,
+        /// 200.
+        Code200 = 200,
+        /// 104.
+        Code104 = 104,
+    } default Code190
+}
+
+number_switch! {
+    /// How many of the conversion names pass.
+    ConversionNames {
+        /// All of Meta's list [D].
+        Fourteen = 14,
+        /// Those one field report saw pass [C].
+        Five = 5,
+        /// Those another one saw pass [C].
+        Two = 2,
+    } default Fourteen
+}
+
+/// What repeating a block or unblock comes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Repeat {
+    /// It succeeds and changes nothing.
+    #[default]
+    Success,
+    /// It fails for that user.
+    Failure,
+}
+
+/// How a text to a blocked user fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BlockedText {
+    /// The call is refused with 130403.
+    #[default]
+    Sync,
+    /// The call succeeds, and the message fails with 130403 afterwards.
+    Status,
+}
+
+/// A page size from 1 to 1,000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u16", into = "u16")]
+pub struct PageSize(u16);
+
+impl Default for PageSize {
+    fn default() -> PageSize {
+        PageSize(25)
+    }
+}
+
+impl PageSize {
+    /// Entries per page.
+    pub fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl TryFrom<u16> for PageSize {
+    type Error = SwitchError;
+
+    fn try_from(size: u16) -> Result<PageSize, SwitchError> {
+        if (1..=1_000).contains(&size) {
+            Ok(PageSize(size))
+        } else {
+            Err(SwitchError { allowed: "1 to 1000" })
+        }
+    }
+}
+
+impl From<PageSize> for u16 {
+    fn from(size: PageSize) -> u16 {
+        size.0
+    }
+}
+
+impl Default for Switches {
+    fn default() -> Switches {
+        Switches {
+            partial_block_status: PartialBlockStatus::default(),
+            block_already_blocked: Repeat::default(),
+            unblock_not_blocked: Repeat::default(),
+            unblock_needs_window: false,
+            blocklist_page_size: PageSize::default(),
+            blocked_text: BlockedText::default(),
+            read_after_30_days: true,
+            read_while_blocked: true,
+            read_refusal_status: ReadRefusalStatus::default(),
+            missing_token: MissingToken::default(),
+            conversions: ConversionNames::default(),
+        }
+    }
+}
+
+impl From<MissingToken> for MissingTokenCode {
+    fn from(switch: MissingToken) -> MissingTokenCode {
+        match switch {
+            MissingToken::Code190 => MissingTokenCode::Code190,
+            MissingToken::Code200 => MissingTokenCode::Code200,
+            MissingToken::Code104 => MissingTokenCode::Code104,
+        }
+    }
+}
+
+impl ConversionNames {
+    /// The names that pass. The first two and the first five are those of the stricter sets.
+    pub fn names(self) -> &'static [&'static str] {
+        const NAMES: [&str; 14] = [
+            "Purchase",
+            "LeadSubmitted",
+            "InitiateCheckout",
+            "AddToCart",
+            "ViewContent",
+            "OrderCreated",
+            "OrderShipped",
+            "OrderDelivered",
+            "OrderCanceled",
+            "OrderReturned",
+            "CartAbandoned",
+            "QualifiedLead",
+            "RatingProvided",
+            "ReviewProvided",
+        ];
+        &NAMES[..usize::from(self.number())]
+    }
+}
+
+/// `14`, `5` or `2`, as on the command line.
+impl FromStr for ConversionNames {
+    type Err = SwitchError;
+
+    fn from_str(text: &str) -> Result<ConversionNames, SwitchError> {
+        ConversionNames::try_from(text.parse::<u16>().unwrap_or(0))
+    }
+}
+
+impl Switches {
+    /// These switches with those changed that `changes`, a JSON object, names.
+    ///
+    /// # Errors
+    /// The JSON error that names the unknown switch or the value that is not allowed.
+    pub(crate) fn with(self, changes: &[u8]) -> Result<Switches, serde_json::Error> {
+        let changes: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(changes)?;
+        let mut all = serde_json::to_value(self)?;
+        if let Some(all) = all.as_object_mut() {
+            all.extend(changes);
+        }
+        serde_json::from_value(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_as_documented() {
+        let json = serde_json::to_string(&Switches::default()).unwrap();
+        let expected = concat!(
+            r#"{"partial_block_status":400,"block_already_blocked":"success","unblock_not_blocked":"success","#,
+            r#""unblock_needs_window":false,"blocklist_page_size":25,"blocked_text":"sync","read_after_30_days":true,"#,
+            r#""read_while_blocked":true,"read_refusal_status":400,"missing_token":190,"conversions":14}"#,
+        );
+        assert_eq!(json, expected);
+    }
+
+    #[track_caller]
+    fn check_refused(changes: &str, says: &str) {
+        let error = Switches::default().with(changes.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
+
+    #[test]
+    fn changes_name_what_they_change() {
+        let changed = Switches::default().with(br#"{"conversions":5,"partial_block_status":200}"#).unwrap();
+        let expected = Switches {
+            conversions: ConversionNames::Five,
+            partial_block_status: PartialBlockStatus::Ok,
+            ..Switches::default()
+        };
+        assert_eq!(changed, expected);
+        assert_eq!(changed.with(b"{}").unwrap(), changed);
+        check_refused(r#"{"conversion":5}"#, "unknown field `conversion`");
+        check_refused(r#"{"conversions":6}"#, "one of: 14 5 2");
+        check_refused(r#"{"blocklist_page_size":0}"#, "1 to 1000");
+        check_refused(r#"{"blocked_text":"later"}"#, "unknown variant `later`");
+        check_refused("[]", "expected a map");
+    }
+
+    #[test]
+    fn the_names_of_each_set() {
+        assert_eq!(ConversionNames::Fourteen.names().len(), 14);
+        assert_eq!(ConversionNames::Two.names(), ["Purchase", "LeadSubmitted"]);
+        assert_eq!("5".parse(), Ok(ConversionNames::Five));
+        assert!("3".parse::<ConversionNames>().is_err());
+        assert!("".parse::<ConversionNames>().is_err());
+    }
+}

@@ -1,0 +1,223 @@
+//! Accounts and numbers: who exists, and which token may touch what.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use laneway_wire::graph::server::{PhoneNumberRow, Refusal};
+use serde::{Deserialize, Serialize};
+
+use super::{Blocklist, Number, Waba, World};
+use crate::limits::NUMBERS_MAX;
+use crate::mint::Mint;
+use crate::phone::Phone;
+
+/// All a client needs to work with one business number.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct NumberInfo {
+    /// The business number, `+` in front.
+    pub number: String,
+    /// Its id in the Graph API.
+    pub phone_number_id: String,
+    /// Its WhatsApp Business account.
+    pub waba_id: String,
+    /// The account's data set for conversions.
+    pub dataset_id: String,
+    /// The token for calls about the account.
+    pub access_token: String,
+    /// The secret that signs the account's notifications.
+    pub app_secret: String,
+}
+
+/// What a new business number should be like. All fields are optional.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct NewNumber {
+    /// The number; one that nobody has if absent.
+    pub(crate) number: Option<String>,
+    /// An existing account to join; a fresh one, with its own token and data set, if absent.
+    pub(crate) waba_id: Option<String>,
+    /// Whether a fresh account has its data set already, or gets it with the first `POST /{waba_id}/dataset`.
+    pub(crate) dataset: Option<bool>,
+}
+
+/// Why a number could not be added.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NumberError {
+    /// The number cannot be read.
+    #[error("number: {0}")]
+    Unreadable(#[from] crate::phone::PhoneError),
+    /// Another business has it.
+    #[error("{0} is a business number already")]
+    Taken(Phone),
+    /// No such account.
+    #[error("waba_id: there is no account {0}")]
+    UnknownWaba(String),
+    /// The sandbox holds no more numbers.
+    #[error("the sandbox holds at most {NUMBERS_MAX} numbers")]
+    Full,
+}
+
+/// The token and the secret do not appear.
+impl fmt::Debug for NumberInfo {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("NumberInfo")
+            .field("number", &self.number)
+            .field("phone_number_id", &self.phone_number_id)
+            .field("waba_id", &self.waba_id)
+            .field("dataset_id", &self.dataset_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl World {
+    /// Adds a business number.
+    ///
+    /// # Errors
+    /// [`NumberError`] if the number is taken or unreadable, or the account unknown.
+    pub(crate) fn add_number(&mut self, mint: &mut Mint, new: &NewNumber) -> Result<NumberInfo, NumberError> {
+        if self.numbers.len() >= NUMBERS_MAX {
+            return Err(NumberError::Full);
+        }
+        let phone = match &new.number {
+            Some(text) => Phone::lenient(text)?,
+            None => fresh(|| mint.business_phone(), |phone| !self.index.number_by_phone.contains_key(phone)),
+        };
+        if self.index.number_by_phone.contains_key(&phone) {
+            return Err(NumberError::Taken(phone));
+        }
+        let waba_id = match &new.waba_id {
+            Some(id) if self.wabas.contains_key(id) => id.clone(),
+            Some(id) => return Err(NumberError::UnknownWaba(id.clone())),
+            None => self.add_waba(mint, new.dataset.unwrap_or(true)),
+        };
+        let id = fresh(|| mint.phone_number_id(), |id| !self.numbers.contains_key(id));
+        let number = Number {
+            phone: phone.clone(),
+            waba_id,
+            chats: BTreeMap::new(),
+            blocklist: Blocklist::default(),
+            messages: BTreeMap::new(),
+        };
+        let info = self.info(&id, &number);
+        self.index.number_by_phone.insert(phone, id.clone());
+        self.numbers.insert(id, number);
+        Ok(info)
+    }
+
+    fn add_waba(&mut self, mint: &mut Mint, dataset_made: bool) -> String {
+        let id = fresh(|| mint.waba_id(), |id| !self.wabas.contains_key(id));
+        let waba = Waba {
+            access_token: fresh(
+                || mint.access_token(),
+                |token| !self.index.waba_by_token.contains_key(token),
+            ),
+            app_secret: mint.app_secret(),
+            dataset_id: fresh(|| mint.dataset_id(), |id| !self.index.waba_by_dataset.contains_key(id)),
+            dataset_made,
+            people: BTreeMap::new(),
+            clicks: BTreeMap::new(),
+            by_user_id: BTreeMap::new(),
+        };
+        self.index.waba_by_token.insert(waba.access_token.clone(), id.clone());
+        self.index.waba_by_dataset.insert(waba.dataset_id.clone(), id.clone());
+        self.wabas.insert(id.clone(), waba);
+        id
+    }
+
+    fn info(&self, id: &str, number: &Number) -> NumberInfo {
+        let waba = &self.wabas[&number.waba_id];
+        NumberInfo {
+            number: number.phone.to_string(),
+            phone_number_id: id.to_owned(),
+            waba_id: number.waba_id.clone(),
+            dataset_id: waba.dataset_id.clone(),
+            access_token: waba.access_token.clone(),
+            app_secret: waba.app_secret.clone(),
+        }
+    }
+
+    /// Every business number, in the order of their phone number ids.
+    pub(crate) fn numbers(&self) -> Vec<NumberInfo> {
+        self.numbers.iter().map(|(id, number)| self.info(id, number)).collect()
+    }
+
+    /// How many business numbers there are.
+    pub(crate) fn number_count(&self) -> usize {
+        self.numbers.len()
+    }
+
+    /// The account that a token belongs to.
+    pub(crate) fn waba_of_token(&self, token: &str) -> Option<&str> {
+        self.index.waba_by_token.get(token).map(String::as_str)
+    }
+
+    /// Whether `id` is a phone number id of the account.
+    pub(crate) fn owns_number(&self, waba_id: &str, id: &str) -> bool {
+        self.numbers.get(id).is_some_and(|number| number.waba_id == waba_id)
+    }
+
+    /// Whether `id` is the account's data set and has been made.
+    pub(crate) fn owns_dataset(&self, waba_id: &str, id: &str) -> bool {
+        self.wabas.get(waba_id).is_some_and(|waba| waba.dataset_made && waba.dataset_id == id)
+    }
+
+    /// Whether some account has this data set.
+    pub(crate) fn has_dataset(&self, id: &str) -> bool {
+        self.index.waba_by_dataset.contains_key(id)
+    }
+
+    /// The ids of all data sets.
+    pub(crate) fn datasets(&self) -> Vec<String> {
+        self.index.waba_by_dataset.keys().cloned().collect()
+    }
+
+    /// The account's data set, if it has been made.
+    pub(crate) fn dataset(&self, waba_id: &str) -> Option<&str> {
+        self.wabas.get(waba_id).filter(|waba| waba.dataset_made).map(|waba| waba.dataset_id.as_str())
+    }
+
+    /// Makes the account's data set, or finds it.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownObject`] for an account that is none.
+    pub(crate) fn make_dataset(&mut self, waba_id: &str) -> Result<&str, Refusal> {
+        let unknown = || Refusal::UnknownObject { verb: "post", id: waba_id.to_owned() };
+        let waba = self.wabas.get_mut(waba_id).ok_or_else(unknown)?;
+        waba.dataset_made = true;
+        Ok(&waba.dataset_id)
+    }
+
+    /// The account's numbers as the Graph API lists them.
+    pub(crate) fn phone_number_rows(&self, waba_id: &str) -> Vec<PhoneNumberRow> {
+        let own = self.numbers.iter().filter(|(_, number)| number.waba_id == waba_id);
+        own.map(|(id, number)| PhoneNumberRow {
+            verified_name: "Laneway sandbox".to_owned(),
+            display_phone_number: number.phone.to_string(),
+            id: id.clone(),
+            quality_rating: "GREEN",
+        })
+        .collect()
+    }
+
+    /// The phone number id of a business number.
+    pub(crate) fn number_id(&self, phone: &Phone) -> Option<&str> {
+        self.index.number_by_phone.get(phone).map(String::as_str)
+    }
+
+    /// The business numbers, `+` in front.
+    pub(crate) fn business_phones(&self) -> Vec<String> {
+        self.index.number_by_phone.keys().map(Phone::to_string).collect()
+    }
+}
+
+/// Draws until something new comes out. A repetition is next to impossible but an imported world may hold ids of the
+/// same seed.
+pub(super) fn fresh<T>(mut draw: impl FnMut() -> T, is_new: impl Fn(&T) -> bool) -> T {
+    loop {
+        let drawn = draw();
+        if is_new(&drawn) {
+            return drawn;
+        }
+    }
+}
