@@ -1,0 +1,133 @@
+//! What HTTP clients see: CM.com's endpoint for events, Laneway's own API, and the operator's pages.
+//!
+//! One file per resource. [`public`] is what clients reach, [`admin`] what operators reach, [`everything`] both on one
+//! address. There is no middleware: a handler does all that its requests need, and nothing else runs on their way.
+
+mod answer;
+mod auth;
+mod body;
+mod events;
+mod events_cm;
+mod health;
+mod instant;
+mod openapi;
+mod problem;
+mod query;
+mod state;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing;
+
+use crate::config::Config;
+use crate::node::Node;
+use crate::telemetry::Route;
+use problem::{Problem, ProblemCode};
+
+pub use body::BodyLimits;
+pub use health::Readiness;
+pub use openapi::openapi_json;
+
+/// When it is worth trying again after the store could not take or answer something.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// What handlers work with.
+struct Api {
+    node: Node,
+    limits: BodyLimits,
+}
+
+/// `/v1.0`, `/api`, `/healthz` and `/openapi.json`.
+pub fn public(node: Node, limits: BodyLimits) -> Router {
+    finish(public_routes(), node, limits)
+}
+
+/// `/readyz`, `/metrics` and `/healthz`. Where the configuration has an `admin_token`, the first two ask for it.
+pub fn admin(node: Node) -> Router {
+    finish(admin_routes(), node, BodyLimits::default())
+}
+
+/// [`public`] and [`admin`] on one address, as `dev` has them.
+pub fn everything(node: Node, limits: BodyLimits) -> Router {
+    finish(public_routes().merge(operator_routes()), node, limits)
+}
+
+fn public_routes() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/v1.0/event", routing::post(events_cm::post))
+        .route("/api/v1/events", routing::get(events::list))
+        .route("/api/v1/events/{id}", routing::get(events::get))
+        .route("/healthz", routing::get(health::live))
+        .route("/openapi.json", routing::get(openapi::get))
+}
+
+fn admin_routes() -> Router<Arc<Api>> {
+    operator_routes().route("/healthz", routing::get(health::live))
+}
+
+fn operator_routes() -> Router<Arc<Api>> {
+    Router::new().route("/readyz", routing::get(health::ready)).route("/metrics", routing::get(health::metrics))
+}
+
+fn finish(routes: Router<Arc<Api>>, node: Node, limits: BodyLimits) -> Router {
+    routes
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
+        .with_state(Arc::new(Api { node, limits }))
+}
+
+async fn not_found(State(api): State<Arc<Api>>, request: Request) -> Response {
+    if is_of_cm(&request) {
+        return events_cm::not_found(&api, request).await;
+    }
+    let problem = Problem::new(ProblemCode::NotFound, "there is nothing at this path")
+        .hint("/openapi.json describes every path");
+    turn_away(&api, request, problem).await
+}
+
+async fn method_not_allowed(State(api): State<Arc<Api>>, request: Request) -> Response {
+    if is_of_cm(&request) {
+        return events_cm::method_not_allowed(&api, request).await;
+    }
+    let problem = Problem::new(ProblemCode::MethodNotAllowed, "the path does not know this method");
+    turn_away(&api, request, problem).await
+}
+
+/// Whether the client expects CM.com's form of errors.
+fn is_of_cm(request: &Request) -> bool {
+    let path = request.uri().path();
+    path == "/v1.0" || path.starts_with("/v1.0/")
+}
+
+/// Answers a request whose body nobody wants, but reads it first, so that the client sees the answer.
+async fn turn_away(api: &Api, request: Request, problem: Problem) -> Response {
+    let (head, body) = request.into_parts();
+    let is_whole = body::drain(&head.headers, body, &api.limits).await;
+    let mut response = problem.into_response();
+    if !is_whole {
+        answer::close(&mut response);
+    }
+    api.answered(Route::Other, response)
+}
+
+impl Api {
+    /// The configuration in force now.
+    fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.node.config.borrow())
+    }
+
+    /// Counts an answer, and passes it on.
+    fn answered(&self, route: Route, response: Response) -> Response {
+        self.node.telemetry.answered(route, response.status().as_u16());
+        response
+    }
+
+    /// Counts and logs a failure of the journal.
+    fn journal_failed(&self, error: &laneway_journal::Error) {
+        self.node.telemetry.journal_failed(error);
+    }
+}

@@ -1,0 +1,113 @@
+//! Errors of Laneway's own API.
+
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::answer;
+
+/// Why a request to `/api` was not answered as asked. The words are part of the API: they are added to, never changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ProblemCode {
+    /// A query parameter that this resource does not know.
+    UnknownParameter,
+    /// A query parameter whose value cannot be used.
+    InvalidParameter,
+    /// No token was given.
+    TokenMissing,
+    /// The token belongs to no account.
+    TokenUnknown,
+    /// The token does not have the scope that the resource needs.
+    ScopeMissing,
+    /// No such path, or no such event of this account.
+    NotFound,
+    /// The path does not know the method; `Allow` lists those it knows.
+    MethodNotAllowed,
+    /// The store cannot answer now.
+    Unavailable,
+    /// The event is stored in a form that this version cannot read.
+    Unreadable,
+}
+
+impl ProblemCode {
+    const fn status(self) -> StatusCode {
+        match self {
+            Self::UnknownParameter | Self::InvalidParameter => StatusCode::BAD_REQUEST,
+            Self::TokenMissing | Self::TokenUnknown => StatusCode::UNAUTHORIZED,
+            Self::ScopeMissing => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unreadable => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+/// The body of every error under `/api`.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProblemBody {
+    error: Problem,
+}
+
+/// What went wrong.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProblemDetail)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Problem {
+    /// For programs.
+    code: ProblemCode,
+    /// For people.
+    message: String,
+    /// The parameter it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    field: Option<String>,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    hint: Option<String>,
+    #[serde(skip)]
+    retry_after: Option<Duration>,
+}
+
+impl Problem {
+    pub(super) fn new(code: ProblemCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), field: None, hint: None, retry_after: None }
+    }
+
+    /// About this parameter.
+    pub(super) fn of(self, field: &str) -> Self {
+        Self { field: Some(field.to_owned()), ..self }
+    }
+
+    /// With advice.
+    pub(super) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// With the time after which it is worth trying again.
+    pub(super) fn retry_after(self, delay: Duration) -> Self {
+        Self { retry_after: Some(delay), ..self }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, retry_after) = (self.code.status(), self.retry_after);
+        let mut response = answer::json(status, &ProblemBody { error: self });
+        if status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        if let Some(delay) = retry_after {
+            answer::set_retry_after(&mut response, delay);
+        }
+        response
+    }
+}

@@ -1,0 +1,278 @@
+//! The configuration: what `laneway.toml` and the files it includes say, read once and complete.
+//!
+//! Where to start: [`Config::load`] reads the files and answers with a [`Config`] or with every mistake they have;
+//! [`token`] is how clients are let in; [`reload`] follows changes while the node runs. Every key is described in
+//! `docs/configuration.md`, which a test holds against the keys that are read.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use laneway_channel::Secret;
+use laneway_model::{AccountName, DatasetId, EventKind, PhoneNumber, PhoneNumberId, WabaId};
+use subtle::ConditionallySelectable;
+
+mod country;
+mod duration;
+mod fingerprint;
+mod include;
+mod read;
+pub mod reload;
+mod remark;
+mod schema;
+mod secret;
+mod source;
+#[cfg(test)]
+mod tests;
+pub mod token;
+
+pub use country::Country;
+pub use fingerprint::Fingerprint;
+pub use remark::{Mistakes, Remark};
+pub use token::{Scopes, Token, TokenHash};
+
+/// Everything that a node is told. A value of this type is consistent: no number, token or WABA is in it twice.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where clients connect: `/v1.0`, `/api` and `/healthz`. Default [`Config::LISTEN`]. Fixed while the node runs.
+    pub listen: SocketAddr,
+    /// Where operators connect: `/console`, `/metrics` and `/readyz`. `None` puts them on `listen`, as `dev` does; the
+    /// file cannot say that. Default [`Config::ADMIN_LISTEN`]. Fixed while the node runs.
+    pub admin_listen: Option<SocketAddr>,
+    /// What an operator has to show on `admin_listen`. Always there when that is not a loopback address.
+    pub admin_token: Option<Secret>,
+    /// What keeps the events. Fixed while the node runs.
+    pub store: Store,
+    /// Where the store keeps its files. In the file it is relative to the file's directory; default
+    /// [`Config::DATA_DIR`]. Fixed while the node runs.
+    pub data_dir: PathBuf,
+    /// How much may be open at once.
+    pub limits: Limits,
+    /// How long what is over is kept.
+    pub retention: Retention,
+    /// When an event that does not get through is given up.
+    pub give_up: GiveUp,
+    /// The tenants, in the order of the files.
+    pub accounts: Vec<Account>,
+}
+
+/// A kind of store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Store {
+    /// SQLite, in files of the data directory.
+    #[default]
+    Sqlite,
+}
+
+/// How much may be open (not final) at once; beyond it, clients are told to come back later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Open events of the node: 1 to 4,000,000, which is also the default. Beyond it, 503.
+    pub open_events: u64,
+    /// Open events of one business number: 1 to 2,000,000, which is also the default. Beyond it, 429.
+    pub open_events_per_number: u64,
+}
+
+/// How long what is over is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// How long after it became final an event can be looked up: 1 hour to 3,650 days, default 30 days.
+    pub final_events: Duration,
+}
+
+/// How long an event that does not get through is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GiveUp {
+    /// After accept: 1 second to 30 days, default 24 hours. Meta advises to mark a message read within 30 days and
+    /// does not say what happens later (documented advice; the rest unknown).
+    pub mark_as_read: Duration,
+    /// After accept: 1 to 25 seconds, default 25, for that is when WhatsApp itself takes the indicator away
+    /// (documented by Meta).
+    pub typing: Duration,
+    /// After accept: 1 second to 30 days, default 7 days. A block that Meta's 24-hour window is proven to rule out
+    /// ends before.
+    pub block: Duration,
+    /// After accept: 1 second to 30 days, default 7 days.
+    pub unblock: Duration,
+    /// After the conversion's `event_time`: 1 second to 7 days, default 7 days. Meta refuses every event of a call
+    /// that contains an older one (documented by Meta).
+    pub conversions: Duration,
+}
+
+/// A tenant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Account {
+    /// Its name; never that of another.
+    pub name: AccountName,
+    /// What its clients show to be let in. At least one may send, unless `open_access` is set.
+    pub tokens: Vec<Token>,
+    /// Where the business is based. Without it, nothing is checked by country.
+    pub country: Option<Country>,
+    /// Whether conversions are sent although CM.com's page closes them for `country`. Default no.
+    pub allow_restricted_country: bool,
+    /// Its WhatsApp Business Accounts, at least one.
+    pub wabas: Vec<Waba>,
+    /// Lets any token in, and none. The file cannot say so; `dev` does.
+    pub open_access: bool,
+}
+
+/// A WhatsApp Business Account (WABA) and how to reach it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Waba {
+    /// Its id at Meta; in no other account.
+    pub id: WabaId,
+    /// The token for read marks, typing indicators and blocks, and for conversions without a token of their own.
+    pub access_token: Secret,
+    /// The token for conversions, if another.
+    pub conversions_token: Option<Secret>,
+    /// Where its conversions go. `None` when it sends none.
+    pub dataset_id: Option<DatasetId>,
+    /// The Graph API's address without a slash at its end. Default [`Waba::GRAPH_URL`].
+    pub graph_url: String,
+    /// The Graph API's version, such as `v26.0`. Default [`Waba::GRAPH_VERSION`].
+    pub graph_version: String,
+    /// How many calls a second are made at most for each number: 1 to 1,000. Default
+    /// [`Waba::MAX_CALLS_PER_SECOND`].
+    pub max_calls_per_second: u32,
+    /// Its phone numbers, at least one.
+    pub numbers: Vec<Number>,
+}
+
+/// A business phone number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Number {
+    /// The number; in no other WABA.
+    pub number: PhoneNumber,
+    /// Meta's id of it.
+    pub phone_number_id: PhoneNumberId,
+}
+
+/// A configuration that was read without a mistake.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What it says.
+    pub config: Config,
+    /// What an operator should know at start: secrets that cannot change live, files that are open to all.
+    pub warnings: Vec<Remark>,
+    /// The files as they were when they were read.
+    pub fingerprint: Fingerprint,
+}
+
+impl Config {
+    /// See [`Config::listen`].
+    pub const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+    /// See [`Config::admin_listen`].
+    pub const ADMIN_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8081);
+    /// See [`Config::data_dir`].
+    pub const DATA_DIR: &str = "laneway-data";
+
+    /// Every default, and no account.
+    pub fn new(data_dir: PathBuf) -> Self {
+        Self {
+            listen: Self::LISTEN,
+            admin_listen: Some(Self::ADMIN_LISTEN),
+            admin_token: None,
+            store: Store::default(),
+            data_dir,
+            limits: Limits::default(),
+            retention: Retention::default(),
+            give_up: GiveUp::default(),
+            accounts: Vec::new(),
+        }
+    }
+
+    /// Reads a configuration file, the files that it includes and the secrets that they name. `env` looks up an
+    /// environment variable.
+    ///
+    /// # Errors
+    /// Every mistake of every file, at once.
+    pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Mistakes> {
+        read::load(path, env)
+    }
+
+    /// Whose token this is, and what it may do. Whoever has none presents the empty text, which an account with open
+    /// access lets in, as it does a token that nobody else has.
+    ///
+    /// A wrong token is compared with all there are, each in the same time whatever the two have in common, so that
+    /// how long the answer takes tells nothing about the tokens of others.
+    pub fn find_token(&self, presented: &str) -> Option<(&Account, Scopes)> {
+        let presented = token::hash(presented);
+        let owned =
+            || self.accounts.iter().flat_map(|owner| owner.tokens.iter().map(move |token| (owner, token)));
+        // The first token has position 1; 0 stands for no match.
+        let mut position = 0_u64;
+        for (candidate, (_, token)) in (1..).zip(owned()) {
+            position.conditional_assign(&candidate, presented.matches(&token.hash));
+        }
+        let known = (1..).zip(owned()).find(|(candidate, _)| *candidate == position);
+        known.map(|(_, (owner, token))| (owner, token.scopes)).or_else(|| {
+            let open = self.accounts.iter().find(|account| account.open_access);
+            open.map(|account| (account, Scopes::ALL))
+        })
+    }
+}
+
+impl Account {
+    /// Whether conversions are refused for this account, by CM.com's rule on countries.
+    pub fn conversions_refused(&self) -> bool {
+        !self.allow_restricted_country && self.country.is_some_and(Country::conversions_restricted)
+    }
+}
+
+impl Waba {
+    /// Meta's own address.
+    pub const GRAPH_URL: &str = "https://graph.facebook.com";
+    /// Meta's current version as of 29 July 2026.
+    pub const GRAPH_VERSION: &str = "v26.0";
+    /// What Meta allows a number by default; it raises that to 1,000 for some (documented by Meta).
+    pub const MAX_CALLS_PER_SECOND: u32 = 80;
+}
+
+impl GiveUp {
+    /// The time for a type of event; for a conversion it counts from `event_time`, for any other from accept.
+    pub const fn after(&self, kind: EventKind) -> Duration {
+        match kind {
+            EventKind::MarkAsRead => self.mark_as_read,
+            EventKind::Typing => self.typing,
+            EventKind::Block => self.block,
+            EventKind::UnBlock => self.unblock,
+            EventKind::Conversion(_) => self.conversions,
+        }
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { open_events: 4_000_000, open_events_per_number: 2_000_000 }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { final_events: 30 * DAY }
+    }
+}
+
+impl Default for GiveUp {
+    fn default() -> Self {
+        Self {
+            mark_as_read: DAY,
+            typing: Duration::from_secs(25),
+            block: 7 * DAY,
+            unblock: 7 * DAY,
+            conversions: 7 * DAY,
+        }
+    }
+}
+
+impl fmt::Display for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite => f.write_str("sqlite"),
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The tables of an account.
+
+use std::fmt::Display;
+
+use laneway_model::{AccountName, DatasetId, PhoneNumber, PhoneNumberError, PhoneNumberId, WabaId};
+
+use super::super::source::Table;
+use super::super::{Account, Country, Number, Scopes, Token, TokenHash, Waba, schema};
+use super::{Claim, Reader, address, quoted};
+
+impl Reader<'_> {
+    /// Every `[[account]]` of a file.
+    pub(super) fn accounts(&mut self, root: &Table<'_>) -> Vec<Account> {
+        let tables = self.tables(root, "account", &schema::ACCOUNT);
+        tables.iter().filter_map(|table| self.account(table)).collect()
+    }
+
+    fn account(&mut self, table: &Table<'_>) -> Option<Account> {
+        const NAME: &str = "a name for the account: letters, digits, dots, dashes and underscores";
+        const COUNTRY: &str = "a country's code of two letters, such as \"US\"";
+        self.require(table, "name", NAME);
+        let name = self.parsed(table, "name", NAME, |text| {
+            AccountName::parse(text).map_err(|error| format!("{} {error}; write {NAME}", quoted(text)))
+        });
+        if let Some(name) = &name {
+            self.claim(Claim::Account(name.clone()), table, "name");
+        }
+        let tokens = self.tokens(table);
+        let country = self.choice(table, "country", COUNTRY, Country::parse);
+        let allow_restricted_country = self.flag(table, "allow_restricted_country").unwrap_or(false);
+        self.on_dead_letter(table);
+        let wabas = self.wabas(table);
+        Some(Account { name: name?, tokens, country, allow_restricted_country, wabas, open_access: false })
+    }
+
+    /// A dead letter frees its lane; nothing else is built, and so nothing is kept of this key.
+    fn on_dead_letter(&mut self, table: &Table<'_>) {
+        const ALLOWED: &str = "\"continue\"";
+        self.parsed(table, "on_dead_letter", ALLOWED, |text| match text {
+            "continue" => Ok(()),
+            "hold" => Err(format!("\"hold\" is not yet supported; write {ALLOWED}")),
+            other => Err(format!("found {}; write {ALLOWED}", quoted(other))),
+        });
+    }
+
+    fn tokens(&mut self, account: &Table<'_>) -> Vec<Token> {
+        let tables = self.tables(account, "tokens", &schema::TOKEN);
+        let tokens: Vec<_> = tables.iter().filter_map(|table| self.token(table)).collect();
+        let is_whole = tokens.len() == tables.len();
+        if account.get("tokens").is_none() || account.is_empty_list("tokens") {
+            let form = schema::TOKEN.form;
+            self.note(
+                account.remark_at("tokens", format!("no client could send for this account; write {form}")),
+            );
+        } else if is_whole
+            && !tables.is_empty()
+            && !tokens.iter().any(|token| token.scopes.contain(Scopes::SEND))
+        {
+            self.note(account.remark_at("tokens", "no token may send; give one the scope \"send\""));
+        }
+        tokens
+    }
+
+    fn token(&mut self, table: &Table<'_>) -> Option<Token> {
+        const HASH: &str = "\"sha256:\" and 64 hexadecimal digits, as `laneway token new` prints them";
+        self.require(table, "hash", HASH);
+        let hash = self.parsed(table, "hash", HASH, |text| {
+            // The text is not shown: it may be the token itself.
+            match TokenHash::parse(text) {
+                Some(hash) if hash.is_of_nothing() => {
+                    Err(format!("is the hash of an empty token; write {HASH}"))
+                }
+                Some(hash) => Ok(hash),
+                None => Err(format!("is not a token's hash; write {HASH}")),
+            }
+        });
+        if let Some(hash) = hash {
+            self.claim(Claim::Token(hash), table, "hash");
+        }
+        let scopes = self.scopes(table);
+        Some(Token { hash: hash?, scopes: scopes? })
+    }
+
+    fn scopes(&mut self, table: &Table<'_>) -> Option<Scopes> {
+        const ALLOWED: &str = "a list of \"send\", \"read\", \"operate\" and \"erase\", at least one of them";
+        self.require(table, "scopes", ALLOWED);
+        let found = table.get("scopes")?;
+        let Some(items) = found.items() else {
+            self.note(found.wrong_type(ALLOWED));
+            return None;
+        };
+        let mut scopes = Some(Scopes::NONE);
+        for item in &items {
+            let scope = self.text(item, ALLOWED).and_then(|word| {
+                let scope = Scopes::parse(word);
+                if scope.is_none() {
+                    self.note(item.remark(format!("found {}; write {ALLOWED}", quoted(word))));
+                }
+                scope
+            });
+            scopes = scopes.zip(scope).map(|(all, one)| all | one);
+        }
+        if items.is_empty() {
+            self.note(found.remark(format!("is empty; write {ALLOWED}")));
+            return None;
+        }
+        scopes
+    }
+
+    fn wabas(&mut self, account: &Table<'_>) -> Vec<Waba> {
+        let tables = self.tables(account, "waba", &schema::WABA);
+        if account.get("waba").is_none() || account.is_empty_list("waba") {
+            let says =
+                "this account could send nothing; write [[account.waba]] with its WhatsApp Business Account";
+            self.note(account.remark_at("waba", says));
+        }
+        tables.iter().filter_map(|table| self.waba(table)).collect()
+    }
+
+    fn waba(&mut self, table: &Table<'_>) -> Option<Waba> {
+        const SECRET: &str = "\"file:PATH\" or \"env:NAME\"";
+        const VERSION: &str = "a version of the Graph API in the form \"v26.0\"";
+        let id = self.meta_id(table, "id", "the WABA's id at Meta, digits only", WabaId::parse);
+        if let Some(id) = &id {
+            self.claim(Claim::Waba(id.clone()), table, "id");
+        }
+        self.require(table, "access_token", SECRET);
+        let access_token = self.secret(table, "access_token");
+        let conversions_token = self.secret(table, "conversions_token");
+        let dataset_id = self.dataset_id(table);
+        let graph_url = self.parsed(table, "graph_url", address::GRAPH_URL_ALLOWED, address::graph_url);
+        let graph_version = self.choice(table, "graph_version", VERSION, graph_version);
+        let max_calls = self.count(table, "max_calls_per_second", 1..=1000);
+        let numbers = self.numbers(table);
+        Some(Waba {
+            id: id?,
+            access_token: access_token?,
+            conversions_token,
+            dataset_id,
+            graph_url: graph_url.unwrap_or_else(|| Waba::GRAPH_URL.to_owned()),
+            graph_version: graph_version.unwrap_or_else(|| Waba::GRAPH_VERSION.to_owned()),
+            max_calls_per_second: max_calls
+                .and_then(|count| u32::try_from(count).ok())
+                .unwrap_or(Waba::MAX_CALLS_PER_SECOND),
+            numbers,
+        })
+    }
+
+    /// To leave it out will mean "look it up", so that "there is none" has to be said.
+    fn dataset_id(&mut self, table: &Table<'_>) -> Option<DatasetId> {
+        const ALLOWED: &str =
+            "the data set's id at Meta, digits only, or \"none\" if this WABA sends no conversions";
+        if table.get("dataset_id").is_none() {
+            let says = format!("to leave it out is not yet supported; write {ALLOWED}");
+            self.note(table.remark("dataset_id", says));
+        }
+        self.parsed(table, "dataset_id", ALLOWED, |text| match text {
+            "none" => Ok(None),
+            id => DatasetId::parse(id).map(Some).map_err(|error| refusal(id, error, ALLOWED)),
+        })
+        .flatten()
+    }
+
+    fn numbers(&mut self, waba: &Table<'_>) -> Vec<Number> {
+        let tables = self.tables(waba, "numbers", &schema::NUMBER);
+        if waba.get("numbers").is_none() || waba.is_empty_list("numbers") {
+            let form = schema::NUMBER.form;
+            let says = format!("to leave them out is not yet supported; write {form}");
+            self.note(waba.remark_at("numbers", says));
+        }
+        tables.iter().filter_map(|table| self.number(table)).collect()
+    }
+
+    fn number(&mut self, table: &Table<'_>) -> Option<Number> {
+        const NUMBER: &str = "a phone number with its country code, as 00… or +…";
+        const ID: &str = "Meta's id of the number, digits only";
+        self.require(table, "number", NUMBER);
+        let number = self.parsed(table, "number", NUMBER, |text| {
+            PhoneNumber::parse(text).map_err(|error| match error {
+                PhoneNumberError::National => format!("{} is {error}", quoted(text)),
+                PhoneNumberError::Empty | PhoneNumberError::Character(_) | PhoneNumberError::Length(_) => {
+                    format!("{}: {error}; write {NUMBER}", quoted(text))
+                }
+            })
+        });
+        if let Some(number) = number {
+            self.claim(Claim::Number(number), table, "number");
+        }
+        let phone_number_id = self.meta_id(table, "phone_number_id", ID, PhoneNumberId::parse);
+        if let Some(id) = &phone_number_id {
+            self.claim(Claim::PhoneNumberId(id.clone()), table, "phone_number_id");
+        }
+        Some(Number { number: number?, phone_number_id: phone_number_id? })
+    }
+
+    /// One of Meta's ids, which has to be there.
+    fn meta_id<T, E: Display>(
+        &mut self,
+        table: &Table<'_>,
+        key: &'static str,
+        allowed: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        self.require(table, key, allowed);
+        self.parsed(table, key, allowed, |text| parse(text).map_err(|error| refusal(text, error, allowed)))
+    }
+}
+
+fn refusal(text: &str, error: impl Display, allowed: &str) -> String {
+    format!("{} {error}; write {allowed}", quoted(text))
+}
+
+/// Reads `v26.0`: one to three digits, a dot, one or two digits.
+fn graph_version(text: &str) -> Option<String> {
+    let (major, minor) = text.strip_prefix('v')?.split_once('.')?;
+    let is_digits =
+        |part: &str, max| part.len() <= max && !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    (is_digits(major, 3) && is_digits(minor, 2)).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions() {
+        for (text, expected) in [
+            ("v26.0", true),
+            ("v2.12", true),
+            ("v100.0", true),
+            ("26.0", false),
+            ("V26.0", false),
+            ("v26", false),
+            ("v26.", false),
+            ("v.0", false),
+            ("v26.0/", false),
+            ("v1000.0", false),
+            ("v26.000", false),
+            ("", false),
+        ] {
+            assert_eq!(graph_version(text).is_some(), expected, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Every key of the configuration file, so that an unknown one can be told, and the nearest known one named.
+
+/// The least likeness (Jaro-Winkler, 0 to 1) of two keys for one to be offered in place of the other.
+const LIKENESS_MIN: f64 = 0.8;
+
+/// A table of the configuration.
+#[derive(Debug)]
+pub(super) struct Section {
+    /// The tables it stands in and its own name; empty for the outermost.
+    pub(super) path: &'static str,
+    /// How it is written.
+    pub(super) form: &'static str,
+    /// Its keys.
+    pub(super) keys: &'static [Key],
+    /// Keys that the next versions will know, each with what to do until then.
+    pub(super) not_yet: &'static [(Key, &'static str)],
+}
+
+/// The name of a key.
+pub(super) type Key = &'static str;
+
+/// The outermost table of the main file.
+pub(super) static ROOT: Section = Section {
+    path: "",
+    form: "the main file, before its first [table]",
+    keys: &[
+        "listen",
+        "admin_listen",
+        "admin_token",
+        "store",
+        "data_dir",
+        "include",
+        "limits",
+        "retention",
+        "give_up",
+        "account",
+    ],
+    not_yet: &[
+        ("upstream", "leave it out: of CM.com's paths only /v1.0/event is answered"),
+        ("app", "leave it out: notifications are not received, so a conversion must bring its click id"),
+    ],
+};
+
+/// `[limits]`.
+pub(super) static LIMITS: Section = Section {
+    path: "limits",
+    form: "[limits]",
+    keys: &["open_events", "open_events_per_number"],
+    not_yet: &[],
+};
+
+/// `[retention]`.
+pub(super) static RETENTION: Section =
+    Section { path: "retention", form: "[retention]", keys: &["final_events"], not_yet: &[] };
+
+/// `[give_up]`.
+pub(super) static GIVE_UP: Section = Section {
+    path: "give_up",
+    form: "[give_up]",
+    keys: &["MarkAsRead", "Typing", "Block", "UnBlock", "conversions"],
+    not_yet: &[],
+};
+
+/// `[[account]]`.
+pub(super) static ACCOUNT: Section = Section {
+    path: "account",
+    form: "[[account]]",
+    keys: &["name", "tokens", "country", "allow_restricted_country", "on_dead_letter", "waba"],
+    not_yet: &[
+        ("cm_token", "leave it out: every event goes to Meta"),
+        ("route", "leave it out: every event goes to Meta"),
+        ("shadow", "leave it out: every event goes to Meta alone"),
+        ("on_lost_answer", "leave it out: a conversion whose answer was lost is sent again"),
+        ("forward", "leave it out: notifications are not received"),
+        ("callback", "leave it out, and ask GET /api/v1/events what became of an event"),
+    ],
+};
+
+/// One of `account.tokens`.
+pub(super) static TOKEN: Section = Section {
+    path: "account.tokens",
+    form: "tokens = [{ hash = \"sha256:…\", scopes = [\"send\"] }]",
+    keys: &["hash", "scopes"],
+    not_yet: &[],
+};
+
+/// `[[account.waba]]`.
+pub(super) static WABA: Section = Section {
+    path: "account.waba",
+    form: "[[account.waba]]",
+    keys: &[
+        "id",
+        "access_token",
+        "conversions_token",
+        "dataset_id",
+        "graph_url",
+        "graph_version",
+        "max_calls_per_second",
+        "numbers",
+    ],
+    not_yet: &[("app", "leave it out: notifications are not received")],
+};
+
+/// One of `account.waba.numbers`.
+pub(super) static NUMBER: Section = Section {
+    path: "account.waba.numbers",
+    form: "numbers = [{ number = \"+31…\", phone_number_id = \"…\" }]",
+    keys: &["number", "phone_number_id"],
+    not_yet: &[],
+};
+
+/// All of them.
+pub(super) static SECTIONS: [&Section; 8] =
+    [&ROOT, &LIMITS, &RETENTION, &GIVE_UP, &ACCOUNT, &TOKEN, &WABA, &NUMBER];
+
+impl Section {
+    /// The key with the tables it stands in.
+    pub(super) fn path_of(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    /// What to do about a key that is planned; `None` if it is not.
+    pub(super) fn not_yet(&self, key: &str) -> Option<&'static str> {
+        self.not_yet.iter().find(|(planned, _)| *planned == key).map(|(_, instead)| *instead)
+    }
+
+    /// What to say of a key that is not known here: the one that was probably meant, else the ones there are.
+    pub(super) fn nearest(&self, key: &str) -> String {
+        if let Some(home) = SECTIONS.into_iter().find(|section| section.keys.contains(&key)) {
+            return format!("is not a key of this table; it belongs in {}", home.form);
+        }
+        let small = key.to_ascii_lowercase();
+        let likeness = |known: &str| strsim::jaro_winkler(&small, &known.to_ascii_lowercase());
+        let near = self.keys.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+        match near.filter(|known| likeness(known) >= LIKENESS_MIN) {
+            Some(known) => format!("is not a known key; did you mean {known:?}?"),
+            None => format!("is not a known key; known here are {}", self.keys.join(", ")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(section: &Section, key: &str, expected: &str) {
+        let found = section.nearest(key);
+        assert!(found.contains(expected), "{key}: {found}");
+    }
+
+    #[test]
+    fn the_nearest_key_is_named() {
+        check(&ROOT, "listn", "did you mean \"listen\"?");
+        check(&ROOT, "accounts", "did you mean \"account\"?");
+        check(&ROOT, "Data-Dir", "did you mean \"data_dir\"?");
+        check(&ROOT, "access_token", "it belongs in [[account.waba]]");
+        check(&ROOT, "zzz", "known here are listen, admin_listen");
+        check(&ROOT, "", "known here are listen");
+        check(&ACCOUNT, "token", "did you mean \"tokens\"?");
+        check(&ACCOUNT, "wabas", "did you mean \"waba\"?");
+        check(&ACCOUNT, "listen", "it belongs in the main file, before");
+        check(&WABA, "acess_token", "did you mean \"access_token\"?");
+        check(&WABA, "conversion_token", "did you mean \"conversions_token\"?");
+        check(&GIVE_UP, "markasread", "did you mean \"MarkAsRead\"?");
+        check(&GIVE_UP, "Purchase", "known here are MarkAsRead, Typing, Block, UnBlock, conversions");
+        check(&NUMBER, "phone_id", "did you mean \"phone_number_id\"?");
+    }
+
+    #[test]
+    fn no_key_is_both_known_and_planned() {
+        for section in SECTIONS {
+            for key in section.keys {
+                assert_eq!(section.not_yet(key), None, "{key}");
+            }
+        }
+    }
+}

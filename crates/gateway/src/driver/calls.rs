@@ -1,0 +1,207 @@
+//! The calls under way: what they carry, and what the journal is told when they end.
+
+use std::sync::Arc;
+
+use laneway_channel::meta::{Member, Target, Verb};
+use laneway_engine::{Change, Reason};
+use laneway_journal::{ContactTouch, EndedCall, MemberOutcome, Row, Sequence, Settlement};
+use laneway_model::{
+    Action, Answer, AttemptOutcome, EventKind, Failure, FailureClass, Outcome, Person, Route, Scope, Status, Timestamp,
+    Touch,
+};
+
+/// A call that the engine has opened.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) verb: Verb,
+    /// `None` if the number has just been taken out of the configuration.
+    pub(super) target: Option<Arc<Target>>,
+    pub(super) members: Vec<Member>,
+    /// Members whose stored bodies cannot be read, with what is wrong.
+    unreadable: Vec<(Sequence, String)>,
+    /// The journal's number of it, once it is begun there.
+    pub(super) begun: Option<laneway_journal::CallId>,
+    pub(super) started_at: Timestamp,
+    pub(super) finished_at: Timestamp,
+    pub(super) answer: Option<Answer>,
+}
+
+impl Call {
+    /// A call with these rows as members; `None` without rows.
+    pub(super) fn new(
+        rows: &[Arc<Row>],
+        now: Timestamp,
+        target: impl FnOnce(&Row) -> Option<Arc<Target>>,
+    ) -> Option<Self> {
+        let first = rows.first()?;
+        let mut unreadable = Vec::new();
+        let members = rows.iter().filter_map(|row| match row.event() {
+            Ok(event) => Some(Member { id: row.id, event: Arc::new(event) }),
+            Err(error) => {
+                tracing::error!(event.id = %row.id, %error, "a stored event cannot be read");
+                unreadable.push((row.id.sequence(), error.to_string()));
+                None
+            }
+        });
+        let members = members.collect();
+        Some(Self {
+            verb: EventKind::from_code(first.kind).map_or(Verb::MarkAsRead, Verb::of),
+            target: target(first),
+            members,
+            unreadable,
+            begun: None,
+            started_at: now,
+            finished_at: now,
+            answer: None,
+        })
+    }
+
+    /// Leaves out members that have gone since their rows were loaded.
+    pub(super) fn keep_only(&mut self, sequences: &[Sequence]) {
+        self.members.retain(|member| sequences.contains(&member.id.sequence()));
+    }
+
+    /// The answer to a call that cannot be made at all.
+    pub(super) fn unsendable(&self) -> Option<Answer> {
+        let detail = if !self.unreadable.is_empty() {
+            "Nothing was sent: the stored event of another member of the call cannot be read."
+        } else if self.target.is_none() {
+            "Nothing was sent: the business number is no longer in the configuration."
+        } else {
+            return None;
+        };
+        Some(Answer::uniform(None, None, &failed(FailureClass::NotSent, detail), self.members.len()))
+    }
+
+    /// One outcome per member that the engine named, in its order.
+    pub(super) fn outcomes(&self, sequences: &[Sequence]) -> Vec<Outcome> {
+        sequences.iter().map(|sequence| self.outcome(*sequence)).collect()
+    }
+
+    fn outcome(&self, sequence: Sequence) -> Outcome {
+        if let Some((_, problem)) = self.unreadable.iter().find(|(known, _)| *known == sequence) {
+            return failed(FailureClass::Rejected, problem);
+        }
+        let position = self.members.iter().position(|member| member.id.sequence() == sequence);
+        let outcomes = self.answer.as_ref().map(|answer| &answer.outcomes);
+        position
+            .and_then(|at| outcomes.and_then(|outcomes| outcomes.get(at)))
+            .cloned()
+            .unwrap_or_else(|| failed(FailureClass::Unknown, "The call ended without an answer for this event."))
+    }
+
+    /// What the journal is told: the call, what came of it for each member, and what is now known of persons.
+    pub(super) fn settlement(&self, now: Timestamp, changes: &[Change]) -> Settlement {
+        let outcomes: Vec<_> = changes.iter().map(|change| self.outcome(change.sequence)).collect();
+        let members =
+            changes.iter().zip(&outcomes).map(|(change, outcome)| member_outcome(change.sequence, outcome)).collect();
+        let touches = self.members.iter().zip(&outcomes).filter_map(|(member, outcome)| {
+            let is_blocked = match (&member.event.action, outcome) {
+                (Action::Block, Outcome::Confirmed) => true,
+                (Action::UnBlock, Outcome::Confirmed) => false,
+                _ => return None,
+            };
+            let person: Person = member.event.person.clone()?;
+            let touch = Touch::Blocked { blocked: is_blocked, at: self.finished_at };
+            Some(ContactTouch { business: member.event.business, person, touch })
+        });
+        let changed = changes.iter().zip(&outcomes).map(|(change, outcome)| journal_change(change, Some(outcome)));
+        Settlement {
+            at: now,
+            touches: touches.collect(),
+            changes: changed.collect(),
+            call: Some(EndedCall {
+                begun: self.begun,
+                started_at: self.started_at,
+                finished_at: self.finished_at,
+                route: Route::Meta,
+                http_status: self.answer.as_ref().and_then(|answer| answer.http_status),
+                trace_id: self.answer.as_ref().and_then(|answer| answer.trace_id.clone()),
+                members,
+            }),
+            posts: Vec::new(),
+        }
+    }
+
+    /// Why the event stands where it stands after this call.
+    pub(super) fn reason(&self, change: &Change) -> Option<String> {
+        reason(change, Some(&self.outcome(change.sequence)))
+    }
+
+    /// The call in one line, as whoever watches sees it.
+    pub(super) fn line(&self) -> Option<String> {
+        let target = self.target.as_ref()?;
+        let line = laneway_channel::meta::request::line(target, self.verb);
+        Some(match self.answer.as_ref()?.http_status {
+            Some(status) => format!("{line} {status}"),
+            None => format!("{line} without an answer"),
+        })
+    }
+}
+
+/// What the journal is told of a decision that no call led to.
+pub(super) fn decided(now: Timestamp, changes: &[Change]) -> Settlement {
+    let changes = changes.iter().map(|change| journal_change(change, None)).collect();
+    Settlement { at: now, changes, ..Settlement::default() }
+}
+
+/// What the journal is told of a call whose end nobody saw.
+pub(super) fn interrupted(now: Timestamp, call: laneway_journal::CallId, changes: &[Change]) -> Settlement {
+    let lost = failed(FailureClass::Unknown, "The process ended before the answer was seen.");
+    let members = changes.iter().map(|change| member_outcome(change.sequence, &lost)).collect();
+    Settlement {
+        at: now,
+        call: Some(EndedCall {
+            begun: Some(call),
+            started_at: now,
+            finished_at: now,
+            route: Route::Meta,
+            http_status: None,
+            trace_id: None,
+            members,
+        }),
+        changes: changes.iter().map(|change| journal_change(change, Some(&lost))).collect(),
+        ..Settlement::default()
+    }
+}
+
+fn failed(class: FailureClass, detail: &str) -> Outcome {
+    Outcome::Failed(Failure { class, scope: Scope::Event, code: None, subcode: None, detail: detail.to_owned() })
+}
+
+fn member_outcome(sequence: Sequence, outcome: &Outcome) -> MemberOutcome {
+    let (code, subcode, detail) = match outcome {
+        Outcome::Confirmed | Outcome::Relayed => (None, None, None),
+        Outcome::Failed(failure) => (failure.code, failure.subcode, Some(failure.detail.clone())),
+    };
+    MemberOutcome { sequence, outcome: AttemptOutcome::from(outcome), code, subcode, detail }
+}
+
+fn journal_change(change: &Change, outcome: Option<&Outcome>) -> laneway_journal::Change {
+    laneway_journal::Change {
+        sequence: change.sequence,
+        status: change.status,
+        due: change.due,
+        reason: reason(change, outcome),
+        superseded_by: None,
+        possibly_duplicate: change.possibly_duplicate,
+    }
+}
+
+/// Why the event stands where it stands, for a person.
+fn reason(change: &Change, outcome: Option<&Outcome>) -> Option<String> {
+    let fixed = match change.reason {
+        Reason::Answer => {
+            return match outcome {
+                Some(Outcome::Failed(failure)) if change.status == Status::Failed => Some(failure.detail.clone()),
+                Some(_) | None => None,
+            };
+        }
+        Reason::Resend => "The answer to a call was lost; it is sent again and may count twice.",
+        Reason::Expired => "Its time was over before it could be delivered.",
+        Reason::ExpiresBeforeRetry => "Its time would have been over before the next try.",
+        Reason::AnswerLost => "It was sent and the answer was lost; it is held, because a repetition could count twice.",
+        Reason::Discarded => "An operator gave it up.",
+    };
+    Some(fixed.to_owned())
+}

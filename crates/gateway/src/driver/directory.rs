@@ -1,0 +1,80 @@
+//! Where each business number's calls go, by the configuration in force.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use laneway_channel::meta::Target;
+use laneway_engine::{NumberSetup, ScopeId};
+use laneway_model::PhoneNumber;
+
+use crate::config::{Config, Waba};
+
+/// How every configured number is reached, and what it shares with others.
+#[derive(Default)]
+pub(super) struct Directory {
+    targets: BTreeMap<PhoneNumber, Arc<Target>>,
+    scopes: Scopes,
+}
+
+/// Gives equal things equal ids, throughout the life of the driver: a pause outlives a change of the configuration that
+/// does not touch what it is about. It holds tokens, so it cannot be printed.
+#[derive(Default)]
+struct Scopes {
+    ids: BTreeMap<(Shared, String), u32>,
+}
+
+/// What numbers share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Shared {
+    Waba,
+    App,
+    Credential,
+}
+
+impl Directory {
+    /// Takes over a configuration, and says what the engine must know of it.
+    pub(super) fn configure(&mut self, config: &Config) -> Vec<NumberSetup> {
+        self.targets.clear();
+        let mut setups = Vec::new();
+        for waba in config.accounts.iter().flat_map(|account| &account.wabas) {
+            for number in &waba.numbers {
+                let target = Target {
+                    graph_url: waba.graph_url.clone(),
+                    version: waba.graph_version.clone(),
+                    phone_number_id: number.phone_number_id.clone(),
+                    waba_id: waba.id.clone(),
+                    dataset_id: waba.dataset_id.clone(),
+                    access_token: waba.access_token.clone(),
+                    conversions_token: waba.conversions_token.clone(),
+                };
+                self.targets.insert(number.number, Arc::new(target));
+                setups.push(self.scopes.setup(number.number, waba));
+            }
+        }
+        setups
+    }
+
+    pub(super) fn target(&self, business: PhoneNumber) -> Option<Arc<Target>> {
+        self.targets.get(&business).cloned()
+    }
+}
+
+impl Scopes {
+    fn setup(&mut self, business: PhoneNumber, waba: &Waba) -> NumberSetup {
+        let conversions_token = waba.conversions_token.as_ref().unwrap_or(&waba.access_token);
+        NumberSetup {
+            business,
+            waba: self.id(Shared::Waba, waba.id.as_str()),
+            // Which Meta app a token belongs to is not in the configuration, and one app per token is the usual case.
+            app: self.id(Shared::App, waba.access_token.expose()),
+            messages_credential: self.id(Shared::Credential, waba.access_token.expose()),
+            conversions_credential: self.id(Shared::Credential, conversions_token.expose()),
+            calls_per_second_max: waba.max_calls_per_second,
+        }
+    }
+
+    fn id(&mut self, shared: Shared, what: &str) -> ScopeId {
+        let next = u32::try_from(self.ids.len()).expect("a configuration has far fewer than 2^32 entries");
+        ScopeId(*self.ids.entry((shared, what.to_owned())).or_insert(next))
+    }
+}

@@ -1,0 +1,198 @@
+//! What the rest of the node may ask of the driver.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use laneway_journal::Sequence;
+use laneway_model::{EventId, EventKind, PhoneNumber, Status, Timestamp};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+pub use laneway_engine::Live;
+
+/// Why no further event is taken now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// The business number has as many open events as one number may have.
+    Number {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The node has as many open events as it may have.
+    Node {
+        /// When to try again.
+        retry_after: Duration,
+    },
+}
+
+/// An event that has just ended, as it is shown to whoever watches.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// The event.
+    pub id: EventId,
+    /// Its type.
+    pub kind: EventKind,
+    /// The person, masked; `None` where none was named.
+    pub person: Option<String>,
+    /// How it ended.
+    pub status: Status,
+    /// When.
+    pub at: Timestamp,
+    /// The call that ended it, such as `POST /106…/messages 200`; `None` if no call did.
+    pub call: Option<String>,
+    /// Why, if it is not confirmed.
+    pub reason: Option<String>,
+}
+
+/// A cheap handle to the driver.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What is asked of the driver's task.
+#[derive(Debug)]
+pub(super) enum Command {
+    Live(Vec<Sequence>, oneshot::Sender<Vec<Option<Live>>>),
+}
+
+/// What the driver and its handles both see.
+#[derive(Debug)]
+pub(super) struct Shared {
+    waits: Mutex<BTreeMap<Sequence, Vec<oneshot::Sender<()>>>>,
+    open: Mutex<Open>,
+    ended: broadcast::Sender<Ended>,
+}
+
+/// How many events are open, and how many may be.
+#[derive(Debug, Default)]
+struct Open {
+    node: usize,
+    numbers: BTreeMap<PhoneNumber, usize>,
+    node_max: usize,
+    number_max: usize,
+}
+
+/// Resolves when an event has reached a final status; register it before looking at the event's status.
+#[derive(Debug)]
+pub struct FinalWait {
+    settled: oneshot::Receiver<()>,
+}
+
+/// Watchers that fall further behind than this miss events.
+const ENDED_BUFFERED_MAX: usize = 4096;
+
+/// How soon a client that was turned away may come back.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+impl Handle {
+    /// What is going on with these open events; `None` for those that are not open.
+    pub async fn live(&self, sequences: Vec<Sequence>) -> Vec<Option<Live>> {
+        let count = sequences.len();
+        let (answer, answered) = oneshot::channel();
+        if self.commands.send(Command::Live(sequences, answer)).await.is_err() {
+            return vec![None; count];
+        }
+        answered.await.unwrap_or_else(|_| vec![None; count])
+    }
+
+    /// A wait for the event's final status.
+    pub fn final_wait(&self, sequence: Sequence) -> FinalWait {
+        let (settle, settled) = oneshot::channel();
+        let mut waits = lock(&self.shared.waits);
+        let registered = waits.entry(sequence).or_default();
+        registered.retain(|wait| !wait.is_closed());
+        registered.push(settle);
+        FinalWait { settled }
+    }
+
+    /// Whether `more` further events of this number may be taken. Events that are being accepted at this moment are not
+    /// counted yet, so the limits may be passed by as many as that.
+    ///
+    /// # Errors
+    /// [`Full`] says which limit is reached.
+    pub fn room(&self, business: PhoneNumber, more: usize) -> Result<(), Full> {
+        let open = lock(&self.shared.open);
+        if open.node + more > open.node_max {
+            return Err(Full::Node { retry_after: RETRY_AFTER });
+        }
+        let of_number = open.numbers.get(&business).copied().unwrap_or_default();
+        if of_number + more > open.number_max {
+            return Err(Full::Number { retry_after: RETRY_AFTER });
+        }
+        Ok(())
+    }
+
+    /// Every event that ends from now on.
+    pub fn ended(&self) -> broadcast::Receiver<Ended> {
+        self.shared.ended.subscribe()
+    }
+}
+
+impl FinalWait {
+    /// Waits until the event is final, or the driver has stopped.
+    pub async fn done(self) {
+        // An error means that the driver is gone, and with it whatever could still happen.
+        self.settled.await.unwrap_or_default();
+    }
+}
+
+impl Shared {
+    pub(super) fn new() -> Self {
+        Self {
+            waits: Mutex::default(),
+            open: Mutex::default(),
+            ended: broadcast::channel(ENDED_BUFFERED_MAX).0,
+        }
+    }
+
+    pub(super) fn set_limits(&self, node_max: usize, number_max: usize) {
+        let mut open = lock(&self.open);
+        (open.node_max, open.number_max) = (node_max, number_max);
+    }
+
+    pub(super) fn set_open(&self, node: usize, numbers: impl Iterator<Item = (PhoneNumber, usize)>) {
+        let mut open = lock(&self.open);
+        open.node = node;
+        for (number, count) in numbers {
+            match count {
+                0 => open.numbers.remove(&number),
+                _ => open.numbers.insert(number, count),
+            };
+        }
+    }
+
+    /// Wakes whoever waits for these events.
+    pub(super) fn settled(&self, sequences: impl Iterator<Item = Sequence>) {
+        let mut waits = lock(&self.waits);
+        if waits.is_empty() {
+            return;
+        }
+        for sequence in sequences {
+            for wait in waits.remove(&sequence).unwrap_or_default() {
+                // A waiter that has gone away needs no answer.
+                wait.send(()).unwrap_or_default();
+            }
+        }
+    }
+
+    pub(super) fn is_watched(&self) -> bool {
+        self.ended.receiver_count() > 0
+    }
+
+    pub(super) fn announce(&self, ended: Ended) {
+        // Nobody watching is no failure.
+        drop(self.ended.send(ended));
+    }
+
+    /// Ends every wait: nothing happens any more.
+    pub(super) fn stop(&self) {
+        lock(&self.waits).clear();
+    }
+}
+
+/// The locked parts are changed in single steps, so that a panic elsewhere leaves them whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,113 @@
+//! What an operator can measure of delivery. Described in `docs/metrics.md`, like every metric.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use laneway_channel::meta::Verb;
+use laneway_engine::Alarm;
+use laneway_model::{AttemptOutcome, EventKind, Outcome, Status};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+/// Counters and histograms of delivery.
+#[derive(Debug)]
+pub struct Delivery {
+    calls: Family<CallLabels, Counter>,
+    call_seconds: Histogram,
+    attempts: Family<AttemptLabels, Counter>,
+    ended: Family<EndedLabels, Counter>,
+    ended_seconds: Histogram,
+    open: Gauge<u64, AtomicU64>,
+    alarms: Counter,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    verb: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AttemptLabels {
+    verb: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndedLabels {
+    r#type: &'static str,
+    status: &'static str,
+}
+
+impl Delivery {
+    /// Every metric of delivery, registered and at zero.
+    pub fn register(registry: &mut Registry) -> Self {
+        let this = Self {
+            calls: Family::default(),
+            // From 1 ms, a sandbox on the same machine, to 32 s, beyond every time limit.
+            call_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 16)),
+            attempts: Family::default(),
+            ended: Family::default(),
+            // From 1 ms to 12 days, further than any event lives.
+            ended_seconds: Histogram::new(exponential_buckets(0.001, 4.0, 16)),
+            open: Gauge::default(),
+            alarms: Counter::default(),
+        };
+        registry.register("calls", "Calls made, by verb", this.calls.clone());
+        registry.register("call_seconds", "Time from a call's first byte to its answer", this.call_seconds.clone());
+        registry.register("attempts", "Events carried by calls, by verb and outcome", this.attempts.clone());
+        registry.register("events_ended", "Events that reached a final status by a call", this.ended.clone());
+        registry.register(
+            "event_seconds",
+            "Time from an event's acceptance to its final status",
+            this.ended_seconds.clone(),
+        );
+        registry.register("open_events", "Events that are not final", this.open.clone());
+        registry.register("alarms", "Pauses begun for a refused token or permission", this.alarms.clone());
+        this
+    }
+
+    /// A call ended after `took`, with these outcomes.
+    pub(super) fn answered(&self, verb: Verb, outcomes: &[Outcome], took: Duration) {
+        let verb = verb_word(verb);
+        self.calls.get_or_create(&CallLabels { verb }).inc();
+        self.call_seconds.observe(took.as_secs_f64());
+        for outcome in outcomes {
+            let outcome = AttemptOutcome::from(outcome).as_str();
+            self.attempts.get_or_create(&AttemptLabels { verb, outcome }).inc();
+        }
+    }
+
+    /// An event reached a final status, `took` after it was accepted.
+    pub(super) fn ended(&self, kind: EventKind, status: Status, took: Duration) {
+        let labels = EndedLabels { r#type: kind.as_str(), status: status.as_str() };
+        self.ended.get_or_create(&labels).inc();
+        self.ended_seconds.observe(took.as_secs_f64());
+    }
+
+    /// So many events are not final.
+    pub(super) fn open(&self, events: usize) {
+        self.open.set(u64::try_from(events).unwrap_or(u64::MAX));
+    }
+
+    /// A person must act, or need no longer.
+    pub(super) fn alarm(&self, alarm: Alarm) {
+        match alarm {
+            Alarm::Unauthorized { .. } => drop(self.alarms.inc()),
+            Alarm::Recovered { .. } => {}
+        }
+    }
+}
+
+const fn verb_word(verb: Verb) -> &'static str {
+    match verb {
+        Verb::MarkAsRead => "mark_as_read",
+        Verb::Typing => "typing",
+        Verb::Block => "block",
+        Verb::UnBlock => "unblock",
+        Verb::Conversions => "conversions",
+    }
+}

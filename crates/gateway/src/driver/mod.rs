@@ -1,0 +1,600 @@
+//! The driver: it performs the engine's effects and feeds the results back, and decides nothing.
+//!
+//! One task owns the engine. Everything that takes time (the journal, calls) runs in tasks beside it, which report by
+//! one channel; news of fresh rows comes from the journal's feed. A journal that cannot store an outcome now is asked
+//! again until it can, so a full disk delays the events of that call and loses nothing.
+
+mod bodies;
+mod calls;
+mod directory;
+mod handle;
+mod metrics;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use laneway_channel::{http, meta};
+use laneway_engine::{
+    Alarm, CallId, Cause, Change, Control, Effect, Engine, Entry, Input, LostAnswer, Now, Policy, SettlementId,
+};
+use laneway_journal::{
+    Feed, Fresh, Journal, Lease, NewCall, OpenRow, Queue, Row, Sequence, Settlement, Wake,
+};
+use laneway_model::{Answer, PhoneNumber, Route, Timestamp};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::telemetry::Telemetry;
+
+use bodies::Bodies;
+use calls::Call;
+use directory::Directory;
+use handle::{Command, Shared};
+
+pub use handle::{Ended, FinalWait, Full, Handle, Live};
+pub use metrics::Delivery;
+
+/// What the driver works with.
+pub struct Parts {
+    /// Durable memory.
+    pub journal: Journal,
+    /// Its news.
+    pub feed: Feed,
+    /// The configuration in force.
+    pub config: watch::Receiver<Arc<Config>>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Counters and histograms.
+    pub telemetry: Arc<Telemetry>,
+    /// The seed of the engine's randomness.
+    pub seed: u64,
+}
+
+/// The driver of the events queue.
+pub struct Driver {
+    journal: Journal,
+    feed: Feed,
+    lease: Lease,
+    config: watch::Receiver<Arc<Config>>,
+    clock: Arc<dyn Clock>,
+    telemetry: Arc<Telemetry>,
+    engine: Engine,
+    channel: meta::Client,
+    directory: Directory,
+    calls: BTreeMap<CallId, Call>,
+    bodies: Bodies,
+    shared: Arc<Shared>,
+    commands: mpsc::Receiver<Command>,
+    done: mpsc::Sender<Done>,
+    reports: mpsc::Receiver<Done>,
+    tasks: TaskTracker,
+    /// The highest sequence that the engine has been told of.
+    seen: Sequence,
+    /// Numbers whose count of open events may have changed since it was last published.
+    touched: Vec<PhoneNumber>,
+    /// Settlements on their way: what is announced when they are committed.
+    settling: BTreeMap<SettlementId, Vec<Outcome>>,
+}
+
+/// What a task beside the driver has done.
+enum Done {
+    Loaded { call: CallId, members: Vec<Sequence>, rows: Vec<Arc<Row>> },
+    Begun { call: CallId, begun: laneway_journal::CallId },
+    /// The row is final or gone.
+    NotOpen { call: CallId, sequence: Sequence },
+    Answered { call: CallId, members: Vec<Sequence>, answer: Answer },
+    Settled { settlement: SettlementId },
+    /// The journal will do nothing any more.
+    Lost(laneway_journal::Error),
+}
+
+/// What is said of an event when its settlement is committed.
+struct Outcome {
+    change: Change,
+    ended: Option<Ended>,
+}
+
+/// Why the driver cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The journal failed for good.
+    #[error("the journal failed")]
+    Journal(#[source] laneway_journal::Error),
+    /// The journal gave no lease: another node works on its events.
+    #[error("the journal gave no lease for the events queue")]
+    NoLease,
+}
+
+/// Rows that are read at a time when the open set is loaded.
+const LOAD_PAGE: usize = 20_000;
+/// Reports and commands that are taken together before effects are performed.
+const REPORTS_AT_ONCE: usize = 256;
+/// Reports that may wait for the driver; a task that reports more waits.
+const REPORTS_MAX: usize = 8192;
+/// Commands that may wait for the driver.
+const COMMANDS_MAX: usize = 1024;
+/// How long calls under way have at shutdown.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+/// How long to wait before the journal is asked again.
+const JOURNAL_RETRY: Duration = Duration::from_millis(250);
+
+impl Driver {
+    /// Takes the lease and loads every open event.
+    ///
+    /// # Errors
+    /// [`Error`] when the journal does not allow it.
+    pub async fn start(parts: Parts) -> Result<(Self, Handle), Error> {
+        let Parts { journal, feed, config, clock, telemetry, seed } = parts;
+        let lease =
+            journal.lease(Queue::Events).await.map_err(Error::Journal)?.first().copied().ok_or(Error::NoLease)?;
+        let (done, reports) = mpsc::channel(REPORTS_MAX);
+        let (command, commands) = mpsc::channel(COMMANDS_MAX);
+        let shared = Arc::new(Shared::new());
+        let handle = Handle { commands: command, shared: Arc::clone(&shared) };
+        let mut driver = Self {
+            journal,
+            feed,
+            lease,
+            config,
+            clock,
+            telemetry,
+            engine: Engine::new(Policy::events(LostAnswer::Resend), seed),
+            channel: meta::Client::new(http::Limits::default()),
+            directory: Directory::default(),
+            calls: BTreeMap::new(),
+            bodies: Bodies::default(),
+            shared,
+            commands,
+            done,
+            reports,
+            tasks: TaskTracker::new(),
+            seen: 0,
+            touched: Vec::new(),
+            settling: BTreeMap::new(),
+        };
+        driver.configure();
+        driver.load().await?;
+        Ok((driver, handle))
+    }
+
+    /// Works until it is told to stop; then lets calls under way end, for a while, and settles them.
+    ///
+    /// # Errors
+    /// [`Error`] when the journal fails for good.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), Error> {
+        let mut moved = self.clock.moved();
+        let mut may_change = true;
+        self.tell(Input::Control(Control::Start));
+        while !stop.is_cancelled() {
+            self.publish_open();
+            let sleep = self.sleep_time();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                Some(done) = self.reports.recv() => self.take_reports(done)?,
+                wake = self.feed.next() => match wake {
+                    Some(wake) => self.take_news(wake).await?,
+                    None => return Err(Error::Journal(laneway_journal::Error::Closed)),
+                },
+                Some(command) = self.commands.recv() => self.obey(command),
+                changed = self.config.changed(), if may_change => match changed {
+                    Ok(()) => self.configure(),
+                    // Nobody is left who could change it.
+                    Err(_) => may_change = false,
+                },
+                () = clock_moved(&mut moved) => self.tell(Input::Tick),
+                () = sleep_for(sleep) => self.tell(Input::Tick),
+            }
+        }
+        self.wind_down().await
+    }
+
+    async fn wind_down(mut self) -> Result<(), Error> {
+        self.tell(Input::Control(Control::Stop));
+        let deadline = tokio::time::sleep(SHUTDOWN_GRACE);
+        tokio::pin!(deadline);
+        while self.engine.counts().calls + self.engine.counts().settlements > 0 {
+            tokio::select! {
+                () = &mut deadline => {
+                    let calls = self.engine.counts().calls;
+                    tracing::warn!(calls, "calls were still under way at the end; their events are kept");
+                    break;
+                }
+                Some(done) = self.reports.recv() => self.take_reports(done)?,
+            }
+        }
+        self.shared.stop();
+        Ok(())
+    }
+
+    fn now(&self) -> Now {
+        let elapsed_ms = u64::try_from(self.clock.monotonic().as_millis()).unwrap_or(u64::MAX);
+        Now { elapsed_ms, wall: self.clock.wall() }
+    }
+
+    fn sleep_time(&self) -> Option<Duration> {
+        let now = self.now();
+        self.engine.next_wake(now).map(|wake_ms| Duration::from_millis(wake_ms.saturating_sub(now.elapsed_ms)))
+    }
+
+    fn configure(&mut self) {
+        let config = Arc::clone(&self.config.borrow_and_update());
+        let limit = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        self.shared
+            .set_limits(limit(config.limits.open_events), limit(config.limits.open_events_per_number));
+        let setups = self.directory.configure(&config);
+        self.tell(Input::Control(Control::Configure(setups)));
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Live(sequences, answer) => {
+                let now = self.now();
+                let live = sequences.into_iter().map(|sequence| self.engine.live(now, sequence)).collect();
+                // Whoever asked may have gone away.
+                answer.send(live).unwrap_or_default();
+            }
+        }
+    }
+}
+
+// News of rows.
+impl Driver {
+    /// Tells the engine of every open row after the last one it knows.
+    async fn load(&mut self) -> Result<(), Error> {
+        loop {
+            let page = self.journal.load_open(self.lease, self.seen, LOAD_PAGE).await.map_err(Error::Journal)?;
+            self.seen = self.seen.max(page.complete_to);
+            self.accept(page.rows.iter().map(entry).collect());
+            if !page.more {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn take_news(&mut self, wake: Wake) -> Result<(), Error> {
+        match wake {
+            Wake::Rows(Queue::Events, fresh) => {
+                let unseen = fresh.into_iter().filter(|fresh| self.is_news(&fresh.open));
+                let unseen: Vec<Fresh> = unseen.collect();
+                self.seen = unseen.iter().map(|fresh| fresh.open.sequence).fold(self.seen, u64::max);
+                let entries = unseen.iter().map(|fresh| entry(&fresh.open)).collect();
+                unseen.into_iter().for_each(|fresh| self.bodies.keep(fresh.row));
+                self.accept(entries);
+            }
+            Wake::Behind(Queue::Events) => self.load().await?,
+            Wake::Rows(Queue::Callbacks | Queue::Forwards, _)
+            | Wake::Behind(Queue::Callbacks | Queue::Forwards) => {}
+        }
+        Ok(())
+    }
+
+    /// A row that was loaded before its news came must not be told again: it may have ended meanwhile. A requeued row
+    /// has an order beyond its sequence, and is news whenever it comes.
+    fn is_news(&self, row: &OpenRow) -> bool {
+        row.order > row.sequence || row.sequence > self.seen
+    }
+
+    fn accept(&mut self, entries: Vec<Entry>) {
+        self.touched.extend(entries.iter().map(|entry| entry.business));
+        self.tell(Input::Accepted(entries));
+    }
+
+    /// Publishes the counts that the limits are compared with.
+    fn publish_open(&mut self) {
+        if self.touched.is_empty() {
+            return;
+        }
+        self.touched.sort_unstable();
+        self.touched.dedup();
+        let open = self.engine.counts().open;
+        let numbers = self.touched.iter().map(|number| (*number, self.engine.open_of(*number)));
+        self.shared.set_open(open, numbers);
+        self.telemetry.delivery.open(open);
+        self.touched.clear();
+    }
+}
+
+// The engine's effects.
+impl Driver {
+    /// Tells the engine, and performs what follows, and what follows from that, until nothing is left to do at once.
+    fn tell(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        let mut effects = Vec::new();
+        while let Some(input) = inputs.pop_front() {
+            self.engine.handle(self.now(), input, &mut effects);
+            for effect in effects.drain(..) {
+                inputs.extend(self.perform(effect));
+            }
+        }
+    }
+
+    /// Performs one effect. What is done at once is answered at once.
+    fn perform(&mut self, effect: Effect) -> Option<Input> {
+        match effect {
+            Effect::Load { call, members } => self.load_bodies(call, members),
+            Effect::Begin { call, members } => {
+                self.begin(call, members);
+                None
+            }
+            Effect::Send { call, members } => self.send(call, members),
+            Effect::Settle { settlement, cause, changes } => {
+                self.settle(settlement, cause, changes);
+                None
+            }
+            Effect::Alarm(alarm) => {
+                self.alarm(alarm);
+                None
+            }
+        }
+    }
+
+    fn load_bodies(&mut self, call: CallId, members: Vec<Sequence>) -> Option<Input> {
+        let rows: Vec<_> = members.iter().filter_map(|sequence| self.bodies.take(*sequence)).collect();
+        if rows.len() == members.len() {
+            return Some(self.loaded(call, &members, &rows));
+        }
+        let (journal, done) = (self.journal.clone(), self.done.clone());
+        self.tasks.spawn(async move {
+            let report = loop {
+                match journal.rows(Queue::Events, &members).await {
+                    Ok(rows) => {
+                        let rows = rows.into_iter().map(Arc::new).collect();
+                        break Done::Loaded { call, members, rows };
+                    }
+                    Err(error) if is_passing(&error) => pause("reading events", &error).await,
+                    Err(error) => break Done::Lost(error),
+                }
+            };
+            report_to(&done, report).await;
+        });
+        None
+    }
+
+    fn loaded(&mut self, call: CallId, members: &[Sequence], rows: &[Arc<Row>]) -> Input {
+        let is_there = |sequence: &Sequence| rows.iter().any(|row| row.id.sequence() == *sequence);
+        let missing = members.iter().copied().filter(|sequence| !is_there(sequence)).collect();
+        let directory = &self.directory;
+        if let Some(opened) = Call::new(rows, self.clock.wall(), |row| directory.target(row.business)) {
+            self.calls.insert(call, opened);
+        }
+        self.touched.extend(rows.iter().map(|row| row.business));
+        Input::Loaded { call, missing }
+    }
+
+    fn begin(&mut self, call: CallId, members: Vec<Sequence>) {
+        let started_at = self.clock.wall();
+        let (journal, lease, done) = (self.journal.clone(), self.lease, self.done.clone());
+        self.tasks.spawn(async move {
+            let report = loop {
+                let new = NewCall { started_at, route: Route::Meta, members: members.clone() };
+                match journal.begin(lease, new).await {
+                    Ok(begun) => break Done::Begun { call, begun },
+                    Err(laneway_journal::Error::NotOpen { sequence }) => break Done::NotOpen { call, sequence },
+                    Err(error) if is_passing(&error) => pause("beginning a call", &error).await,
+                    Err(error) => break Done::Lost(error),
+                }
+            };
+            report_to(&done, report).await;
+        });
+    }
+
+    fn send(&mut self, id: CallId, members: Vec<Sequence>) -> Option<Input> {
+        let now = self.clock.wall();
+        let Some(call) = self.calls.get_mut(&id) else {
+            return Some(Input::Answered { call: id, outcomes: Vec::new() });
+        };
+        call.started_at = now;
+        call.keep_only(&members);
+        if let Some(answer) = call.unsendable() {
+            return Some(self.answered(id, &members, answer));
+        }
+        let Some(target) = call.target.clone() else { return None };
+        let (verb, sent, channel, done) = (call.verb, call.members.clone(), self.channel.clone(), self.done.clone());
+        self.tasks.spawn(async move {
+            let answer = channel.send(&target, meta::Call { verb, members: &sent, now }).await;
+            report_to(&done, Done::Answered { call: id, members, answer }).await;
+        });
+        None
+    }
+
+    fn answered(&mut self, id: CallId, members: &[Sequence], answer: Answer) -> Input {
+        let now = self.clock.wall();
+        let outcomes = self.calls.get_mut(&id).map_or_else(Vec::new, |call| {
+            call.finished_at = now;
+            call.answer = Some(answer);
+            let outcomes = call.outcomes(members);
+            self.telemetry.delivery.answered(call.verb, &outcomes, call.finished_at.since(call.started_at));
+            outcomes
+        });
+        Input::Answered { call: id, outcomes }
+    }
+
+    fn settle(&mut self, settlement: SettlementId, cause: Cause, changes: Vec<Change>) {
+        let now = self.clock.wall();
+        let call = match cause {
+            Cause::Call(call) => self.calls.remove(&call),
+            Cause::Interrupted(_) | Cause::Decision => None,
+        };
+        let durable = match (cause, &call) {
+            (Cause::Interrupted(journal_call), _) => calls::interrupted(now, journal_call, &changes),
+            (_, Some(call)) => call.settlement(now, &changes),
+            (_, None) => calls::decided(now, &changes),
+        };
+        let outcomes = changes.into_iter().map(|change| self.outcome(now, call.as_ref(), change));
+        let outcomes = outcomes.collect();
+        self.settling.insert(settlement, outcomes);
+        let (journal, lease, done) = (self.journal.clone(), self.lease, self.done.clone());
+        self.tasks.spawn(async move {
+            let report = match settle_durably(&journal, lease, durable).await {
+                Ok(()) => Done::Settled { settlement },
+                Err(error) => Done::Lost(error),
+            };
+            report_to(&done, report).await;
+        });
+    }
+
+    /// What there is to say of a change once it is committed.
+    fn outcome(&self, now: Timestamp, call: Option<&Call>, change: Change) -> Outcome {
+        let member = call.and_then(|call| call.members.iter().find(|m| m.id.sequence() == change.sequence));
+        let ended = member.filter(|_| !change.status.is_open()).map(|member| {
+            self.telemetry.delivery.ended(member.event.kind(), change.status, now.since(member.event.accepted_at));
+            Ended {
+                id: member.id,
+                kind: member.event.kind(),
+                person: member.event.person.as_ref().map(laneway_model::Person::masked),
+                status: change.status,
+                at: now,
+                call: call.and_then(Call::line),
+                reason: call.and_then(|call| call.reason(&change)),
+            }
+        });
+        Outcome { change, ended }
+    }
+
+    fn alarm(&self, alarm: Alarm) {
+        match alarm {
+            Alarm::Unauthorized { business, family, scope } => {
+                tracing::error!(
+                    number = %business.masked(),
+                    family = ?family,
+                    scope = ?scope,
+                    "Meta refuses a token or a permission; the calls it covers are paused and tried again in 5 minutes"
+                );
+            }
+            Alarm::Recovered { business, family, scope } => {
+                tracing::info!(number = %business.masked(), family = ?family, scope = ?scope, "calls work again");
+            }
+        }
+        self.telemetry.delivery.alarm(alarm);
+    }
+}
+
+// Reports of tasks.
+impl Driver {
+    /// Takes a report and those that wait behind it.
+    fn take_reports(&mut self, first: Done) -> Result<(), Error> {
+        let mut next = Some(first);
+        for _ in 0..REPORTS_AT_ONCE {
+            let Some(done) = next else { break };
+            self.take_report(done)?;
+            next = self.reports.try_recv().ok();
+        }
+        match next {
+            Some(done) => self.take_report(done),
+            None => Ok(()),
+        }
+    }
+
+    fn take_report(&mut self, done: Done) -> Result<(), Error> {
+        let input = match done {
+            Done::Loaded { call, members, rows } => self.loaded(call, &members, &rows),
+            Done::Begun { call, begun } => {
+                if let Some(known) = self.calls.get_mut(&call) {
+                    known.begun = Some(begun);
+                }
+                Input::Begun { call }
+            }
+            Done::NotOpen { call, sequence } => Input::Loaded { call, missing: vec![sequence] },
+            Done::Answered { call, members, answer } => self.answered(call, &members, answer),
+            Done::Settled { settlement } => {
+                self.settled(settlement);
+                Input::Settled { settlement }
+            }
+            Done::Lost(error) => return Err(Error::Journal(error)),
+        };
+        self.tell(input);
+        Ok(())
+    }
+
+    fn settled(&mut self, settlement: SettlementId) {
+        let outcomes = self.settling.remove(&settlement).unwrap_or_default();
+        let finals = outcomes.iter().filter(|outcome| !outcome.change.status.is_open());
+        self.shared.settled(finals.map(|outcome| outcome.change.sequence));
+        for ended in outcomes.into_iter().filter_map(|outcome| outcome.ended) {
+            tracing::debug!(
+                event.id = %ended.id,
+                event.r#type = %ended.kind,
+                person = ended.person.as_deref(),
+                status = %ended.status,
+                call = ended.call.as_deref(),
+                reason = ended.reason.as_deref(),
+                "an event ended"
+            );
+            if self.shared.is_watched() {
+                self.shared.announce(ended);
+            }
+        }
+    }
+}
+
+fn entry(row: &OpenRow) -> Entry {
+    Entry {
+        sequence: row.sequence,
+        order: row.order,
+        business: row.business,
+        person_hash: row.person_hash,
+        kind: row.kind,
+        due: row.due,
+        expires: row.expires,
+        attempts: row.attempts,
+        interrupted: row.unfinished,
+    }
+}
+
+/// Whether the same operation may work later.
+const fn is_passing(error: &laneway_journal::Error) -> bool {
+    match error {
+        laneway_journal::Error::Full | laneway_journal::Error::Busy | laneway_journal::Error::Sqlite { .. } => true,
+        laneway_journal::Error::Fenced
+        | laneway_journal::Error::NotOpen { .. }
+        | laneway_journal::Error::Damaged { .. }
+        | laneway_journal::Error::Closed => false,
+    }
+}
+
+/// Asks the journal until it has stored the settlement, or never will.
+async fn settle_durably(
+    journal: &Journal,
+    lease: Lease,
+    settlement: Settlement,
+) -> Result<(), laneway_journal::Error> {
+    loop {
+        match journal.settle(lease, settlement.clone()).await {
+            Ok(()) => return Ok(()),
+            Err(error) if is_passing(&error) => pause("storing outcomes", &error).await,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn pause(doing: &'static str, error: &laneway_journal::Error) {
+    tracing::warn!(doing, %error, "the journal failed; it is asked again");
+    tokio::time::sleep(JOURNAL_RETRY).await;
+}
+
+/// Reports to the driver; once that is gone, nobody needs to know.
+async fn report_to(done: &mpsc::Sender<Done>, report: Done) {
+    done.send(report).await.unwrap_or_default();
+}
+
+async fn sleep_for(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn clock_moved(moved: &mut Option<watch::Receiver<u64>>) {
+    let gone = match moved {
+        Some(moved) => moved.changed().await.is_err(),
+        None => std::future::pending().await,
+    };
+    if gone {
+        *moved = None;
+    }
+}
