@@ -1,0 +1,110 @@
+//! The command line's own HTTP client: how it talks to a running gateway.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use clap::Args;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_util::client::legacy::Client as Connections;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+
+use crate::say;
+
+/// Which gateway, and as whom.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// The gateway's address
+    #[arg(long, env = "LANEWAY_URL", value_name = "URL", default_value = Options::LOCAL_DEV)]
+    pub(crate) url: String,
+    /// The product token; a local dev needs none
+    #[arg(long, env = "LANEWAY_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// An answer: its status and its JSON.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Value,
+}
+
+/// No answer of the gateway's is larger.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// The longest that an answer may take; a wait for a final status takes up to 60 seconds.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(90);
+
+impl Options {
+    /// Where `laneway dev` listens unless told otherwise.
+    pub(crate) const LOCAL_DEV: &'static str = "http://127.0.0.1:8080";
+
+    /// Makes one request; the body is JSON.
+    pub(crate) async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: String,
+    ) -> anyhow::Result<Answer> {
+        let url = format!("{}{path}", self.url.trim_end_matches('/'));
+        let mut request = Request::builder().method(method).uri(&url).header("content-type", "application/json");
+        if let Some(token) = &self.token {
+            request = request.header("x-cm-producttoken", token);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(Bytes::from(body))).context("--url or --token cannot be used")?;
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_webpki_roots()
+            .https_or_http()
+            .enable_http1()
+            .build();
+        let connections = Connections::builder(TokioExecutor::new()).build(connector);
+        let exchange = async {
+            let response = connections.request(request).await.with_context(|| no_answer(&self.url))?;
+            let status = response.status();
+            let bytes = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+            let bytes = bytes.map_err(|error| anyhow::anyhow!("the answer broke off: {error}"))?.to_bytes();
+            let body = serde_json::from_slice(&bytes)
+                .with_context(|| format!("{} answered {status}, but not with JSON", self.url))?;
+            Ok(Answer { status, body })
+        };
+        match tokio::time::timeout(ANSWER_TIME_MAX, exchange).await {
+            Ok(answer) => answer,
+            Err(_) => bail!("{} gave no answer within {} s", self.url, ANSWER_TIME_MAX.as_secs()),
+        }
+    }
+
+    /// A `GET`.
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Answer> {
+        self.request(Method::GET, path, &[], String::new()).await
+    }
+}
+
+impl Answer {
+    /// Prints a refusal as a person reads it, or as it came.
+    pub(crate) fn refused(&self, json: bool) -> anyhow::Result<ExitCode> {
+        if json {
+            crate::print(&self.body.to_string())?;
+            return Ok(ExitCode::FAILURE);
+        }
+        let error = &self.body["error"];
+        let text = self.body["details"].as_str().or_else(|| error["message"].as_str());
+        say(format_args!("error: {}", text.unwrap_or("the gateway refused, without saying why")));
+        if let Some(hint) = error["hint"].as_str() {
+            say(format_args!("\nhint: {hint}"));
+        }
+        Ok(ExitCode::FAILURE)
+    }
+}
+
+fn no_answer(url: &str) -> String {
+    let hint = if url == Options::LOCAL_DEV { "; is `laneway dev` running? (another address: --url)" } else { "" };
+    format!("no gateway answers at {url}{hint}")
+}

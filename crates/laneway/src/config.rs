@@ -1,0 +1,57 @@
+//! `laneway config`: the configuration, without running anything.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use laneway_gateway::config::{Config, Remark};
+use serde_json::{Value, json};
+
+use crate::{print, say};
+
+/// What `config` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Report every mistake of a configuration; offline
+    Check {
+        /// The configuration file
+        #[arg(long, value_name = "FILE", default_value = "laneway.toml")]
+        config: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(crate) fn run(verb: Verb) -> anyhow::Result<ExitCode> {
+    let Verb::Check { config: path, json: as_json } = verb;
+    let (mistakes, warnings, config) = match Config::load(&path, &|name| std::env::var(name).ok()) {
+        Ok(loaded) => (Vec::new(), loaded.warnings, Some(loaded.config)),
+        Err(mistakes) => (mistakes.remarks().to_vec(), Vec::new(), None),
+    };
+    if as_json {
+        let list = |remarks: &[Remark]| remarks.iter().map(remark).collect::<Vec<_>>();
+        print(&json!({"mistakes": list(&mistakes), "warnings": list(&warnings)}).to_string())?;
+    } else {
+        warnings.iter().for_each(|warning| say(format_args!("warning: {warning}")));
+        mistakes.iter().for_each(|mistake| say(format_args!("{mistake}")));
+        match config {
+            Some(config) => {
+                let numbers = config.accounts.iter().flat_map(|a| &a.wabas).map(|waba| waba.numbers.len());
+                let (accounts, numbers) = (config.accounts.len(), numbers.sum::<usize>());
+                print(&format!("{}: no mistakes; accounts {accounts}, numbers {numbers}", path.display()))?;
+            }
+            None => say(format_args!("mistakes: {}", mistakes.len())),
+        }
+    }
+    Ok(if mistakes.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn remark(remark: &Remark) -> Value {
+    json!({
+        "file": remark.file.display().to_string(),
+        "line": remark.line,
+        "key": remark.key,
+        "says": remark.says,
+    })
+}

@@ -1,0 +1,101 @@
+//! The Laneway command line. Thin: every verb says here what it takes, does its work through the other crates, and
+//! prints data to stdout and everything else to stderr.
+//!
+//! Exit codes: 0 it worked, 1 it failed, 2 it was called wrongly.
+
+mod client;
+mod config;
+mod dev;
+mod events;
+mod logs;
+mod sandbox;
+mod send;
+mod serve;
+mod signals;
+mod token;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The WhatsApp events gateway that you run yourself.
+#[derive(Debug, Parser)]
+#[command(name = "laneway", version, about, propagate_version = true, disable_help_subcommand = true)]
+struct Cli {
+    #[command(flatten)]
+    logs: logs::Options,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run gateway and sandbox with no configuration. Nothing reaches Meta
+    Dev(dev::Options),
+    /// Run the gateway in production
+    Serve(serve::Options),
+    /// Run the WhatsApp sandbox alone
+    Sandbox(sandbox::Options),
+    /// Submit one event
+    Send(send::Options),
+    /// Look at events
+    #[command(subcommand)]
+    Events(events::Verb),
+    /// Check a configuration
+    #[command(subcommand)]
+    Config(config::Verb),
+    /// Make and hash product tokens
+    #[command(subcommand)]
+    Token(token::Verb),
+    /// Print the OpenAPI document of the API
+    Openapi,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&anyhow::Error::new(error).context("cannot start")),
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(code) => code,
+        Err(error) => fail(&error),
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let Cli { logs, verb } = cli;
+    match verb {
+        Verb::Dev(options) => Box::pin(dev::run(options, &logs)).await,
+        Verb::Serve(options) => Box::pin(serve::run(options, &logs)).await,
+        Verb::Sandbox(options) => Box::pin(sandbox::run(options, &logs)).await,
+        Verb::Send(options) => send::run(options).await,
+        Verb::Events(verb) => events::run(verb).await,
+        Verb::Config(verb) => config::run(verb),
+        Verb::Token(verb) => token::run(verb),
+        Verb::Openapi => print(laneway_gateway::api::openapi_json().trim_end()),
+    }
+}
+
+/// Prints data.
+fn print(text: &str) -> anyhow::Result<ExitCode> {
+    use std::io::Write as _;
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        // Whoever read the output has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(error.into()),
+        Ok(()) => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Says something to the person at the terminal.
+fn say(text: impl std::fmt::Display) {
+    use std::io::Write as _;
+    // There is nobody left to tell when stderr is closed.
+    writeln!(std::io::stderr().lock(), "{text}").unwrap_or_default();
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    say(format_args!("error: {error:#}"));
+    ExitCode::FAILURE
+}
