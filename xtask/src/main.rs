@@ -1,0 +1,59 @@
+//! The workspace's own tasks: `cargo xtask test`, `bench`, `tidy`.
+//!
+//! Nothing here is part of the product and no other crate depends on it. It stays small and light, because a fresh
+//! clone compiles it before anything can be checked.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command for people prints")]
+
+mod bench;
+mod checks;
+mod setup;
+mod shell;
+mod stopwatch;
+mod tally;
+mod tidy;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask <verb>
+
+  test    set up the machine, then format, tidy, lint, docs and all tests; ends with their totals
+  tidy    the house rules a compiler cannot see, every violation with its place
+  bench   the journal alone, then the product's figures from real processes (release build)
+  help    this text
+
+exit code: 0, 1 (something failed), 2 (wrong usage)
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["test"] => checks::run(),
+        ["tidy"] => tidy::run(),
+        ["bench"] => bench::run(),
+        ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        [] => return wrong_usage("a verb is missing"),
+        ["test" | "tidy" | "bench", extra, ..] => {
+            return wrong_usage(&format!("`{extra}` is one argument too many: this verb takes none"));
+        }
+        [verb, ..] => return wrong_usage(&format!("`{verb}` is not a verb")),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn wrong_usage(what: &str) -> ExitCode {
+    eprintln!("xtask: {what}\n\n{USAGE}");
+    ExitCode::from(2)
+}
