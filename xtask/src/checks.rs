@@ -37,7 +37,16 @@ const STEPS: [Step; 7] = [
     Step {
         name: "lint",
         run: |_| {
-            run_cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"])
+            run_cargo(&[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--locked",
+                "--quiet",
+                "--",
+                "-D",
+                "warnings",
+            ])
         },
     },
     Step { name: "docs", run: |_| docs() },
@@ -112,7 +121,9 @@ fn docs() -> Result<Ending> {
 
 fn deny() -> Result<Ending> {
     if !shell::works(shell::cargo(&["deny", "--version"])) {
-        return Ok(Ending::Skipped("cargo-deny is not installed; tidy has checked licences, bans and sources"));
+        return Ok(Ending::Skipped(
+            "cargo-deny is not installed; tidy has checked licences, bans and sources",
+        ));
     }
     // Advisories need the network; this step asks only for what the repository itself says.
     run_cargo(&["deny", "--offline", "check", "licenses", "bans", "sources"])

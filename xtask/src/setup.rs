@@ -80,7 +80,8 @@ fn compiles_c() -> bool {
     let mut command = shell::command("cc", &["-E", "-x", "c", "-"]);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     let Ok(mut child) = command.spawn() else { return false };
-    let written = child.stdin.take().is_some_and(|mut input| input.write_all(b"#include <stdlib.h>\n").is_ok());
+    let written =
+        child.stdin.take().is_some_and(|mut input| input.write_all(b"#include <stdlib.h>\n").is_ok());
     child.wait().is_ok_and(|status| status.success()) && written
 }
 

@@ -75,7 +75,10 @@ mod tests {
              test result: FAILED. 10 passed; 3 failed; 1 ignored; 0 measured; 7 filtered out; finished in 1.20s",
             "12 passed, 3 failed, 1 skipped",
         );
-        check("test result: \u{1b}[32mok\u{1b}[m. 4 passed; 0 failed; 0 ignored; 0 measured", "4 passed, 0 failed");
+        check(
+            "test result: \u{1b}[32mok\u{1b}[m. 4 passed; 0 failed; 0 ignored; 0 measured",
+            "4 passed, 0 failed",
+        );
         check("a test printed: 5 passed; 1 failed", "0 passed, 0 failed");
         check("test result: ok. many passed; 1 failed", "0 passed, 1 failed");
     }

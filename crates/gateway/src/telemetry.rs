@@ -13,8 +13,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-use crate::driver::Delivery;
 use crate::accept::{Refusal, RefusalCode};
+use crate::driver::Delivery;
 
 /// The registry and everything in it. One per node; passed in, never global.
 #[derive(Debug)]
@@ -165,7 +165,10 @@ impl Telemetry {
         self.journal.errors.get_or_create(&JournalLabels { failure: failure.as_str() }).inc();
         match failure {
             JournalFailure::Busy | JournalFailure::Closed => {
-                tracing::info!(journal.failure = failure.as_str(), "turned a request away: the journal cannot take it");
+                tracing::info!(
+                    journal.failure = failure.as_str(),
+                    "turned a request away: the journal cannot take it"
+                );
             }
             JournalFailure::Full | JournalFailure::Broken => {
                 tracing::error!(journal.failure = failure.as_str(), error = %Chain(error), "the journal failed");
@@ -264,7 +267,9 @@ impl JournalFailure {
             Error::Full => Self::Full,
             Error::Busy => Self::Busy,
             Error::Closed => Self::Closed,
-            Error::Fenced | Error::NotOpen { .. } | Error::Damaged { .. } | Error::Sqlite { .. } => Self::Broken,
+            Error::Fenced | Error::NotOpen { .. } | Error::Damaged { .. } | Error::Sqlite { .. } => {
+                Self::Broken
+            }
         }
     }
 

@@ -149,7 +149,10 @@ mod tests {
         check(&[1, 1], "the body ends too early");
         check(&[1, 1, 3, b'a'], "the body ends too early");
         check(&[1, 1, 1, 0xff], "a text is not UTF-8");
-        check(&[1, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2], "a number has more than 64 bits");
+        check(
+            &[1, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2],
+            "a number has more than 64 bits",
+        );
         assert_eq!(
             Decoder::versioned(&[1, 0xff, 0xff, 0xff, 0xff, 0x10], 1).unwrap().small(),
             Err("a number has more than 32 bits")

@@ -37,7 +37,7 @@ struct State {
 }
 
 /// Whether news may be left out.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Weight {
     /// It can be loaded instead.
     Droppable,

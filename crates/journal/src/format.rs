@@ -190,7 +190,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_answered(kind: u8, body: Vec<u8>) {
-            let _ = decode(kind, &body);
+            let _answered = decode(kind, &body);
         }
     }
 

@@ -7,8 +7,8 @@ use laneway_model::{Contact, EventId, Person, PhoneNumber, Timestamp};
 use crate::sqlite::Sqlite;
 use crate::sqlite::step::{Op, Reply};
 use crate::{
-    Append, Appended, CallId, Erased, Error, Feed, Filter, Fresh, Lease, NewCall, OpenError, OpenPage, Options,
-    Page, Queue, Record, Row, Sequence, Settlement, Stats,
+    Append, Appended, CallId, Erased, Error, Feed, Filter, Fresh, Lease, NewCall, OpenError, OpenPage,
+    Options, Page, Queue, Record, Row, Sequence, Settlement, Stats,
 };
 
 /// A handle to the journal; cheap to clone. Every operation that writes is durable when it returns `Ok`, and has left
@@ -42,10 +42,7 @@ impl Journal {
     /// # Errors
     /// [`Error::Full`], [`Error::Busy`], or the store's own trouble.
     pub async fn append(&self, append: Append) -> Result<Vec<Appended>, Error> {
-        match self.write(Op::Append(append)).await? {
-            Reply::Appended(answers) => Ok(answers),
-            other => other.unexpected(),
-        }
+        self.write(Op::Append(append)).await.map(Reply::appended)
     }
 
     /// The partitions of a queue that this process may work on. On SQLite that is the only one, for as long as the
@@ -90,10 +87,7 @@ impl Journal {
     /// [`Error::NotOpen`] if a member is final or gone, [`Error::Fenced`], [`Error::Busy`], [`Error::Full`], or the
     /// store's own trouble.
     pub async fn begin(&self, lease: Lease, call: NewCall) -> Result<CallId, Error> {
-        match self.write(Op::Begin(lease, call)).await? {
-            Reply::Begun(id) => Ok(id),
-            other => other.unexpected(),
-        }
+        self.write(Op::Begin(lease, call)).await.map(Reply::begun)
     }
 
     /// Stores what became of rows, all or nothing.
@@ -105,10 +99,7 @@ impl Journal {
     /// # Errors
     /// [`Error::Fenced`], [`Error::Busy`], [`Error::Full`], or the store's own trouble.
     pub async fn settle(&self, lease: Lease, settlement: Settlement) -> Result<(), Error> {
-        match self.write(Op::Settle(lease, settlement)).await? {
-            Reply::Settled => Ok(()),
-            other => other.unexpected(),
-        }
+        self.write(Op::Settle(lease, settlement)).await.map(Reply::settled)
     }
 
     /// The record with exactly this id: one that was made up finds nothing.
@@ -134,7 +125,9 @@ impl Journal {
         limit: usize,
     ) -> Result<Page, Error> {
         match &self.store {
-            Store::Sqlite(sqlite) => sqlite.read(move |reader| reader.list(queue, &filter, before, limit)).await,
+            Store::Sqlite(sqlite) => {
+                sqlite.read(move |reader| reader.list(queue, &filter, before, limit)).await
+            }
         }
     }
 
@@ -152,10 +145,7 @@ impl Journal {
         expires: Option<Timestamp>,
     ) -> Result<Vec<Fresh>, Error> {
         let op = Op::Requeue { lease, sequences: sequences.to_vec(), due, expires };
-        match self.write(op).await? {
-            Reply::Requeued(rows) => Ok(rows),
-            other => other.unexpected(),
-        }
+        self.write(op).await.map(Reply::requeued)
     }
 
     /// What is known of a person in the eyes of a business number.
@@ -241,11 +231,5 @@ impl Journal {
         match &self.store {
             Store::Sqlite(sqlite) => sqlite.write(op).await,
         }
-    }
-}
-
-impl Reply {
-    fn unexpected(self) -> ! {
-        unreachable!("the writer answers each operation in kind, not with {self:?}")
     }
 }

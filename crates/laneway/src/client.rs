@@ -52,14 +52,16 @@ impl Options {
         body: String,
     ) -> anyhow::Result<Answer> {
         let url = format!("{}{path}", self.url.trim_end_matches('/'));
-        let mut request = Request::builder().method(method).uri(&url).header("content-type", "application/json");
+        let mut request =
+            Request::builder().method(method).uri(&url).header("content-type", "application/json");
         if let Some(token) = &self.token {
             request = request.header("x-cm-producttoken", token);
         }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Full::new(Bytes::from(body))).context("--url or --token cannot be used")?;
+        let request =
+            request.body(Full::new(Bytes::from(body))).context("--url or --token cannot be used")?;
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
             .with_webpki_roots()
             .https_or_http()
@@ -105,6 +107,7 @@ impl Answer {
 }
 
 fn no_answer(url: &str) -> String {
-    let hint = if url == Options::LOCAL_DEV { "; is `laneway dev` running? (another address: --url)" } else { "" };
+    let hint =
+        if url == Options::LOCAL_DEV { "; is `laneway dev` running? (another address: --url)" } else { "" };
     format!("no gateway answers at {url}{hint}")
 }

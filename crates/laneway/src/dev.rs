@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use laneway_channel::Secret;
+
 use laneway_gateway::clock::{Clock, SystemClock};
-use laneway_gateway::config::{Account, Config, Number, Store, Waba};
+use laneway_gateway::config::{Account, Config, Number, Secret, Store, Waba};
 use laneway_gateway::driver::Ended;
 use laneway_gateway::node::{self, Running};
 use laneway_gateway::telemetry::Telemetry;
@@ -42,7 +42,8 @@ pub(crate) struct Options {
 
 /// The file in a data directory that says it is `dev`'s.
 const MARK: &str = "laneway-dev.txt";
-const MARK_TEXT: &str = "This directory belongs to `laneway dev`. Nothing in it has reached Meta. Delete it to start afresh.\n";
+const MARK_TEXT: &str =
+    "This directory belongs to `laneway dev`. Nothing in it has reached Meta. Delete it to start afresh.\n";
 /// The file that a journal keeps its events in.
 const JOURNAL: &str = "journal.db";
 /// The sandbox's world within the data directory.
@@ -111,7 +112,10 @@ pub(crate) async fn run(options: Options, logs: &logs::Options) -> anyhow::Resul
 fn claim(directory: &Path) -> anyhow::Result<()> {
     let mark = directory.join(MARK);
     if directory.join(JOURNAL).exists() && !mark.exists() {
-        bail!("{} belongs to `laneway serve`; dev needs a directory of its own (--data-dir)", directory.display());
+        bail!(
+            "{} belongs to `laneway serve`; dev needs a directory of its own (--data-dir)",
+            directory.display()
+        );
     }
     std::fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
     std::fs::write(&mark, MARK_TEXT).with_context(|| format!("cannot write {}", mark.display()))
@@ -196,11 +200,15 @@ async fn follow_numbers(
 }
 
 fn introduce(running: &Running, sandbox: &Sandbox, business: &NumberInfo, written: &Written) {
-    let (gateway, sandbox) = (format!("http://{}", running.address()), format!("http://{}", sandbox.address()));
+    let (gateway, sandbox) =
+        (format!("http://{}", running.address()), format!("http://{}", sandbox.address()));
     say(format_args!("listening gateway={gateway} sandbox={sandbox}"));
     say(format_args!("  phone     {sandbox}/          be the customer; open this first"));
     say(format_args!("  console   {gateway}/console   what became of each event"));
-    say(format_args!("  business  {}     customer {CUSTOMER} wrote \"Hi\" from an ad just now", business.number));
+    say(format_args!(
+        "  business  {}     customer {CUSTOMER} wrote \"Hi\" from an ad just now",
+        business.number
+    ));
     say("  token     any, or none");
     let curl = |title: &str, kind: &str, custom: Option<Value>| {
         let mut event = json!({"type": kind});
@@ -228,7 +236,9 @@ async fn show(mut ended: broadcast::Receiver<Ended>) {
     loop {
         match ended.recv().await {
             Ok(event) => say(line(&event)),
-            Err(broadcast::error::RecvError::Lagged(missed)) => say(format_args!("… {missed} events not shown")),
+            Err(broadcast::error::RecvError::Lagged(missed)) => {
+                say(format_args!("… {missed} events not shown"))
+            }
             Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
         }
     }
@@ -250,7 +260,8 @@ fn line(event: &Ended) -> String {
 /// `12:04:31.207`, in UTC.
 fn time_of_day(at: Timestamp) -> String {
     let ms = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
-    let text = jiff::Timestamp::from_millisecond(ms).map(|instant| format!("{instant:.3}")).unwrap_or_default();
+    let text =
+        jiff::Timestamp::from_millisecond(ms).map(|instant| format!("{instant:.3}")).unwrap_or_default();
     text.split_once('T').map_or(text.as_str(), |(_, time)| time.trim_end_matches('Z')).to_owned()
 }
 

@@ -86,7 +86,8 @@ async fn run_list(list: List) -> anyhow::Result<ExitCode> {
         ("limit", &limit),
         ("cursor", &list.cursor),
     ];
-    let given = filters.iter().filter_map(|(name, value)| Some(format!("{name}={}", escape(value.as_ref()?))));
+    let given =
+        filters.iter().filter_map(|(name, value)| Some(format!("{name}={}", escape(value.as_ref()?))));
     let query = given.collect::<Vec<_>>().join("&");
     let answer = list.client.get(&format!("/api/v1/events?{query}")).await?;
     if !answer.status.is_success() {
@@ -148,7 +149,9 @@ pub(crate) fn shown(event: &Value) -> String {
 
 fn attempt_line(attempt: &Value) -> String {
     let mut line = format!("{}  {}", text(attempt, "started_at"), text(attempt, "outcome"));
-    for (name, label) in [("http_status", "HTTP"), ("code", "code"), ("subcode", "subcode"), ("trace_id", "trace")] {
+    for (name, label) in
+        [("http_status", "HTTP"), ("code", "code"), ("subcode", "subcode"), ("trace_id", "trace")]
+    {
         if !attempt[name].is_null() {
             line.push_str(&format!("  {label} {}", text(attempt, name)));
         }

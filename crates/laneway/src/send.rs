@@ -112,8 +112,12 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let (kind, to, custom, common) = match options.event {
-        Event::MarkAsRead(message) => ("MarkAsRead".to_owned(), message.to, message_id(&message.message_id), message.common),
-        Event::Typing(message) => ("Typing".to_owned(), message.to, message_id(&message.message_id), message.common),
+        Event::MarkAsRead(message) => {
+            ("MarkAsRead".to_owned(), message.to, message_id(&message.message_id), message.common)
+        }
+        Event::Typing(message) => {
+            ("Typing".to_owned(), message.to, message_id(&message.message_id), message.common)
+        }
         Event::Block(user) => ("Block".to_owned(), Some(user.to), Map::new(), user.common),
         Event::Unblock(user) => ("UnBlock".to_owned(), Some(user.to), Map::new(), user.common),
         Event::Conversion(conversion) => {

@@ -43,7 +43,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 pub(crate) fn store(text: &str) -> Result<Store, String> {
     match text {
         "sqlite" => Ok(Store::Sqlite),
-        other if other.starts_with("postgres") => Err("PostgreSQL is not yet supported; use sqlite".to_owned()),
+        other if other.starts_with("postgres") => {
+            Err("PostgreSQL is not yet supported; use sqlite".to_owned())
+        }
         _ => Err("the only store is sqlite".to_owned()),
     }
 }

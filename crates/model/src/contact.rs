@@ -36,7 +36,7 @@ pub enum Touch {
 pub struct Click {
     /// The click's id.
     pub id: CtwaClid,
-    /// When the message that carried it was written.
+    /// When the message that carried it was written; the latest, if several did.
     pub at: Timestamp,
     /// The ad (`referral.source_id`).
     pub ad_id: Option<String>,
@@ -98,13 +98,86 @@ impl Contact {
         }
     }
 
+    /// Of several touches about one click the latest counts. It must not be the earliest: a click could then grow older
+    /// after a truncation that it survived, and the one that was dropped instead would be missing.
     fn fold_click(&mut self, click: &Click) {
         match self.clicks.iter_mut().find(|known| known.id == click.id) {
-            Some(known) if known.at <= click.at => return,
+            Some(known) if Self::latest(known) >= Self::latest(click) => return,
             Some(known) => *known = click.clone(),
             None => self.clicks.push(click.clone()),
         }
         self.clicks.sort_by(|a, b| b.at.cmp(&a.at).then_with(|| a.id.cmp(&b.id)));
         self.clicks.truncate(Self::CLICKS_MAX);
+    }
+
+    /// What decides between two touches about one click; the texts only so that there is never a tie.
+    fn latest(click: &Click) -> (Timestamp, Option<&str>, Option<&str>) {
+        (click.at, click.ad_id.as_deref(), click.headline.as_deref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::option::of;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Few ids, instants and texts, so that touches meet each other often, but more ids than are kept.
+    fn touches() -> impl Strategy<Value = Touch> {
+        let at = || (0..50_u64).prop_map(Timestamp::from_millis);
+        let click = (0..Contact::CLICKS_MAX + 8, at(), of("[ab]"), of("[ab]"));
+        prop_oneof![
+            1 => at().prop_map(|at| Touch::MessageIn { at }),
+            1 => (any::<bool>(), at()).prop_map(|(blocked, at)| Touch::Blocked { blocked, at }),
+            1 => (0..3_u64, "US[.][1-3]", at()).prop_map(|(n, bsuid, at)| Touch::Identified {
+                phone: PhoneNumber::from_u64(31_600_000_000 + n).unwrap(),
+                bsuid: Bsuid::parse(&bsuid).unwrap(),
+                at,
+            }),
+            9 => click.prop_map(|(id, at, ad_id, headline)| {
+                Touch::Clicked(Click { id: CtwaClid::parse(&id.to_string()).unwrap(), at, ad_id, headline })
+            }),
+        ]
+    }
+
+    fn folded(touches: &[Touch]) -> Contact {
+        let mut contact =
+            Contact::new(PhoneNumber::from_u64(31_609_876_543).unwrap(), Person::parse("US.1").unwrap());
+        for touch in touches {
+            contact.fold(touch);
+        }
+        contact
+    }
+
+    proptest! {
+        #[test]
+        fn neither_order_nor_repetition_matters(
+            (touches, shuffled) in proptest::collection::vec(touches(), 0..120)
+                .prop_flat_map(|touches| (Just(touches.clone()), Just(touches).prop_shuffle())),
+            repeated in 0..120_usize,
+        ) {
+            let contact = folded(&touches);
+            prop_assert_eq!(&folded(&shuffled), &contact);
+            let twice = [&shuffled[..], &touches[..repeated.min(touches.len())]].concat();
+            prop_assert_eq!(folded(&twice), contact);
+        }
+    }
+
+    #[test]
+    fn the_newest_clicks_stay_even_if_one_of_them_is_told_again_as_older() {
+        let click = |id: usize, at: u64| {
+            Touch::Clicked(Click {
+                id: CtwaClid::parse(&id.to_string()).unwrap(),
+                at: Timestamp::from_millis(at),
+                ad_id: None,
+                headline: None,
+            })
+        };
+        let mut touches: Vec<Touch> = (0..=Contact::CLICKS_MAX).map(|n| click(n, 100 + n as u64)).collect();
+        touches.push(click(Contact::CLICKS_MAX, 1));
+        let clicks = folded(&touches).clicks;
+        assert_eq!((clicks.len(), clicks[0].id.as_str()), (Contact::CLICKS_MAX, "32"));
+        assert_eq!(clicks.last().map(|click| click.id.as_str()), Some("1"));
     }
 }

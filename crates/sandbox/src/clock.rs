@@ -82,7 +82,12 @@ impl VirtualClock {
     /// The time since the sandbox was started, advances included. It never goes back.
     pub fn monotonic(&self) -> Duration {
         let advanced = Duration::from_millis(self.shared.advanced_ms.load(Ordering::SeqCst));
-        self.shared.started.elapsed().saturating_add(advanced)
+        self.uptime().saturating_add(advanced)
+    }
+
+    /// The time since the sandbox was started, advances left out: how long its own work takes.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.shared.started.elapsed()
     }
 
     /// How far the wall clock is ahead of the machine's, in milliseconds.
@@ -100,7 +105,9 @@ impl VirtualClock {
         let by_ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
         let add = |old: u64| Some(old.saturating_add(by_ms));
         for counter in [&self.shared.offset_ms, &self.shared.advanced_ms] {
-            counter.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add).expect("the update is never refused");
+            counter
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, add)
+                .expect("the update is never refused");
         }
         self.shared.moved.send_modify(|times| *times += 1);
     }

@@ -44,8 +44,16 @@ pub(crate) const ENDPOINTS: [(&str, &str, &str); 11] = [
     ("/sandbox/typing", "GET", "typing indicators shown now, ?business=&user="),
     ("/sandbox/requests", "GET", "every Graph call, numbered, ?since=N"),
     ("/sandbox/clock", "GET, POST", r#"the clock; POST {"advance":"25h"} moves it ahead"#),
-    ("/sandbox/switches", "GET, POST", "what to do where Meta's behaviour is unknown; POST changes the named ones"),
-    ("/sandbox/reset", "POST", "forgets chats, blocks, clicks, conversions and the log; numbers and clock stay"),
+    (
+        "/sandbox/switches",
+        "GET, POST",
+        "what to do where Meta's behaviour is unknown; POST changes the named ones",
+    ),
+    (
+        "/sandbox/reset",
+        "POST",
+        "forgets chats, blocks, clicks, conversions and the log; numbers and clock stay",
+    ),
     ("/sandbox/state", "GET, PUT", "the whole world as JSON, to export and to import"),
     ("/", "GET", "this page"),
 ];
@@ -73,7 +81,8 @@ pub(crate) fn unknown_path(path: &str) -> ControlError {
 
 /// The refusal of a method that a control path does not have.
 pub(crate) fn wrong_method(method: &str, path: &str) -> ControlError {
-    let methods = ENDPOINTS.iter().find(|(known, _, _)| *known == path).map_or("", |(_, methods, _)| *methods);
+    let methods =
+        ENDPOINTS.iter().find(|(known, _, _)| *known == path).map_or("", |(_, methods, _)| *methods);
     ControlError::method(format!("{path} does not take {method}"), format!("it takes {methods}"))
 }
 
@@ -98,9 +107,7 @@ async fn add_number(Shares(shared): Shares<Arc<Shared>>, body: Body) -> Answer {
 async fn messages(Shares(shared): Shares<Arc<Shared>>, RawQuery(query): RawQuery) -> Answer {
     let query = Query::parse(query.as_deref(), &["business", "user"])?;
     let Filters { business, user, .. } = query.filters(&shared)?;
-    query
-        .wait(&shared, |shared| shared.inner().world.message_count(business.as_ref(), user.as_ref()))
-        .await;
+    query.wait(&shared, |shared| shared.inner().world.message_count(business.as_ref(), user.as_ref())).await;
     let rows = shared.inner().world.message_rows(business.as_ref(), user.as_ref());
     json(&rows)
 }
@@ -116,8 +123,7 @@ async fn write_message(Shares(shared): Shares<Arc<Shared>>, body: Body) -> Answe
         ad: bool,
     }
     let request: Request = parse(&body::read(body, CONTROL_BODY_BYTES_MAX).await?)?;
-    let message =
-        UserMessage { from: &request.from, to: &request.to, text: &request.text, ad: request.ad };
+    let message = UserMessage { from: &request.from, to: &request.to, text: &request.text, ad: request.ad };
     let now = shared.clock.now();
     let written = shared.change(|inner| inner.world.user_writes(&mut inner.mint, &message, now));
     json(&written?)

@@ -84,7 +84,8 @@ pub(crate) fn answer(shared: &Shared, call: Call) -> GraphAnswer {
     shared.logged(LoggedCall {
         method: call.method,
         path,
-        body,
+        // A body is a slice of the connection's read buffer, which the log must not keep alive.
+        body: Bytes::copy_from_slice(&body),
         status: outcome.status,
         answer: outcome.body.clone(),
     });
@@ -117,9 +118,7 @@ fn dispatch(
         Operation::UnBlock => ctx.change_blocklist(BlockVerb::UnBlock),
         Operation::Blocklist => ctx.blocklist(path),
         Operation::Events => ctx.events(),
-        Operation::Dataset => {
-            Ok(success(datasets_answer(shared.inner().world.dataset(&waba_id)), None))
-        }
+        Operation::Dataset => Ok(success(datasets_answer(shared.inner().world.dataset(&waba_id)), None)),
         Operation::MakeDataset => {
             let body = shared.change(|inner| inner.world.make_dataset(&waba_id).map(dataset_answer))?;
             Ok(success(body, None))

@@ -27,7 +27,7 @@ pub(crate) const CONVERSIONS_MAX: usize = 10_000_000;
 /// How many business numbers a world holds.
 pub(crate) const NUMBERS_MAX: usize = 10_000;
 
-/// The longest text of a message, in characters (Meta, *Text messages* [D]).
+/// The longest text of a message, in characters (Meta, *Text messages* (D)).
 pub(crate) const TEXT_CHARACTERS_MAX: usize = 4_096;
 
 /// The longest a control call may wait.
@@ -36,10 +36,10 @@ pub(crate) const WAIT_MAX: Duration = Duration::from_secs(300);
 /// The furthest the clock moves in one call.
 pub(crate) const ADVANCE_MAX: Duration = Duration::from_secs(10 * 366 * 86_400);
 
-/// How many entries a block list holds (Meta, *Block users* [D]).
+/// How many entries a block list holds (Meta, *Block users* (D)).
 pub(crate) const BLOCKLIST_MAX: usize = 64_000;
 
-/// The largest page of a block list a client may ask for. Meta publishes none [U].
+/// The largest page of a block list a client may ask for. Meta publishes none (U).
 pub(crate) const BLOCKLIST_PAGE_MAX: u64 = 1_000;
 
 /// How long the sandbox waits for open connections when it stops.

@@ -41,13 +41,7 @@ fn html(numbers: &[NumberInfo]) -> String {
     }
     let mut control = String::new();
     for (path, methods, what) in ENDPOINTS {
-        line(
-            &mut control,
-            &format!(
-                "<dt><code>{methods} {path}</code></dt><dd>{}</dd>",
-                escaped(what)
-            ),
-        );
+        line(&mut control, &format!("<dt><code>{methods} {path}</code></dt><dd>{}</dd>", escaped(what)));
     }
     include_str!("page.html")
         .replace("{numbers}", rows.trim_end())
@@ -93,10 +87,17 @@ mod tests {
     #[test]
     fn everything_is_on_the_page_and_nothing_is_loaded() {
         let html = html(&[number("+316098765432")]);
-        for wanted in ["+316098765432", "/{phone_number_id}/messages", "/sandbox/clock", "{&quot;advance&quot;:&quot;25h&quot;}"] {
+        for wanted in [
+            "+316098765432",
+            "/{phone_number_id}/messages",
+            "/sandbox/clock",
+            "{&quot;advance&quot;:&quot;25h&quot;}",
+        ] {
             assert!(html.contains(wanted), "{wanted}");
         }
-        for unwanted in ["<script", "http://", "https://", "url(", "EAAtoken", "0123456789", "{numbers}", "{more}"] {
+        for unwanted in
+            ["<script", "http://", "https://", "url(", "EAAtoken", "0123456789", "{numbers}", "{more}"]
+        {
             assert!(!html.contains(unwanted), "{unwanted}");
         }
     }

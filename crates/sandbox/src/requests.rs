@@ -194,8 +194,7 @@ mod tests {
         for body in [&b"{\"value\":12.60}"[..], b"a=1&b=2", b"", b"\xff"] {
             log.add(call("/a", body));
         }
-        let shown: Vec<_> =
-            log.rows_since(0).iter().map(|row| serde_json::to_string(row).unwrap()).collect();
+        let shown: Vec<_> = log.rows_since(0).iter().map(|row| serde_json::to_string(row).unwrap()).collect();
         let row = |n: u64, body: &str| {
             format!(
                 r#"{{"n":{n},"method":"POST","path":"/a","body":{body},"status":200,"answer":{{"success":true}}}}"#

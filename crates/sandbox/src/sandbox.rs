@@ -226,8 +226,7 @@ impl Sandbox {
 
 fn load(options: &Options) -> Result<Option<State>, StartError> {
     let Some(path) = &options.state_file else { return Ok(None) };
-    let bytes =
-        state::read(path).map_err(|source| StartError::StateFile { path: path.clone(), source })?;
+    let bytes = state::read(path).map_err(|source| StartError::StateFile { path: path.clone(), source })?;
     let refused = |error: StateError| {
         let cause = std::error::Error::source(&error).map(|cause| format!(" ({cause})")).unwrap_or_default();
         StartError::State { path: path.clone(), reason: format!("{error}{cause}") }

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use crate::limits::{SAVE_DELAY, SAVE_PAUSE_FACTOR};
 use crate::shared::Shared;
@@ -28,11 +27,11 @@ pub(crate) async fn run(shared: Arc<Shared>, mut dirty: watch::Receiver<u64>, pa
         }
         dirty.mark_unchanged();
         moved.mark_unchanged();
-        let started = Instant::now();
+        let started = shared.clock.uptime();
         if let Err(error) = save(&shared, path.clone()).await {
             tracing::error!(path = %path.display(), %error, "the sandbox's state could not be saved");
         }
-        pause = SAVE_DELAY.max(started.elapsed() * SAVE_PAUSE_FACTOR);
+        pause = SAVE_DELAY.max((shared.clock.uptime() - started) * SAVE_PAUSE_FACTOR);
     }
 }
 

@@ -114,11 +114,11 @@ number_switch! {
 number_switch! {
     /// How many of the conversion names pass.
     ConversionNames {
-        /// All of Meta's list [D].
+        /// All of Meta's list (D).
         Fourteen = 14,
-        /// Those one field report saw pass [C].
+        /// Those one field report saw pass (C).
         Five = 5,
-        /// Those another one saw pass [C].
+        /// Those another one saw pass (C).
         Two = 2,
     } default Fourteen
 }

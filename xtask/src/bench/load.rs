@@ -181,7 +181,10 @@ mod tests {
             let mut connection = Connection::open(serve(1, answer)).unwrap();
             let found = connection.send("GET", "/", "token", "").map_err(|error| error.to_string());
             let found = found.map(|answer| (answer.status, String::from_utf8(answer.body).unwrap()));
-            assert_eq!(found, expected.map(|(status, body)| (status, body.to_owned())).map_err(str::to_owned));
+            assert_eq!(
+                found,
+                expected.map(|(status, body)| (status, body.to_owned())).map_err(str::to_owned)
+            );
         }
         check("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", Ok((200, "{}")));
         check("HTTP/1.1 429 Too Many\r\nA: b\r\ncontent-length:0\r\n\r\n", Ok((429, "")));

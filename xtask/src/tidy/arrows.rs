@@ -58,8 +58,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Violation> {
         let is_manifest = file.path == format!("crates/{name}/Cargo.toml") || file.path == "xtask/Cargo.toml";
         let Some(arrows) = ARROWS.iter().find(|arrows| arrows.of == name) else {
             if is_manifest {
-                let message =
-                    "this crate is not in the table of arrows: add it to ARCHITECTURE.md and xtask/src/tidy/arrows.rs";
+                let message = "this crate is not in the table of arrows: add it to ARCHITECTURE.md and xtask/src/tidy/arrows.rs";
                 violations.push(Violation::new(&file.path, 0, message));
             }
             continue;
@@ -126,8 +125,10 @@ fn check_wire_paths(arrows: &Arrows, file: &File, violations: &mut Vec<Violation
             violations.push(Violation::new(&file.path, line, message));
         }
         for module in modules.iter().filter(|module| !arrows.wire.contains(&module.as_str())) {
-            let message =
-                format!("`{}` must not use `laneway_wire::{module}`: it may name {:?}", arrows.of, arrows.wire);
+            let message = format!(
+                "`{}` must not use `laneway_wire::{module}`: it may name {:?}",
+                arrows.of, arrows.wire
+            );
             violations.push(Violation::new(&file.path, line, message));
         }
     }
@@ -196,14 +197,22 @@ mod tests {
             "[dependencies]\nlaneway-gateway.workspace = true\n",
             &["xtask/Cargo.toml:2: `xtask` must not know `gateway`"],
         );
-        check_file("crates/helper/Cargo.toml", "[package]\n", &["crates/helper/Cargo.toml: this crate is not in"]);
+        check_file(
+            "crates/helper/Cargo.toml",
+            "[package]\n",
+            &["crates/helper/Cargo.toml: this crate is not in"],
+        );
     }
 
     #[test]
     fn tests_may_know_more() {
         let text = "[dev-dependencies]\nlaneway-sandbox.workspace = true\n";
         check_file("crates/gateway/Cargo.toml", text, &[]);
-        check_file("crates/wire/Cargo.toml", text, &["crates/wire/Cargo.toml:2: `wire` must not know `sandbox`"]);
+        check_file(
+            "crates/wire/Cargo.toml",
+            text,
+            &["crates/wire/Cargo.toml:2: `wire` must not know `sandbox`"],
+        );
         check_file(
             "crates/gateway/Cargo.toml",
             &text.replace("dev-", ""),
@@ -222,8 +231,16 @@ mod tests {
 
     #[test]
     fn only_the_allowed_half_of_wire_is_named() {
-        check_file("crates/channel/src/lib.rs", "use laneway_wire::graph::client;\nuse laneway_wire::cm;", &[]);
-        check_file("crates/gateway/src/lib.rs", "// laneway_wire::graph\nlet a = \"laneway_wire::graph\";", &[]);
+        check_file(
+            "crates/channel/src/lib.rs",
+            "use laneway_wire::graph::client;\nuse laneway_wire::cm;",
+            &[],
+        );
+        check_file(
+            "crates/gateway/src/lib.rs",
+            "// laneway_wire::graph\nlet a = \"laneway_wire::graph\";",
+            &[],
+        );
         check_file(
             "crates/gateway/src/lib.rs",
             "use laneway_wire::cm::{Event, graph};\nfn f(a: laneway_wire::graph::Answer) {}",

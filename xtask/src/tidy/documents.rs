@@ -26,7 +26,8 @@ pub(super) fn check(tree: &Tree) -> Vec<Violation> {
         }
     }
     if tree.contains(FRONT_PAGE) {
-        let pages = tree.files().iter().filter(|file| file.path.starts_with("docs/") && file.path.ends_with(".md"));
+        let pages =
+            tree.files().iter().filter(|file| file.path.starts_with("docs/") && file.path.ends_with(".md"));
         for page in pages.filter(|page| !reached.contains(&page.path)) {
             let message = format!("no page links here: link it from {FRONT_PAGE} or from another page");
             violations.push(Violation::new(&page.path, 0, message));
@@ -49,7 +50,8 @@ fn relative_links(file: &File) -> Vec<(usize, String)> {
         // Every second piece between back-ticks is code.
         let prose = line.split('`').step_by(2).collect::<Vec<&str>>().join("`");
         let inline = prose.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-        let reference = prose.starts_with('[').then(|| prose.split_once("]: ").map(|(_, rest)| rest)).flatten();
+        let reference =
+            prose.starts_with('[').then(|| prose.split_once("]: ").map(|(_, rest)| rest)).flatten();
         for target in inline.chain(reference) {
             let target = target.split_whitespace().next().unwrap_or_default();
             let target = target.split('#').next().unwrap_or_default();
@@ -90,9 +92,16 @@ mod tests {
     fn links_lead_somewhere() {
         #[track_caller]
         fn check_page(text: &str, expected: &[&str]) {
-            check_rule(check, &[("docs/a.md", text), ("docs/b.md", ""), ("crates/model/src/lib.rs", "")], expected);
+            check_rule(
+                check,
+                &[("docs/a.md", text), ("docs/b.md", ""), ("crates/model/src/lib.rs", "")],
+                expected,
+            );
         }
-        check_page("[b](b.md) [b](./b.md#part) [c](../crates/model/) [a](#part) [d](https://example.com/x)", &[]);
+        check_page(
+            "[b](b.md) [b](./b.md#part) [c](../crates/model/) [a](#part) [d](https://example.com/x)",
+            &[],
+        );
         check_page("a\n[c](c.md)", &["docs/a.md:2: the link \"c.md\" leads nowhere"]);
         check_page("[c](../../c.md)", &["docs/a.md:1: the link \"../../c.md\" leads nowhere"]);
         check_page("[b](b.md \"title\") [c](c.md)", &["docs/a.md:1: the link \"c.md\""]);
@@ -103,7 +112,11 @@ mod tests {
     #[test]
     fn every_page_can_be_reached() {
         check_rule(check, &[("README.md", "[a](docs/a.md)"), ("docs/a.md", "")], &[]);
-        check_rule(check, &[("README.md", ""), ("docs/a.md", "[a](a.md)")], &["docs/a.md: no page links here"]);
+        check_rule(
+            check,
+            &[("README.md", ""), ("docs/a.md", "[a](a.md)")],
+            &["docs/a.md: no page links here"],
+        );
         check_rule(check, &[("docs/a.md", "")], &[]);
     }
 }

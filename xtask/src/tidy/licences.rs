@@ -24,7 +24,8 @@ pub(super) fn packages() -> Result<Vec<Package>> {
     let text = shell::output(shell::cargo(&arguments))
         .context("the licences cannot be read; `cargo fetch --locked` brings what is missing")?;
     let metadata: Value = serde_json::from_str(&text).context("cargo metadata printed no JSON")?;
-    let packages = metadata.get("packages").and_then(Value::as_array).context("cargo metadata names no packages")?;
+    let packages =
+        metadata.get("packages").and_then(Value::as_array).context("cargo metadata names no packages")?;
     let text = |package: &Value, key| package.get(key).and_then(Value::as_str).map(str::to_owned);
     let package = |package| Package {
         name: text(package, "name").unwrap_or_default(),
@@ -46,7 +47,9 @@ pub(super) fn check(tree: &Tree, packages: &[Package]) -> Vec<Violation> {
         let message = match licence {
             None => format!("`{name}` declares no licence: replace it"),
             Some(licence) if is_allowed(licence, &allowed) => continue,
-            Some(licence) => format!("`{name}` is under {licence:?}, which [licenses] does not allow: replace it"),
+            Some(licence) => {
+                format!("`{name}` is under {licence:?}, which [licenses] does not allow: replace it")
+            }
         };
         violations.push(Violation::new(DENY, 0, message));
     }

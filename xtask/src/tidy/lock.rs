@@ -21,7 +21,8 @@ pub(super) fn check(tree: &Tree) -> Vec<Violation> {
     let mut violations = Vec::new();
     let document = parse(&file.text).unwrap_or_default();
     for package in packages(&document) {
-        let text = |key| package.get_ref().get(key).and_then(|value| value.get_ref().as_str()).unwrap_or_default();
+        let text =
+            |key| package.get_ref().get(key).and_then(|value| value.get_ref().as_str()).unwrap_or_default();
         let (name, version, source) = (text("name"), text("version"), text("source"));
         let line = line_of(&file.text, package.span().start);
         if !source.is_empty() && source != CRATES_IO {
@@ -35,7 +36,8 @@ pub(super) fn check(tree: &Tree) -> Vec<Violation> {
     }
     let count = package_count(tree);
     if count >= PACKAGES_MAX {
-        let message = format!("{count} packages; keep below {PACKAGES_MAX}: drop a dependency or its features");
+        let message =
+            format!("{count} packages; keep below {PACKAGES_MAX}: drop a dependency or its features");
         violations.push(Violation::new(LOCK, 0, message));
     }
     violations
@@ -72,7 +74,8 @@ fn bans(text: &str) -> Vec<Ban> {
     let ban = |entry: &Spanned<DeValue<'_>>| {
         let entry = entry.get_ref().as_table()?;
         let spec = at(entry, &["crate"])?.as_str()?;
-        let (package, version) = spec.split_once('@').map_or((spec, None), |(name, version)| (name, Some(version)));
+        let (package, version) =
+            spec.split_once('@').map_or((spec, None), |(name, version)| (name, Some(version)));
         let reason = at(entry, &["reason"]).and_then(DeValue::as_str).unwrap_or_default();
         Some(Ban {
             package: package.to_owned(),
@@ -95,14 +98,18 @@ mod tests {
 
     #[test]
     fn packages_come_from_crates_io() {
-        let package = |source: &str| format!("version = 4\n\n[[package]]\nname = \"a\"\nversion = \"1.0.0\"\n{source}");
+        let package =
+            |source: &str| format!("version = 4\n\n[[package]]\nname = \"a\"\nversion = \"1.0.0\"\n{source}");
         check_lock(&package(""), &[]);
         check_lock(&package("source = \"registry+https://github.com/rust-lang/crates.io-index\"\n"), &[]);
         check_lock(
             &package("source = \"git+https://example.com/a#b\"\n"),
             &["Cargo.lock:3: `a` 1.0.0 comes from"],
         );
-        check_lock(&package("source = \"registry+https://example.com/\"\n"), &["Cargo.lock:3: `a` 1.0.0 comes from"]);
+        check_lock(
+            &package("source = \"registry+https://example.com/\"\n"),
+            &["Cargo.lock:3: `a` 1.0.0 comes from"],
+        );
         check_rule(check, &[], &["Cargo.lock: it is missing"]);
     }
 

@@ -78,10 +78,14 @@ mod tests {
 
     #[test]
     fn every_crate_takes_the_workspaces_lints() {
-        let check = |text, expected: &[&str]| check_rule(check, &[("crates/model/Cargo.toml", text)], expected);
+        let check =
+            |text, expected: &[&str]| check_rule(check, &[("crates/model/Cargo.toml", text)], expected);
         check("[lints]\nworkspace = true\n", &[]);
         check("[package]\nname = \"a\"\n", &["crates/model/Cargo.toml: the workspace's lints do not hold"]);
-        check("[lints]\nworkspace = false\n", &["crates/model/Cargo.toml: the workspace's lints do not hold"]);
+        check(
+            "[lints]\nworkspace = false\n",
+            &["crates/model/Cargo.toml: the workspace's lints do not hold"],
+        );
         check("[lints", &["crates/model/Cargo.toml: this is not TOML"]);
     }
 

@@ -7,8 +7,7 @@ use super::tree::{File, Tree};
 /// A file that needs more lines has more than one reason to change.
 const LINES_MAX: usize = 800;
 /// The kinds of files people write by hand.
-const WRITTEN_BY_HAND: [&str; 9] =
-    [".rs", ".md", ".toml", ".sql", ".html", ".css", ".js", ".sh", "/.ci/run"];
+const WRITTEN_BY_HAND: [&str; 9] = [".rs", ".md", ".toml", ".sql", ".html", ".css", ".js", ".sh", "/.ci/run"];
 /// Names that say nothing about what is inside.
 const EMPTY_NAMES: [&str; 8] = ["util", "utils", "common", "helper", "helpers", "misc", "types", "stuff"];
 /// Work left undone, wherever it stands: in code and in comments.
@@ -35,7 +34,8 @@ fn check_length(file: &File, violations: &mut Vec<Violation>) {
     let by_hand = WRITTEN_BY_HAND.iter().any(|end| file.path.ends_with(end.trim_start_matches('/')));
     let lines = file.text.lines().count();
     if by_hand && lines > LINES_MAX {
-        let message = format!("{lines} lines, more than {LINES_MAX}: split it where it has two reasons to change");
+        let message =
+            format!("{lines} lines, more than {LINES_MAX}: split it where it has two reasons to change");
         violations.push(Violation::new(&file.path, LINES_MAX + 1, message));
     }
 }
@@ -52,7 +52,8 @@ fn check_names(file: &File, source: &Source, violations: &mut Vec<Violation>) {
                 code[place + "mod".len()..].trim_start().strip_prefix(name).is_some_and(ends_a_word)
             });
             if declared {
-                let message = format!("`mod {name}` says nothing about what is inside: name it after its subject");
+                let message =
+                    format!("`mod {name}` says nothing about what is inside: name it after its subject");
                 violations.push(Violation::new(&file.path, line, message));
             }
         }
@@ -74,7 +75,10 @@ fn check_first_line(file: &File, violations: &mut Vec<Violation>) {
 fn check_words(file: &File, source: &Source, violations: &mut Vec<Violation>) {
     for word in UNDONE {
         for (line, text) in numbered(&source.code).chain(numbered(&source.comments)) {
-            if words(text, word).iter().any(|place| is_marker(word, &text[..*place], &text[place + word.len()..])) {
+            if words(text, word)
+                .iter()
+                .any(|place| is_marker(word, &text[..*place], &text[place + word.len()..]))
+            {
                 let message = format!("`{word}`: finish it, or leave it out");
                 violations.push(Violation::new(&file.path, line, message));
             }
@@ -99,7 +103,8 @@ fn is_marker(word: &str, before: &str, after: &str) -> bool {
 fn check_attributes(file: &File, source: &Source, violations: &mut Vec<Violation>) {
     for (line, code) in numbered(&source.code) {
         if code.contains("#[allow(") || code.contains("#![allow(") {
-            let message = "write `#[expect(.., reason = \"..\")]`, which complains when it is no longer needed";
+            let message =
+                "write `#[expect(.., reason = \"..\")]`, which complains when it is no longer needed";
             violations.push(Violation::new(&file.path, line, message));
         }
         let ignored = code.split("#[ignore").nth(1);
@@ -113,7 +118,8 @@ fn check_attributes(file: &File, source: &Source, violations: &mut Vec<Violation
 /// Tests wait for a condition with a bound; a test that sleeps is slow when all is well and wrong when it is not.
 fn check_sleeps(file: &File, source: &Source, violations: &mut Vec<Violation>) {
     // Benchmarks and examples measure real time.
-    let is_test = file.is_test_file() && !file.path.contains("/benches/") && !file.path.contains("/examples/");
+    let is_test =
+        file.is_test_file() && !file.path.contains("/benches/") && !file.path.contains("/examples/");
     for (line, code) in numbered(&source.code) {
         let sleeps = ["sleep", "sleep_until"].iter().any(|word| {
             words(code, word).iter().any(|place| {
@@ -230,6 +236,9 @@ mod tests {
             &["crates/model/tests/a.rs:2: a test never", "crates/model/tests/a.rs:3: a test never"],
         );
         check_line("fn a() { sleep(b); }", &[]);
-        check_line("#[cfg(test)]\nmod tests { fn a() { sleep(b); } }", &["crates/model/src/a.rs:3: a test never"]);
+        check_line(
+            "#[cfg(test)]\nmod tests { fn a() { sleep(b); } }",
+            &["crates/model/src/a.rs:3: a test never"],
+        );
     }
 }

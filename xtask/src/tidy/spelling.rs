@@ -79,7 +79,11 @@ mod tests {
         check_file("crates/wire/src/a.rs", "let a = \"fbtrace_id\";", &[]);
         check_file("crates/channel/src/meta/tests.rs", "let a = \"fbtrace_id\";", &[]);
         check_file("crates/channel/tests/it/a.rs", "let a = \"fbtrace_id\";", &[]);
-        check_file("crates/channel/src/a.rs", "#[cfg(test)]\nmod tests { const A: &str = \"fbtrace_id\"; }", &[]);
+        check_file(
+            "crates/channel/src/a.rs",
+            "#[cfg(test)]\nmod tests { const A: &str = \"fbtrace_id\"; }",
+            &[],
+        );
         check_file(
             "crates/channel/src/a.rs",
             "#[cfg(test)]\nmod tests;\nconst A: &str = \"fbtrace_id\";",

@@ -151,7 +151,9 @@ fn reader<'c>(config: &'c Config, headers: &HeaderMap) -> Result<&'c Account, Pr
     })?;
     if !caller.scopes.contain(Scopes::READ) {
         let problem = Problem::new(ProblemCode::ScopeMissing, "the token does not have the scope \"read\"");
-        return Err(problem.hint("add \"read\" to the token's scopes in the configuration, or use another token"));
+        return Err(
+            problem.hint("add \"read\" to the token's scopes in the configuration, or use another token")
+        );
     }
     Ok(caller.account)
 }
@@ -236,7 +238,12 @@ fn kinds_of(text: &str) -> Result<Vec<u8>, String> {
     text.split(',').map(kind).collect()
 }
 
-fn not_a_word(word: &str, what: &str, near: Option<&str>, known: impl Iterator<Item = &'static str>) -> String {
+fn not_a_word(
+    word: &str,
+    what: &str,
+    near: Option<&str>,
+    known: impl Iterator<Item = &'static str>,
+) -> String {
     let advice = near.map_or_else(
         || format!("it is one of {}", known.collect::<Vec<_>>().join(", ")),
         |near| format!("did you mean {near:?}?"),

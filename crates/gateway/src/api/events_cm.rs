@@ -71,7 +71,8 @@ pub(super) async fn post(State(api): State<Arc<Api>>, request: Request) -> Respo
 
 /// Every other path of CM.com's API.
 pub(super) async fn not_found(api: &Api, request: Request) -> Response {
-    let refusal = Refusal::new(RefusalCode::NotFound, "There is nothing at this path; events go to POST /v1.0/event");
+    let refusal =
+        Refusal::new(RefusalCode::NotFound, "There is nothing at this path; events go to POST /v1.0/event");
     let hint = "messages and all else of CM.com's API go to CM.com itself: without upstream.cm_url nothing is passed on";
     turn_away(api, request, refusal.hint(hint)).await
 }
@@ -79,7 +80,12 @@ pub(super) async fn not_found(api: &Api, request: Request) -> Response {
 /// Another method than the path's; the router adds `Allow`.
 pub(super) async fn method_not_allowed(api: &Api, request: Request) -> Response {
     let details = "The path does not know this method";
-    turn_away(api, request, Refusal::new(RefusalCode::MethodNotAllowed, details).hint("send events with POST")).await
+    turn_away(
+        api,
+        request,
+        Refusal::new(RefusalCode::MethodNotAllowed, details).hint("send events with POST"),
+    )
+    .await
 }
 
 /// Refuses a request whose body nobody wants, but reads it, so that the client sees the answer.
@@ -244,7 +250,8 @@ fn conflict(earlier: EventId) -> Refusal {
 
 impl Refused {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.refusal.code.http_status()).expect("the table has valid statuses");
+        let status =
+            StatusCode::from_u16(self.refusal.code.http_status()).expect("the table has valid statuses");
         let mut response = answer::json(status, &self.refusal.body());
         if let Some(delay) = self.retry_after {
             answer::set_retry_after(&mut response, delay);

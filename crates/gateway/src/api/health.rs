@@ -177,5 +177,9 @@ fn admitted(api: &Api, headers: &HeaderMap) -> Result<(), Problem> {
         return Err(problem.hint("send it as Authorization: Bearer"));
     };
     let is_right = bool::from(token.as_bytes().ct_eq(expected.expose().as_bytes()));
-    if is_right { Ok(()) } else { Err(Problem::new(ProblemCode::TokenUnknown, "this is not the admin token")) }
+    if is_right {
+        Ok(())
+    } else {
+        Err(Problem::new(ProblemCode::TokenUnknown, "this is not the admin token"))
+    }
 }

@@ -15,8 +15,7 @@ impl Serialize for Instant {
 
 /// Reads RFC 3339 with any offset, or whole seconds since 1970.
 pub(super) fn parse(text: &str) -> Result<Timestamp, &'static str> {
-    const PROBLEM: &str =
-        "is neither an instant such as 2026-11-22T12:00:00Z nor whole seconds since 1970 (a + is written %2B)";
+    const PROBLEM: &str = "is neither an instant such as 2026-11-22T12:00:00Z nor whole seconds since 1970 (a + is written %2B)";
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         let seconds: u64 = text.parse().map_err(|_| PROBLEM)?;
         return Ok(Timestamp::from_secs(seconds));

@@ -70,7 +70,9 @@ fn admin_routes() -> Router<Arc<Api>> {
 }
 
 fn operator_routes() -> Router<Arc<Api>> {
-    Router::new().route("/readyz", routing::get(health::ready)).route("/metrics", routing::get(health::metrics))
+    Router::new()
+        .route("/readyz", routing::get(health::ready))
+        .route("/metrics", routing::get(health::metrics))
 }
 
 fn finish(routes: Router<Arc<Api>>, node: Node, limits: BodyLimits) -> Router {

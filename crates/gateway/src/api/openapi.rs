@@ -57,8 +57,9 @@ struct Frame;
 impl Modify for Frame {
     fn modify(&self, document: &mut Document) {
         document.info.contact = None;
-        document.info.license =
-            Some(LicenseBuilder::new().name("MIT OR Apache-2.0").identifier(Some("MIT OR Apache-2.0")).build());
+        document.info.license = Some(
+            LicenseBuilder::new().name("MIT OR Apache-2.0").identifier(Some("MIT OR Apache-2.0")).build(),
+        );
         let header = ApiKey::Header(ApiKeyValue::new("X-CM-PRODUCTTOKEN"));
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
         let components = document.components.get_or_insert_default();

@@ -1,9 +1,7 @@
 //! The state of an event, as `/api/v1/events` shows it.
 
 use laneway_journal::{FormatError, Record};
-use laneway_model::{
-    Action, Attempt, AttemptOutcome, Event, EventId, EventKind, Route, Status, WaitingFor,
-};
+use laneway_model::{Action, Attempt, AttemptOutcome, Event, EventId, EventKind, Route, Status, WaitingFor};
 use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;

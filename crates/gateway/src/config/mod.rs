@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use laneway_channel::Secret;
+pub use laneway_channel::Secret;
 use laneway_model::{AccountName, DatasetId, EventKind, PhoneNumber, PhoneNumberId, WabaId};
 use subtle::ConditionallySelectable;
 

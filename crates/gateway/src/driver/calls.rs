@@ -6,8 +6,8 @@ use laneway_channel::meta::{Member, Target, Verb};
 use laneway_engine::{Change, Reason};
 use laneway_journal::{ContactTouch, EndedCall, MemberOutcome, Row, Sequence, Settlement};
 use laneway_model::{
-    Action, Answer, AttemptOutcome, EventKind, Failure, FailureClass, Outcome, Person, Route, Scope, Status, Timestamp,
-    Touch,
+    Action, Answer, AttemptOutcome, EventKind, Failure, FailureClass, Outcome, Person, Route, Scope, Status,
+    Timestamp, Touch,
 };
 
 /// A call that the engine has opened.
@@ -61,16 +61,14 @@ impl Call {
         self.members.retain(|member| sequences.contains(&member.id.sequence()));
     }
 
-    /// The answer to a call that cannot be made at all.
-    pub(super) fn unsendable(&self) -> Option<Answer> {
-        let detail = if !self.unreadable.is_empty() {
-            "Nothing was sent: the stored event of another member of the call cannot be read."
-        } else if self.target.is_none() {
-            "Nothing was sent: the business number is no longer in the configuration."
-        } else {
-            return None;
+    /// Where to send it, or the answer to a call that cannot be made at all.
+    pub(super) fn sendable(&self) -> Result<Arc<Target>, Answer> {
+        let detail = match &self.target {
+            Some(target) if self.unreadable.is_empty() => return Ok(Arc::clone(target)),
+            Some(_) => "Nothing was sent: the stored event of another member of the call cannot be read.",
+            None => "Nothing was sent: the business number is no longer in the configuration.",
         };
-        Some(Answer::uniform(None, None, &failed(FailureClass::NotSent, detail), self.members.len()))
+        Err(Answer::uniform(None, None, &failed(FailureClass::NotSent, detail), self.members.len()))
     }
 
     /// One outcome per member that the engine named, in its order.
@@ -84,17 +82,19 @@ impl Call {
         }
         let position = self.members.iter().position(|member| member.id.sequence() == sequence);
         let outcomes = self.answer.as_ref().map(|answer| &answer.outcomes);
-        position
-            .and_then(|at| outcomes.and_then(|outcomes| outcomes.get(at)))
-            .cloned()
-            .unwrap_or_else(|| failed(FailureClass::Unknown, "The call ended without an answer for this event."))
+        position.and_then(|at| outcomes.and_then(|outcomes| outcomes.get(at))).cloned().unwrap_or_else(|| {
+            failed(FailureClass::Unknown, "The call ended without an answer for this event.")
+        })
     }
 
     /// What the journal is told: the call, what came of it for each member, and what is now known of persons.
     pub(super) fn settlement(&self, now: Timestamp, changes: &[Change]) -> Settlement {
         let outcomes: Vec<_> = changes.iter().map(|change| self.outcome(change.sequence)).collect();
-        let members =
-            changes.iter().zip(&outcomes).map(|(change, outcome)| member_outcome(change.sequence, outcome)).collect();
+        let members = changes
+            .iter()
+            .zip(&outcomes)
+            .map(|(change, outcome)| member_outcome(change.sequence, outcome))
+            .collect();
         let touches = self.members.iter().zip(&outcomes).filter_map(|(member, outcome)| {
             let is_blocked = match (&member.event.action, outcome) {
                 (Action::Block, Outcome::Confirmed) => true,
@@ -105,7 +105,8 @@ impl Call {
             let touch = Touch::Blocked { blocked: is_blocked, at: self.finished_at };
             Some(ContactTouch { business: member.event.business, person, touch })
         });
-        let changed = changes.iter().zip(&outcomes).map(|(change, outcome)| journal_change(change, Some(outcome)));
+        let changed =
+            changes.iter().zip(&outcomes).map(|(change, outcome)| journal_change(change, Some(outcome)));
         Settlement {
             at: now,
             touches: touches.collect(),
@@ -166,7 +167,13 @@ pub(super) fn interrupted(now: Timestamp, call: laneway_journal::CallId, changes
 }
 
 fn failed(class: FailureClass, detail: &str) -> Outcome {
-    Outcome::Failed(Failure { class, scope: Scope::Event, code: None, subcode: None, detail: detail.to_owned() })
+    Outcome::Failed(Failure {
+        class,
+        scope: Scope::Event,
+        code: None,
+        subcode: None,
+        detail: detail.to_owned(),
+    })
 }
 
 fn member_outcome(sequence: Sequence, outcome: &Outcome) -> MemberOutcome {
@@ -189,18 +196,22 @@ fn journal_change(change: &Change, outcome: Option<&Outcome>) -> laneway_journal
 }
 
 /// Why the event stands where it stands, for a person.
-fn reason(change: &Change, outcome: Option<&Outcome>) -> Option<String> {
+pub(super) fn reason(change: &Change, outcome: Option<&Outcome>) -> Option<String> {
     let fixed = match change.reason {
         Reason::Answer => {
             return match outcome {
-                Some(Outcome::Failed(failure)) if change.status == Status::Failed => Some(failure.detail.clone()),
+                Some(Outcome::Failed(failure)) if change.status == Status::Failed => {
+                    Some(failure.detail.clone())
+                }
                 Some(_) | None => None,
             };
         }
         Reason::Resend => "The answer to a call was lost; it is sent again and may count twice.",
         Reason::Expired => "Its time was over before it could be delivered.",
         Reason::ExpiresBeforeRetry => "Its time would have been over before the next try.",
-        Reason::AnswerLost => "It was sent and the answer was lost; it is held, because a repetition could count twice.",
+        Reason::AnswerLost => {
+            "It was sent and the answer was lost; it is held, because a repetition could count twice."
+        }
         Reason::Discarded => "An operator gave it up.",
     };
     Some(fixed.to_owned())

@@ -57,7 +57,11 @@ impl Delivery {
             alarms: Counter::default(),
         };
         registry.register("calls", "Calls made, by verb", this.calls.clone());
-        registry.register("call_seconds", "Time from a call's first byte to its answer", this.call_seconds.clone());
+        registry.register(
+            "call_seconds",
+            "Time from a call's first byte to its answer",
+            this.call_seconds.clone(),
+        );
         registry.register("attempts", "Events carried by calls, by verb and outcome", this.attempts.clone());
         registry.register("events_ended", "Events that reached a final status by a call", this.ended.clone());
         registry.register(

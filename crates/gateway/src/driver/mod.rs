@@ -16,12 +16,13 @@ use std::time::Duration;
 
 use laneway_channel::{http, meta};
 use laneway_engine::{
-    Alarm, CallId, Cause, Change, Control, Effect, Engine, Entry, Input, LostAnswer, Now, Policy, SettlementId,
+    Alarm, CallId, Cause, Change, Control, Effect, Engine, Entry, Input, LostAnswer, Now, Policy,
+    SettlementId,
 };
 use laneway_journal::{
     Feed, Fresh, Journal, Lease, NewCall, OpenRow, Queue, Row, Sequence, Settlement, Wake,
 };
-use laneway_model::{Answer, PhoneNumber, Route, Timestamp};
+use laneway_model::{Answer, EventKind, PhoneNumber, Route, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -82,12 +83,30 @@ pub struct Driver {
 
 /// What a task beside the driver has done.
 enum Done {
-    Loaded { call: CallId, members: Vec<Sequence>, rows: Vec<Arc<Row>> },
-    Begun { call: CallId, begun: laneway_journal::CallId },
+    Loaded {
+        call: CallId,
+        members: Vec<Sequence>,
+        rows: Vec<Arc<Row>>,
+    },
+    Begun {
+        call: CallId,
+        begun: laneway_journal::CallId,
+    },
     /// The row is final or gone.
-    NotOpen { call: CallId, sequence: Sequence },
-    Answered { call: CallId, members: Vec<Sequence>, answer: Answer },
-    Settled { settlement: SettlementId },
+    NotOpen {
+        call: CallId,
+        sequence: Sequence,
+    },
+    Answered {
+        call: CallId,
+        members: Vec<Sequence>,
+        answer: Answer,
+    },
+    /// The rows are there if someone watches and no call has brought them.
+    Settled {
+        settlement: SettlementId,
+        rows: Vec<Row>,
+    },
     /// The journal will do nothing any more.
     Lost(laneway_journal::Error),
 }
@@ -129,8 +148,13 @@ impl Driver {
     /// [`Error`] when the journal does not allow it.
     pub async fn start(parts: Parts) -> Result<(Self, Handle), Error> {
         let Parts { journal, feed, config, clock, telemetry, seed } = parts;
-        let lease =
-            journal.lease(Queue::Events).await.map_err(Error::Journal)?.first().copied().ok_or(Error::NoLease)?;
+        let lease = journal
+            .lease(Queue::Events)
+            .await
+            .map_err(Error::Journal)?
+            .first()
+            .copied()
+            .ok_or(Error::NoLease)?;
         let (done, reports) = mpsc::channel(REPORTS_MAX);
         let (command, commands) = mpsc::channel(COMMANDS_MAX);
         let shared = Arc::new(Shared::new());
@@ -218,14 +242,15 @@ impl Driver {
 
     fn sleep_time(&self) -> Option<Duration> {
         let now = self.now();
-        self.engine.next_wake(now).map(|wake_ms| Duration::from_millis(wake_ms.saturating_sub(now.elapsed_ms)))
+        self.engine
+            .next_wake(now)
+            .map(|wake_ms| Duration::from_millis(wake_ms.saturating_sub(now.elapsed_ms)))
     }
 
     fn configure(&mut self) {
         let config = Arc::clone(&self.config.borrow_and_update());
         let limit = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
-        self.shared
-            .set_limits(limit(config.limits.open_events), limit(config.limits.open_events_per_number));
+        self.shared.set_limits(limit(config.limits.open_events), limit(config.limits.open_events_per_number));
         let setups = self.directory.configure(&config);
         self.tell(Input::Control(Control::Configure(setups)));
     }
@@ -247,7 +272,8 @@ impl Driver {
     /// Tells the engine of every open row after the last one it knows.
     async fn load(&mut self) -> Result<(), Error> {
         loop {
-            let page = self.journal.load_open(self.lease, self.seen, LOAD_PAGE).await.map_err(Error::Journal)?;
+            let page =
+                self.journal.load_open(self.lease, self.seen, LOAD_PAGE).await.map_err(Error::Journal)?;
             self.seen = self.seen.max(page.complete_to);
             self.accept(page.rows.iter().map(entry).collect());
             if !page.more {
@@ -374,7 +400,9 @@ impl Driver {
                 let new = NewCall { started_at, route: Route::Meta, members: members.clone() };
                 match journal.begin(lease, new).await {
                     Ok(begun) => break Done::Begun { call, begun },
-                    Err(laneway_journal::Error::NotOpen { sequence }) => break Done::NotOpen { call, sequence },
+                    Err(laneway_journal::Error::NotOpen { sequence }) => {
+                        break Done::NotOpen { call, sequence };
+                    }
                     Err(error) if is_passing(&error) => pause("beginning a call", &error).await,
                     Err(error) => break Done::Lost(error),
                 }
@@ -390,11 +418,12 @@ impl Driver {
         };
         call.started_at = now;
         call.keep_only(&members);
-        if let Some(answer) = call.unsendable() {
-            return Some(self.answered(id, &members, answer));
-        }
-        let Some(target) = call.target.clone() else { return None };
-        let (verb, sent, channel, done) = (call.verb, call.members.clone(), self.channel.clone(), self.done.clone());
+        let target = match call.sendable() {
+            Ok(target) => target,
+            Err(answer) => return Some(self.answered(id, &members, answer)),
+        };
+        let (verb, sent, channel, done) =
+            (call.verb, call.members.clone(), self.channel.clone(), self.done.clone());
         self.tasks.spawn(async move {
             let answer = channel.send(&target, meta::Call { verb, members: &sent, now }).await;
             report_to(&done, Done::Answered { call: id, members, answer }).await;
@@ -429,9 +458,17 @@ impl Driver {
         let outcomes = outcomes.collect();
         self.settling.insert(settlement, outcomes);
         let (journal, lease, done) = (self.journal.clone(), self.lease, self.done.clone());
+        let unknown = call.is_none() && self.shared.is_watched();
         self.tasks.spawn(async move {
+            let ended = durable.changes.iter().filter(|change| unknown && !change.status.is_open());
+            let ended: Vec<_> = ended.map(|change| change.sequence).collect();
             let report = match settle_durably(&journal, lease, durable).await {
-                Ok(()) => Done::Settled { settlement },
+                // Rows that cannot be read are only not shown.
+                Ok(()) if !ended.is_empty() => {
+                    let rows = journal.rows(Queue::Events, &ended).await.unwrap_or_default();
+                    Done::Settled { settlement, rows }
+                }
+                Ok(()) => Done::Settled { settlement, rows: Vec::new() },
                 Err(error) => Done::Lost(error),
             };
             report_to(&done, report).await;
@@ -442,7 +479,11 @@ impl Driver {
     fn outcome(&self, now: Timestamp, call: Option<&Call>, change: Change) -> Outcome {
         let member = call.and_then(|call| call.members.iter().find(|m| m.id.sequence() == change.sequence));
         let ended = member.filter(|_| !change.status.is_open()).map(|member| {
-            self.telemetry.delivery.ended(member.event.kind(), change.status, now.since(member.event.accepted_at));
+            self.telemetry.delivery.ended(
+                member.event.kind(),
+                change.status,
+                now.since(member.event.accepted_at),
+            );
             Ended {
                 id: member.id,
                 kind: member.event.kind(),
@@ -454,6 +495,18 @@ impl Driver {
             }
         });
         Outcome { change, ended }
+    }
+
+    fn ended_without_call(&self, row: &Row, change: &Change) -> Option<Ended> {
+        Some(Ended {
+            id: row.id,
+            kind: EventKind::from_code(row.kind)?,
+            person: row.person.as_ref().map(laneway_model::Person::masked),
+            status: change.status,
+            at: self.clock.wall(),
+            call: None,
+            reason: calls::reason(change, None),
+        })
     }
 
     fn alarm(&self, alarm: Alarm) {
@@ -501,8 +554,8 @@ impl Driver {
             }
             Done::NotOpen { call, sequence } => Input::Loaded { call, missing: vec![sequence] },
             Done::Answered { call, members, answer } => self.answered(call, &members, answer),
-            Done::Settled { settlement } => {
-                self.settled(settlement);
+            Done::Settled { settlement, rows } => {
+                self.settled(settlement, &rows);
                 Input::Settled { settlement }
             }
             Done::Lost(error) => return Err(Error::Journal(error)),
@@ -511,8 +564,12 @@ impl Driver {
         Ok(())
     }
 
-    fn settled(&mut self, settlement: SettlementId) {
-        let outcomes = self.settling.remove(&settlement).unwrap_or_default();
+    fn settled(&mut self, settlement: SettlementId, rows: &[Row]) {
+        let mut outcomes = self.settling.remove(&settlement).unwrap_or_default();
+        for outcome in outcomes.iter_mut().filter(|outcome| outcome.ended.is_none()) {
+            let row = rows.iter().find(|row| row.id.sequence() == outcome.change.sequence);
+            outcome.ended = row.and_then(|row| self.ended_without_call(row, &outcome.change));
+        }
         let finals = outcomes.iter().filter(|outcome| !outcome.change.status.is_open());
         self.shared.settled(finals.map(|outcome| outcome.change.sequence));
         for ended in outcomes.into_iter().filter_map(|outcome| outcome.ended) {
@@ -549,7 +606,9 @@ fn entry(row: &OpenRow) -> Entry {
 /// Whether the same operation may work later.
 const fn is_passing(error: &laneway_journal::Error) -> bool {
     match error {
-        laneway_journal::Error::Full | laneway_journal::Error::Busy | laneway_journal::Error::Sqlite { .. } => true,
+        laneway_journal::Error::Full
+        | laneway_journal::Error::Busy
+        | laneway_journal::Error::Sqlite { .. } => true,
         laneway_journal::Error::Fenced
         | laneway_journal::Error::NotOpen { .. }
         | laneway_journal::Error::Damaged { .. }

@@ -125,7 +125,10 @@ impl Bound {
         drop(listener);
         tasks.close();
         if tokio::time::timeout(limits.grace, tasks.wait()).await.is_err() {
-            tracing::warn!(server.connections = tasks.len(), "cut off connections that did not finish in time");
+            tracing::warn!(
+                server.connections = tasks.len(),
+                "cut off connections that did not finish in time"
+            );
             cut.cancel();
             tasks.wait().await;
         }
@@ -186,7 +189,7 @@ impl Connection {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(error = %error, "cannot set TCP_NODELAY");
         }
-        let exchange = Arc::new(Exchange::default());
+        let exchange = Arc::new(Exchange::new());
         let io = TokioIo::new(Patient::new(stream, self.limits, Arc::clone(&exchange)));
         let service = service_fn(|request: Request<Incoming>| {
             let busy = exchange.begin();

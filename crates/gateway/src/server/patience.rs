@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
@@ -12,35 +13,49 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use super::Limits;
 
 /// Counts the beginnings and ends of the requests of one connection, so that its reader knows whether a request is
-/// being answered: odd while one is. Reader and service run in one task, so the order of accesses is the program's.
-#[derive(Debug, Default)]
-pub(super) struct Exchange(AtomicU64);
+/// being answered: the count is odd while one is. Reader and service run in one task, so the order of accesses is the
+/// program's.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    count: AtomicU64,
+    opened: Instant,
+    /// When the last request ended, in microseconds after `opened`.
+    ended_micros: AtomicU64,
+}
 
 /// A request is being answered as long as this lives.
 pub(super) struct Busy(Arc<Exchange>);
 
 impl Exchange {
+    /// An exchange that begins now.
+    pub(super) fn new() -> Self {
+        Self { count: AtomicU64::new(0), opened: Instant::now(), ended_micros: AtomicU64::new(0) }
+    }
+
     /// Marks the beginning of a request.
     pub(super) fn begin(self: &Arc<Self>) -> Busy {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.count.fetch_add(1, Ordering::Relaxed);
         Busy(Arc::clone(self))
     }
 
-    fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+    fn last_end(&self) -> Instant {
+        self.opened + Duration::from_micros(self.ended_micros.load(Ordering::Relaxed))
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.0.fetch_add(1, Ordering::Relaxed);
+        let elapsed = self.0.opened.elapsed().as_micros();
+        self.0.ended_micros.store(u64::try_from(elapsed).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.0.count.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 /// A stream that fails with [`io::ErrorKind::TimedOut`] when the client takes longer than its [`Limits`] allow.
 ///
 /// The timer is moved only when a deadline comes nearer; one that fires early is set again. So a busy connection costs
-/// a look at the clock per request and no work in the timer.
+/// two looks at the clock per request and no work in the timer. It runs while a request is being answered, too: nobody
+/// may read again when the answer is out, and then only the timer wakes the connection to find that it is idle.
 pub(super) struct Patient<S> {
     stream: S,
     limits: Limits,
@@ -62,7 +77,7 @@ impl<S> Patient<S> {
         Self {
             stream,
             limits,
-            seen: exchange.count(),
+            seen: 0,
             exchange,
             in_head: true,
             deadline: Some(deadline),
@@ -73,12 +88,12 @@ impl<S> Patient<S> {
 
     /// Takes note of requests that have begun or ended since the last look.
     fn catch_up(&mut self) {
-        let count = self.exchange.count();
+        let count = self.exchange.count.load(Ordering::Relaxed);
         if count != self.seen {
             let is_busy = count % 2 == 1;
             self.seen = count;
             self.in_head = false;
-            self.deadline = (!is_busy).then(|| Instant::now() + self.limits.idle_timeout);
+            self.deadline = (!is_busy).then(|| self.exchange.last_end() + self.limits.idle_timeout);
         }
     }
 
@@ -91,13 +106,14 @@ impl<S> Patient<S> {
     }
 
     fn wait_for_client(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(deadline) = self.deadline else { return Poll::Pending };
         loop {
-            if self.reading.deadline() > deadline || self.reading.is_elapsed() {
-                self.reading.as_mut().reset(deadline);
+            // While a request is being answered, no deadline is nearer than this.
+            let look_again = self.deadline.unwrap_or_else(|| Instant::now() + self.limits.idle_timeout);
+            if self.reading.deadline() > look_again || self.reading.is_elapsed() {
+                self.reading.as_mut().reset(look_again);
             }
             ready!(self.reading.as_mut().poll(cx));
-            if Instant::now() >= deadline {
+            if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
         }
@@ -137,11 +153,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.watch_write(cx, written)
     }
@@ -171,7 +183,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     const LIMITS: Limits = Limits {
@@ -185,7 +196,7 @@ mod tests {
 
     fn pair() -> (DuplexStream, Patient<DuplexStream>, Arc<Exchange>) {
         let (client, server) = duplex(16);
-        let exchange = Arc::new(Exchange::default());
+        let exchange = Arc::new(Exchange::new());
         (client, Patient::new(server, LIMITS, Arc::clone(&exchange)), exchange)
     }
 
@@ -251,6 +262,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn an_answer_that_nobody_waits_after_begins_the_idle_time() {
+        let (_client, mut server, exchange) = pair();
+        let busy = exchange.begin();
+        let start = Instant::now();
+        // The reader is asked once, while the request is being answered, and then only when the timer wakes it.
+        let reader = tokio::spawn(async move { server.read_u8().await.unwrap_err() });
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        drop(busy);
+        assert_eq!(reader.await.unwrap().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(start.elapsed().as_secs(), 175);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_client_that_does_not_read() {
         let (mut client, mut server, _) = pair();
         let start = Instant::now();
@@ -266,6 +290,6 @@ mod tests {
             }
         };
         tokio::join!(write, read);
-        drop(client.shutdown().await);
+        client.shutdown().await.unwrap();
     }
 }

@@ -74,7 +74,8 @@ impl Client {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Answer {
-        let mut request = Request::builder().method(method.clone()).uri(path).header("host", self.address.to_string());
+        let mut request =
+            Request::builder().method(method.clone()).uri(path).header("host", self.address.to_string());
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

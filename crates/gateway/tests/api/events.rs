@@ -73,7 +73,11 @@ async fn states_from_accept_to_the_end() {
     let state = client.get(&path_of(&read), SHOP).await;
     assert_json_snapshot!("accepted", state.json());
     // Key order is part of what people read, and a snapshot of parsed JSON would hide a change of it.
-    assert!(state.text().starts_with(&format!(r#"{{"id":"{read}","type":"MarkAsRead","channel":"WhatsApp","from":"#)));
+    assert!(
+        state
+            .text()
+            .starts_with(&format!(r#"{{"id":"{read}","type":"MarkAsRead","channel":"WhatsApp","from":"#))
+    );
 
     let kept = r#""custom":{"note":{"b":1.50,"a":[]},"productToken":"secret","#;
     let purchase = PURCHASE.replace(r#""custom":{"#, kept);
@@ -190,7 +194,8 @@ async fn pages_follow_each_other_without_gap_or_repetition() {
     let (mut listed, mut cursor) = (Vec::new(), String::new());
     for _ in 0..10 {
         let page = client.get(&format!("/api/v1/events?limit=3&cursor={cursor}"), SHOP).await.json();
-        listed.extend(page["events"].as_array().unwrap().iter().map(|e| e["id"].as_str().unwrap().to_owned()));
+        listed
+            .extend(page["events"].as_array().unwrap().iter().map(|e| e["id"].as_str().unwrap().to_owned()));
         // What comes meanwhile is newer, and belongs to no page after the first.
         client.post(SHOP, READ).await;
         match page["cursor"].as_str() {
@@ -225,7 +230,13 @@ async fn parameters_that_cannot_be_used() {
         (&list, "cursor=1", "invalid_parameter", "cursor", "is not a cursor"),
         (&list, "cursor=c+1", "invalid_parameter", "cursor", "is not a cursor"),
         (&list, "reference=%00", "invalid_parameter", "reference", "contains"),
-        (&path_of(&id), "wait=confirmed", "invalid_parameter", "wait", "the one thing to wait for is \"final\""),
+        (
+            &path_of(&id),
+            "wait=confirmed",
+            "invalid_parameter",
+            "wait",
+            "the one thing to wait for is \"final\"",
+        ),
         (&path_of(&id), "wait=final&timeout=0s", "invalid_parameter", "timeout", "1s to 60s"),
         (&path_of(&id), "wait=final&timeout=61s", "invalid_parameter", "timeout", "1s to 60s"),
         (&path_of(&id), "wait=final&timeout=1m", "invalid_parameter", "timeout", "1s to 60s"),
@@ -233,7 +244,11 @@ async fn parameters_that_cannot_be_used() {
     ] {
         let answer = client.get(&format!("{path}?{query}"), SHOP).await;
         let error = answer.json()["error"].clone();
-        assert_eq!((answer.status.as_u16(), &error["code"], &error["field"]), (400, &code.into(), &field.into()), "{query}");
+        assert_eq!(
+            (answer.status.as_u16(), &error["code"], &error["field"]),
+            (400, &code.into(), &field.into()),
+            "{query}"
+        );
         assert!(answer.text().replace("\\\"", "\"").contains(said), "{query}: {}", answer.text());
     }
 }
@@ -276,7 +291,10 @@ async fn waiting_ends_with_the_event_or_with_the_time() {
     let waiting = format!("{}?wait=final&timeout=60", path_of(&id));
     let (state, ()) = tokio::join!(other.get(&waiting, SHOP), async { release.notify_one() });
     let state = state.json();
-    assert_eq!((&state["status"], &state["attempts"][0]["outcome"]), (&"confirmed".into(), &"confirmed".into()));
+    assert_eq!(
+        (&state["status"], &state["attempts"][0]["outcome"]),
+        (&"confirmed".into(), &"confirmed".into())
+    );
     // What is final already is answered at once.
     assert_eq!(other.get(&waiting, SHOP).await.json()["status"], "confirmed");
 }

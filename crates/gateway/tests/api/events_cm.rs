@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::Method;
 use laneway_gateway::api::BodyLimits;
-use laneway_gateway::config::Limits as OpenLimits;
+use laneway_gateway::config::Config;
 use laneway_journal::{Filter, Queue};
 use std::time::Duration;
 
@@ -58,7 +58,11 @@ async fn check(
 ) {
     let answer = client.send(Method::POST, path, headers, body.to_owned()).await;
     let json = answer.json();
-    let found = (answer.status.as_u16(), json["errorCode"].as_u64().unwrap(), json["error"]["code"].as_str().unwrap());
+    let found = (
+        answer.status.as_u16(),
+        json["errorCode"].as_u64().unwrap(),
+        json["error"]["code"].as_str().unwrap(),
+    );
     assert_eq!(found, (status, error_code.into(), code), "{body}: {json}");
     assert!(json["details"].as_str().unwrap().starts_with(details), "{json}");
     assert!(json["messages"].as_array().unwrap().is_empty());
@@ -77,15 +81,21 @@ async fn every_row_of_the_table_that_one_request_can_see() {
     let nil: &[_] = &[("x-cm-producttoken", "00000000-0000-0000-0000-000000000000")];
     check(client, (event, nil, READ), (400, 101, "token_missing", "No authentication method found.")).await;
     let unknown: &[_] = &[("x-cm-producttoken", "no such token")];
-    check(client, (event, unknown, READ), (400, 101, "token_unknown", "No account found for the given authentication"))
-        .await;
+    check(
+        client,
+        (event, unknown, READ),
+        (400, 101, "token_unknown", "No account found for the given authentication"),
+    )
+    .await;
     let reader: &[_] = &[("x-cm-producttoken", SHOP_READ_ONLY)];
-    check(client, (event, reader, READ), (400, 101, "scope_missing", "The token does not have the scope")).await;
+    check(client, (event, reader, READ), (400, 101, "scope_missing", "The token does not have the scope"))
+        .await;
 
     check(client, (event, shop, ""), (400, 202, "empty_body", "")).await;
     check(client, (event, shop, "{\"channel\":"), (400, 202, "not_json", "")).await;
     check(client, (event, shop, "{\"channel\":[]}"), (400, 202, "wrong_type", "channel: ")).await;
-    check(client, (event, shop, "{\"channel\":\"a\",\"Channel\":\"a\"}"), (400, 202, "doubled_key", "")).await;
+    check(client, (event, shop, "{\"channel\":\"a\",\"Channel\":\"a\"}"), (400, 202, "doubled_key", ""))
+        .await;
 
     let without = |name: &str| READ.replace(name, "x");
     check(client, (event, shop, &without("from")), (400, 301, "from_missing", "from.number")).await;
@@ -97,11 +107,16 @@ async fn every_row_of_the_table_that_one_request_can_see() {
     check(client, (event, shop, &bad), (400, 303, "to_not_a_number", "to.number")).await;
 
     let lead = READ.replace("MarkAsRead", "Lead");
-    check(client, (event, shop, &lead), (400, 305, "unknown_event_type", "event.type: \"Lead\" is not an event type"))
-        .await;
+    check(
+        client,
+        (event, shop, &lead),
+        (400, 305, "unknown_event_type", "event.type: \"Lead\" is not an event type"),
+    )
+    .await;
     let comma = PURCHASE.replace("12.60", "12,60");
     check(client, (event, shop, &comma), (400, 305, "value_invalid", "event.custom.value")).await;
-    check(client, ("/v1.0/event?dry_run=perhaps", shop, READ), (400, 305, "invalid_parameter", "dry_run")).await;
+    check(client, ("/v1.0/event?dry_run=perhaps", shop, READ), (400, 305, "invalid_parameter", "dry_run"))
+        .await;
 
     let no_click = PURCHASE.replace("ctwa_id", "other");
     check(client, (event, shop, &no_click), (400, 403, "click_id_unknown", "")).await;
@@ -124,8 +139,11 @@ async fn any_content_type_and_every_place_of_the_token() {
     let node = TestNode::start().await;
     let mut client = node.client().await;
     let at_root = READ.replacen('{', &format!("{{\"authentication\":{{\"productToken\":\"{SHOP}\"}},"), 1);
-    let in_messages =
-        READ.replacen('{', &format!("{{\"messages\":{{\"Authentication\":{{\"producttoken\":\"{SHOP}\"}}}},"), 1);
+    let in_messages = READ.replacen(
+        '{',
+        &format!("{{\"messages\":{{\"Authentication\":{{\"producttoken\":\"{SHOP}\"}}}},"),
+        1,
+    );
     let of_salon = at_root.replace(SHOP, SALON);
     let capitals = SHOP.to_uppercase();
     let rows: [(&[(&str, &str)], &str); _] = [
@@ -208,10 +226,11 @@ async fn of_many_at_once_with_one_key_one_is_stored() {
 
 #[tokio::test]
 async fn beyond_the_open_events_there_is_no_room() {
-    for (change, status, code) in [
-        ((|config| config.limits = OpenLimits { open_events: 0, ..config.limits }) as fn(&mut _), 503, "node_full"),
-        (|config| config.limits = OpenLimits { open_events_per_number: 0, ..config.limits }, 429, "number_full"),
-    ] {
+    let rows: [(fn(&mut Config), u16, &str); _] = [
+        (|config| config.limits.open_events = 0, 503, "node_full"),
+        (|config| config.limits.open_events_per_number = 0, 429, "number_full"),
+    ];
+    for (change, status, code) in rows {
         let node = TestNode::with(Setup { change, ..Setup::default() }).await;
         let mut client = node.client().await;
         let answer = client.post(SHOP, READ).await;
@@ -229,7 +248,10 @@ async fn what_cannot_be_stored_is_not_accepted() {
     node.journal.clone().close().await;
     let answer = client.post(SHOP, READ).await;
     assert_eq!((answer.status.as_u16(), &answer.json()["errorCode"]), (503, &500.into()));
-    assert_eq!((answer.json()["error"]["code"].as_str(), answer.header("retry-after")), (Some("not_durable"), "5"));
+    assert_eq!(
+        (answer.json()["error"]["code"].as_str(), answer.header("retry-after")),
+        (Some("not_durable"), "5")
+    );
     let answer = client.get("/api/v1/events", SHOP).await;
     assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "5"));
     let (_, metrics) = node.node.telemetry.encode();
@@ -294,7 +316,9 @@ async fn a_slow_body_is_given_up() {
 async fn a_client_that_asks_first_is_told_to_go_on() {
     let node = TestNode::start().await;
     let mut raw = Raw::connect(node.address).await;
-    let head = format!("POST /v1.0/event HTTP/1.1\r\nhost: x\r\nx-cm-producttoken: {SHOP}\r\nexpect: 100-continue\r\n");
+    let head = format!(
+        "POST /v1.0/event HTTP/1.1\r\nhost: x\r\nx-cm-producttoken: {SHOP}\r\nexpect: 100-continue\r\n"
+    );
     raw.write(format!("{head}content-length: {}\r\n\r\n", READ.len())).await;
     assert!(raw.head().await.starts_with("HTTP/1.1 100 "));
     raw.write(READ).await;

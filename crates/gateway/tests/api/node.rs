@@ -133,11 +133,11 @@ impl Drop for TestNode {
 }
 
 fn config(data_dir: std::path::PathBuf, graph_url: Option<&str>) -> Config {
-    let shop = account("shop", "316098765432", &[
-        (SHOP, Scopes::ALL),
-        (SHOP_SEND_ONLY, Scopes::SEND),
-        (SHOP_READ_ONLY, Scopes::READ),
-    ]);
+    let shop = account(
+        "shop",
+        "316098765432",
+        &[(SHOP, Scopes::ALL), (SHOP_SEND_ONLY, Scopes::SEND), (SHOP_READ_ONLY, Scopes::READ)],
+    );
     let salon = account("salon", "316055555555", &[(SALON, Scopes::ALL)]);
     let mut config = Config { accounts: vec![shop, salon], ..Config::new(data_dir) };
     for waba in config.accounts.iter_mut().flat_map(|account| &mut account.wabas) {

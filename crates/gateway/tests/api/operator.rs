@@ -26,7 +26,12 @@ async fn readiness_says_what_is_missing() {
         let answer = client.send(Method::GET, "/readyz", &[], "").await;
         let json = answer.json();
         let missing = json["missing"].as_array().unwrap().len();
-        (answer.status.as_u16(), json["status"].as_str().unwrap().to_owned(), missing, json["journal"].clone())
+        (
+            answer.status.as_u16(),
+            json["status"].as_str().unwrap().to_owned(),
+            missing,
+            json["journal"].clone(),
+        )
     };
     let (status, word, missing, journal) = ready(&node, Readiness::Ready).await;
     assert_eq!((status, word.as_str(), missing, &journal["open_events"]), (200, "ready", 0, &1.into()));
@@ -41,7 +46,8 @@ async fn readiness_says_what_is_missing() {
 
 #[tokio::test]
 async fn the_admin_token_opens_what_is_the_operators() {
-    let change = |config: &mut laneway_gateway::config::Config| config.admin_token = Some(Secret::new("let-me-in"));
+    let change =
+        |config: &mut laneway_gateway::config::Config| config.admin_token = Some(Secret::new("let-me-in"));
     let node = TestNode::with(Setup { change, ..Setup::default() }).await;
     let mut client = node.client().await;
     for path in ["/readyz", "/metrics"] {
@@ -115,7 +121,11 @@ async fn what_is_nobodys_is_answered_in_its_familys_form() {
     ] {
         let answer = client.send(method.clone(), path, &[], "").await;
         let place = format!("{method} {path}");
-        assert_eq!((answer.status.as_u16(), &answer.json()["error"]["code"]), (status, &code.into()), "{place}");
+        assert_eq!(
+            (answer.status.as_u16(), &answer.json()["error"]["code"]),
+            (status, &code.into()),
+            "{place}"
+        );
         assert_eq!(answer.headers.get("allow").map(|allow| allow.to_str().unwrap()), allow, "{place}");
         assert_eq!(answer.json().get("errorCode").is_some(), path.starts_with("/v1.0/"), "{place}");
     }

@@ -17,7 +17,14 @@ impl Document {
 
     /// Checks the body of an answer to this request.
     #[track_caller]
-    pub(crate) fn check_answer(&self, method: &str, path: &str, status: u16, content_type: &str, body: &[u8]) {
+    pub(crate) fn check_answer(
+        &self,
+        method: &str,
+        path: &str,
+        status: u16,
+        content_type: &str,
+        body: &[u8],
+    ) {
         let place = format!("{method} {path} {status}");
         let content = self.content(method, path, status, &place);
         let (documented, schema) = content;
@@ -37,7 +44,8 @@ impl Document {
             let reference = format!("#/components/schemas/{family}");
             return ("application/json".to_owned(), serde_json::json!({ "$ref": reference }));
         }
-        let answer = operation.map(|o| &o["responses"][status.to_string()]).filter(|answer| !answer.is_null());
+        let answer =
+            operation.map(|o| &o["responses"][status.to_string()]).filter(|answer| !answer.is_null());
         let answer = answer.unwrap_or_else(|| panic!("{place}: this status is not documented"));
         let content = answer["content"].as_object().unwrap_or_else(|| panic!("{place}: no content"));
         let (content_type, content) = content.iter().next().unwrap();
@@ -48,7 +56,8 @@ impl Document {
         let path = path.split('?').next().unwrap();
         let paths = self.0["paths"].as_object().unwrap();
         let is_alike = |template: &str| {
-            let (template, path): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
+            let (template, path): (Vec<_>, Vec<_>) =
+                (template.split('/').collect(), path.split('/').collect());
             template.len() == path.len()
                 && template.iter().zip(path).all(|(t, p)| *t == p || (t.starts_with('{') && !p.is_empty()))
         };
@@ -105,8 +114,12 @@ impl Document {
                     }
                     true
                 }
-                "maxItems" => value.as_array().is_none_or(|items| items.len() as u64 <= rule.as_u64().unwrap()),
-                "maxLength" => value.as_str().is_none_or(|text| text.chars().count() as u64 <= rule.as_u64().unwrap()),
+                "maxItems" => {
+                    value.as_array().is_none_or(|items| items.len() as u64 <= rule.as_u64().unwrap())
+                }
+                "maxLength" => {
+                    value.as_str().is_none_or(|text| text.chars().count() as u64 <= rule.as_u64().unwrap())
+                }
                 "minimum" => value.as_f64().is_none_or(|number| number >= rule.as_f64().unwrap()),
                 "format" => has_format(rule.as_str().unwrap(), value),
                 remark if REMARKS.contains(&remark) => true,
@@ -146,7 +159,8 @@ fn has_format(format: &str, value: &Value) -> bool {
 
 #[test]
 fn the_checker_finds_what_is_wrong() {
-    let document = Document(serde_json::json!({ "components": { "schemas": { "N": { "type": "integer" } } } }));
+    let document =
+        Document(serde_json::json!({ "components": { "schemas": { "N": { "type": "integer" } } } }));
     let check = |schema: Value, value: Value, holds: bool| {
         assert_eq!(document.problem(&schema, &value).is_ok(), holds, "{schema} {value}");
     };

@@ -205,7 +205,10 @@ async fn run_out_of_descriptors() {
     }
     let mut raw = Raw(socket.connect(server.address).await.unwrap());
     raw.write(GET).await;
-    assert!(tokio::time::timeout(SHORT, raw.head()).await.is_err(), "there is no descriptor for the connection");
+    assert!(
+        tokio::time::timeout(SHORT, raw.head()).await.is_err(),
+        "there is no descriptor for the connection"
+    );
     drop(files);
     hello_on(&mut raw).await;
 }

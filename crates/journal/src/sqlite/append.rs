@@ -25,7 +25,11 @@ pub(super) struct Planned {
     row: NewRow,
 }
 
-pub(super) fn append(store: &mut Store, append: Append, news: &mut Vec<News>) -> Result<Vec<Appended>, Failed> {
+pub(super) fn append(
+    store: &mut Store,
+    append: Append,
+    news: &mut Vec<News>,
+) -> Result<Vec<Appended>, Failed> {
     let Append { events, notifications, touches, posts } = append;
     let mut planned = Vec::with_capacity(events.len() + posts.len());
     let mut answers = Vec::with_capacity(events.len());
@@ -51,12 +55,7 @@ pub(super) fn plan_posts(
     Ok(())
 }
 
-fn plan(
-    store: &mut Store,
-    queue: Queue,
-    row: NewRow,
-    planned: &mut Vec<Planned>,
-) -> Result<Appended, Error> {
+fn plan(store: &mut Store, queue: Queue, row: NewRow, planned: &mut Vec<Planned>) -> Result<Appended, Error> {
     if let Some(known) = repeated(store, queue, &row)? {
         return Ok(known);
     }

@@ -157,7 +157,8 @@ pub(crate) fn load(connection: &Connection, sql: &Sql, id: CallId) -> Result<Opt
     let mut rows = statement.query([signed(id)]).doing(doing)?;
     let Some(row) = rows.next().doing(doing)? else { return Ok(None) };
     let instant = |millis: i64| Timestamp::from_millis(unsigned(millis));
-    let members = row.get_ref(6).doing(doing)?.as_blob().map_err(|_| Error::damaged("a call has no members"))?;
+    let members =
+        row.get_ref(6).doing(doing)?.as_blob().map_err(|_| Error::damaged("a call has no members"))?;
     Ok(Some(Call {
         started_at: instant(row.get(0).doing(doing)?),
         finished_at: row.get::<_, Option<i64>>(1).doing(doing)?.map(instant),
@@ -249,7 +250,11 @@ impl<'a> Calls<'a> {
     }
 
     /// Every attempt of a row, oldest first, from its last call.
-    pub(crate) fn attempts(&mut self, sequence: Sequence, last: Option<CallId>) -> Result<Vec<Attempt>, Error> {
+    pub(crate) fn attempts(
+        &mut self,
+        sequence: Sequence,
+        last: Option<CallId>,
+    ) -> Result<Vec<Attempt>, Error> {
         let mut attempts = Vec::new();
         let mut next = last;
         while let Some(id) = next {
@@ -282,7 +287,9 @@ impl<'a> Calls<'a> {
         let mut next = last;
         while let Some(id) = next {
             let Some(call) = self.get(id)? else { break };
-            let Some(place) = call.members.iter().position(|member| member.sequence == sequence) else { break };
+            let Some(place) = call.members.iter().position(|member| member.sequence == sequence) else {
+                break;
+            };
             next = earlier(call.members.remove(place).previous, id)?;
         }
         Ok(())
@@ -331,15 +338,16 @@ mod tests {
     use super::*;
 
     fn members() -> impl Strategy<Value = Vec<Member>> {
-        let one = (any::<u64>(), 0..=8_u8, of(any::<u32>()), of(any::<u32>()), of("[a-c]{0,3}"), of(any::<u64>()))
-            .prop_map(|(sequence, outcome, code, subcode, detail, previous)| Member {
-                sequence,
-                outcome: AttemptOutcome::from_code(outcome),
-                code,
-                subcode,
-                detail: detail.map(Rc::from),
-                previous,
-            });
+        let one =
+            (any::<u64>(), 0..=8_u8, of(any::<u32>()), of(any::<u32>()), of("[a-c]{0,3}"), of(any::<u64>()))
+                .prop_map(|(sequence, outcome, code, subcode, detail, previous)| Member {
+                    sequence,
+                    outcome: AttemptOutcome::from_code(outcome),
+                    code,
+                    subcode,
+                    detail: detail.map(Rc::from),
+                    previous,
+                });
         proptest::collection::vec(one, 0..20)
     }
 
@@ -355,9 +363,9 @@ mod tests {
 
         #[test]
         fn any_bytes_are_answered(mut blob: Vec<u8>) {
-            let _ = decode(&blob);
+            let _answered = decode(&blob);
             blob.insert(0, VERSION);
-            let _ = decode(&blob);
+            let _answered = decode(&blob);
         }
     }
 

@@ -43,9 +43,9 @@ pub(crate) fn business_of(digits: i64) -> Result<PhoneNumber, Error> {
 
 /// Writes a touch; it is folded later.
 pub(crate) fn insert_touch(connection: &Connection, touch: &ContactTouch) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("INSERT INTO touches (person, business, body) VALUES (?1, ?2, ?3)")?
-        .execute(params![person_value(&touch.person), signed(touch.business.as_u64()), encode_touch(&touch.touch)])?;
+    connection.prepare_cached("INSERT INTO touches (person, business, body) VALUES (?1, ?2, ?3)")?.execute(
+        params![person_value(&touch.person), signed(touch.business.as_u64()), encode_touch(&touch.touch)],
+    )?;
     Ok(())
 }
 
@@ -316,8 +316,8 @@ mod tests {
         #[test]
         fn any_bytes_are_answered(mut body: Vec<u8>) {
             body.insert(0, VERSION);
-            let _ = decode_touch(&body);
-            let _ = decode_contact(PhoneNumber::parse("1234567").unwrap(), &Person::parse("US.1").unwrap(), &body);
+            let _answered = decode_touch(&body);
+            let _answered = decode_contact(PhoneNumber::parse("1234567").unwrap(), &Person::parse("US.1").unwrap(), &body);
         }
     }
 }

@@ -39,11 +39,9 @@ impl Error {
     /// trying again would only hide it: <https://wiki.postgresql.org/wiki/Fsync_Errors>.
     pub(crate) fn is_lost_sync(&self) -> bool {
         match self {
-            Self::Sqlite { doing: _, source } => {
-                source.sqlite_error().is_some_and(|failure| {
-                    matches!(failure.extended_code, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC)
-                })
-            }
+            Self::Sqlite { doing: _, source } => source.sqlite_error().is_some_and(|failure| {
+                matches!(failure.extended_code, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC)
+            }),
             Self::Full
             | Self::Busy
             | Self::Fenced

@@ -72,7 +72,8 @@ impl Sqlite {
         }
         let index_gauges = Arc::clone(&gauges);
         others.push(
-            spawn("journal-index", move || indexing::run(indexer, index_queue, index_gauges)).map_err(failed)?,
+            spawn("journal-index", move || indexing::run(indexer, index_queue, index_gauges))
+                .map_err(failed)?,
         );
         let writer = Writer {
             store,
@@ -186,15 +187,22 @@ impl Sqlite {
 
     async fn forget(&self, persons: &[Person]) -> Result<(), Error> {
         let (answer, reply) = oneshot::channel();
-        self.indexing.try_send(IndexJob::Forget(persons.to_vec(), answer)).map_err(|refused| match refused {
-            TrySendError::Full(_) => Error::Busy,
-            TrySendError::Disconnected(_) => Error::Closed,
-        })?;
+        self.indexing.try_send(IndexJob::Forget(persons.to_vec(), answer)).map_err(
+            |refused| match refused {
+                TrySendError::Full(_) => Error::Busy,
+                TrySendError::Disconnected(_) => Error::Closed,
+            },
+        )?;
         reply.await.map_err(|_| Error::Closed)?
     }
 
     /// Removes final rows, at most `limit`.
-    pub(crate) async fn purge(&self, queue: Queue, settled_before: Timestamp, limit: usize) -> Result<u64, Error> {
+    pub(crate) async fn purge(
+        &self,
+        queue: Queue,
+        settled_before: Timestamp,
+        limit: usize,
+    ) -> Result<u64, Error> {
         let mut removed = 0;
         let mut after = Some(0);
         while let Some(from) = after
@@ -218,7 +226,11 @@ impl Sqlite {
     }
 
     /// Removes notifications, at most `limit`.
-    pub(crate) async fn purge_notifications(&self, received_before: Timestamp, limit: usize) -> Result<u64, Error> {
+    pub(crate) async fn purge_notifications(
+        &self,
+        received_before: Timestamp,
+        limit: usize,
+    ) -> Result<u64, Error> {
         let mut removed = 0;
         while removed < limit as u64 {
             let step = self.limits.rows_removed_per_step.min(limit - removed as usize);
@@ -257,7 +269,9 @@ impl Sqlite {
     /// Does what was handed in before, moves the log into the main file, and ends the threads. The second caller finds
     /// nothing left to do.
     pub(crate) fn close(&self) {
-        let Some(threads) = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let Some(threads) = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return;
+        };
         let _it_has_stopped_already = self.jobs.send(Job::Close);
         let store = threads.writer.join();
         for _ in 0..self.limits.readers.max(1) {
@@ -281,19 +295,10 @@ impl Sqlite {
     }
 }
 
-impl Reply {
-    /// How many were removed.
-    pub(crate) fn removed(self) -> u64 {
-        match self {
-            Self::Removed(count) => count,
-            Self::Appended(_) | Self::Begun(_) | Self::Settled | Self::Requeued(_) => {
-                unreachable!("the writer answers each operation in kind")
-            }
-        }
-    }
-}
-
-fn spawn<T: Send + 'static>(name: &str, run: impl FnOnce() -> T + Send + 'static) -> io::Result<JoinHandle<T>> {
+fn spawn<T: Send + 'static>(
+    name: &str,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
     thread::Builder::new().name(name.into()).spawn(run)
 }
 

@@ -105,6 +105,10 @@ impl IndexReader {
         &self.progress
     }
 
+    pub(crate) fn shared(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
+    }
+
     /// The key that is taken at that time, if the index has it.
     pub(crate) fn key(&self, name: &KeyName, now: Timestamp) -> Result<Option<KnownKey>, Error> {
         for day in self.progress.days_from(day_of(now), &name.hash) {
@@ -157,9 +161,9 @@ impl IndexReader {
         limit: usize,
     ) -> rusqlite::Result<Vec<Sequence>> {
         let mut found = Vec::new();
-        let mut buckets = self.connection.prepare_cached(
-            "SELECT max(bucket) FROM people WHERE queue = ?1 AND bucket <= ?2",
-        )?;
+        let mut buckets = self
+            .connection
+            .prepare_cached("SELECT max(bucket) FROM people WHERE queue = ?1 AND bucket <= ?2")?;
         let mut rows = self.connection.prepare_cached(
             "SELECT sequence FROM people WHERE queue = ?1 AND bucket = ?2 AND person = ?3 AND sequence < ?4
              ORDER BY sequence DESC LIMIT ?5",
@@ -201,7 +205,8 @@ impl Indexer {
                 tracing::info!("index.db is made anew");
                 let made = create(directory, &journal)?;
                 if suspect.exists() {
-                    fs::remove_file(&suspect).map_err(|_| Error::damaged("index.suspect cannot be removed"))?;
+                    fs::remove_file(&suspect)
+                        .map_err(|_| Error::damaged("index.suspect cannot be removed"))?;
                 }
                 made
             }
@@ -318,9 +323,11 @@ impl Indexer {
             let mut after = -1_i64;
             while let Some(bucket) = self
                 .index
-                .query_row("SELECT min(bucket) FROM people WHERE queue = ?1 AND bucket > ?2", [queue, after], |row| {
-                    row.get::<_, Option<i64>>(0)
-                })
+                .query_row(
+                    "SELECT min(bucket) FROM people WHERE queue = ?1 AND bucket > ?2",
+                    [queue, after],
+                    |row| row.get::<_, Option<i64>>(0),
+                )
                 .doing(doing)?
             {
                 self.index
@@ -418,7 +425,8 @@ fn open_trusted(directory: &Path, journal: &Connection) -> Result<Option<(Connec
     let Ok(Some((index, mark, store))) = found else { return Ok(None) };
     let last = watermark(journal, "SELECT keys, events, callbacks, forwards FROM counters")
         .doing("reading the counters")?;
-    let is_behind = mark.keys <= last.keys && mark.rows.iter().zip(last.rows).all(|(mark, last)| *mark <= last);
+    let is_behind =
+        mark.keys <= last.keys && mark.rows.iter().zip(last.rows).all(|(mark, last)| *mark <= last);
     Ok((is_behind && store == store_of(journal)?).then_some((index, mark)))
 }
 
@@ -491,8 +499,8 @@ pub(crate) fn keys_between(
 }
 
 fn insert_keys(transaction: &Transaction<'_>, keys: &[(u64, KeyName, KnownKey)]) -> rusqlite::Result<()> {
-    let mut insert = transaction
-        .prepare_cached("INSERT OR REPLACE INTO keys VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+    let mut insert =
+        transaction.prepare_cached("INSERT OR REPLACE INTO keys VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
     for (day, name, known) in keys {
         insert.execute(params![
             signed(*day),

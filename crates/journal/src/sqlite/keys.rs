@@ -132,7 +132,11 @@ mod tests {
             (Some([1; 16]), 100, None),
             (Some([2; 16]), 100, None),
         ] {
-            assert_eq!(known(1).meets(&asked(fingerprint), Timestamp::from_millis(now)), expected, "{fingerprint:?}");
+            assert_eq!(
+                known(1).meets(&asked(fingerprint), Timestamp::from_millis(now)),
+                expected,
+                "{fingerprint:?}"
+            );
         }
     }
 

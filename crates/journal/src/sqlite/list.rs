@@ -22,7 +22,10 @@ pub(crate) struct Candidates {
 
 impl Reader {
     /// A page of records below `before`.
-    pub(crate) fn list(
+    ///
+    /// # Errors
+    /// When SQLite fails, or the file is damaged.
+    pub fn list(
         &mut self,
         queue: Queue,
         filter: &Filter,
@@ -171,7 +174,8 @@ impl Reader {
         let mut rows = statement.query([signed(after), self.rows_examined_max as i64]).doing(DOING)?;
         let (mut found, mut next, mut is_old, mut examined) = (Vec::new(), None, false, 0);
         while let Some(row) = rows.next().doing(DOING)? {
-            let at = |column| row.get(column).map(|millis| Timestamp::from_millis(unsigned(millis))).doing(DOING);
+            let at =
+                |column| row.get(column).map(|millis| Timestamp::from_millis(unsigned(millis))).doing(DOING);
             let sequence = unsigned(row.get(0).doing(DOING)?);
             if found.len() == limit {
                 break;
@@ -223,7 +227,9 @@ impl Reader {
     ) -> Result<(Vec<i64>, Option<i64>), Error> {
         let mut statement = self
             .connection
-            .prepare_cached("SELECT id, received_at, body FROM notifications WHERE id > ?1 ORDER BY id LIMIT ?2")
+            .prepare_cached(
+                "SELECT id, received_at, body FROM notifications WHERE id > ?1 ORDER BY id LIMIT ?2",
+            )
             .doing(DOING)?;
         let mut rows = statement.query([after, limit as i64]).doing(DOING)?;
         let (mut found, mut next) = (Vec::new(), None);

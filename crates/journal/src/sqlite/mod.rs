@@ -29,6 +29,7 @@ mod writer;
 
 pub(crate) use handle::Sqlite;
 pub use index::Indexer;
+pub use read::Reader;
 pub use store::Store;
 
 use crate::{Limits, OnFatal};

@@ -47,8 +47,12 @@ impl Directory {
         if let Some(kind) = network_file_system(&directory).map_err(refused)? {
             return Err(OpenError::NetworkFileSystem { path: path.to_owned(), kind });
         }
-        let lock =
-            File::options().create(true).truncate(false).write(true).open(path.join(LOCK_FILE)).map_err(refused)?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path.join(LOCK_FILE))
+            .map_err(refused)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: path.to_owned() }),
@@ -112,8 +116,10 @@ pub(crate) fn journal(directory: &Directory) -> Result<Connection, OpenError> {
         }
     };
     let connection = Connection::open(&path).map_err(failed)?;
-    let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(failed)?;
-    let format: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
+    let application: i32 =
+        connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(failed)?;
+    let format: u32 =
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
     let tables: u32 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(failed)?;
     match (application, format, tables) {
@@ -138,7 +144,9 @@ fn create_tables(connection: &Connection) -> rusqlite::Result<()> {
     for queue in Queue::ALL {
         script.push_str(sql(queue).create);
     }
-    script.push_str(&format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT;"));
+    script.push_str(&format!(
+        "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT;"
+    ));
     connection.execute_batch(&script)
 }
 
@@ -162,7 +170,9 @@ pub(crate) fn second(path: &Path, read_only: bool) -> Result<Connection, Error> 
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .doing("opening another connection")?;
     connection.busy_timeout(BUSY_TIMEOUT).doing("opening another connection")?;
-    connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(())).doing("opening another connection")?;
+    connection
+        .pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))
+        .doing("opening another connection")?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     Ok(connection)
 }

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use laneway_model::{
-    AccountName, Contact, EventId, Person, PhoneNumber, Reference, Status, Timestamp,
-};
+use laneway_model::{AccountName, Contact, EventId, Person, PhoneNumber, Reference, Status, Timestamp};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
@@ -22,7 +20,7 @@ use super::store::account_name;
 use crate::{CallId, Error, Fresh, OpenPage, OpenRow, Queue, Record, Row, Sequence};
 
 /// A connection that only reads. Every question is one short transaction.
-pub(crate) struct Reader {
+pub struct Reader {
     pub(super) connection: Connection,
     pub(super) index: IndexReader,
     pub(super) accounts: Names,
@@ -109,13 +107,12 @@ impl Whole<'_> {
     }
 
     fn reference(&self) -> Result<Option<Reference>, Error> {
-        match self.0.get_ref(column::REFERENCE).doing(DOING)? {
-            ValueRef::Null => Ok(None),
-            value => {
-                let parsed = value.as_str().ok().and_then(|text| Reference::parse(text).ok());
-                parsed.map(Some).ok_or(Error::damaged("a reference has no valid form"))
-            }
+        let value = self.0.get_ref(column::REFERENCE).doing(DOING)?;
+        if value == ValueRef::Null {
+            return Ok(None);
         }
+        let parsed = value.as_str().ok().and_then(|text| Reference::parse(text).ok());
+        parsed.map(Some).ok_or(Error::damaged("a reference has no valid form"))
     }
 
     fn last_call(&self) -> Result<Option<CallId>, Error> {
@@ -136,7 +133,12 @@ impl Whole<'_> {
     }
 
     /// The record, its attempts found by walking back from its last call.
-    pub(super) fn record(&self, names: &mut Names, calls: &mut Calls<'_>, connection: &Connection) -> Result<Record, Error> {
+    pub(super) fn record(
+        &self,
+        names: &mut Names,
+        calls: &mut Calls<'_>,
+        connection: &Connection,
+    ) -> Result<Record, Error> {
         let superseded_by: Option<[u8; 16]> = self.0.get(column::SUPERSEDED_BY).doing(DOING)?;
         Ok(Record {
             row: self.row(names.name(connection, self.account()?)?)?,
@@ -175,7 +177,8 @@ impl Names {
             return Ok(name.clone());
         }
         let doing = "reading an account";
-        let mut statement = connection.prepare_cached("SELECT name FROM accounts WHERE id = ?1").doing(doing)?;
+        let mut statement =
+            connection.prepare_cached("SELECT name FROM accounts WHERE id = ?1").doing(doing)?;
         let mut rows = statement.query([id]).doing(doing)?;
         let row = rows.next().doing(doing)?.ok_or(Error::damaged("an account has no name"))?;
         let name = account_name(row.get_ref(0).doing(doing)?)?;
@@ -189,7 +192,8 @@ impl Names {
             return Ok(Some(*id));
         }
         let doing = "reading an account";
-        let mut statement = connection.prepare_cached("SELECT id FROM accounts WHERE name = ?1").doing(doing)?;
+        let mut statement =
+            connection.prepare_cached("SELECT id FROM accounts WHERE name = ?1").doing(doing)?;
         let mut rows = statement.query([name.as_str()]).doing(doing)?;
         let Some(row) = rows.next().doing(doing)? else { return Ok(None) };
         let id = row.get(0).doing(doing)?;
@@ -200,7 +204,11 @@ impl Names {
 
 impl Reader {
     /// Another reader of the journal in this directory, which is open for writing already.
-    pub(crate) fn open(directory: &Path, progress: Arc<Progress>, rows_examined_max: usize) -> Result<Self, Error> {
+    pub(crate) fn open(
+        directory: &Path,
+        progress: Arc<Progress>,
+        rows_examined_max: usize,
+    ) -> Result<Self, Error> {
         Ok(Self {
             connection: second(&directory.join(JOURNAL_FILE), true)?,
             index: IndexReader::open(directory, progress)?,
@@ -210,7 +218,10 @@ impl Reader {
     }
 
     /// Runs a question against one state of the journal.
-    pub(super) fn snapshot<T>(&mut self, ask: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+    pub(super) fn snapshot<T>(
+        &mut self,
+        ask: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let doing = "beginning to read";
         self.connection.execute_batch("BEGIN").doing(doing)?;
         let answer = ask(self);
@@ -234,7 +245,10 @@ impl Reader {
 
     /// A page of open rows. Sequences are given and committed in the same order, so that none at or below the last
     /// one given can still appear.
-    pub(crate) fn load_open(&mut self, queue: Queue, after: Sequence, limit: usize) -> Result<OpenPage, Error> {
+    ///
+    /// # Errors
+    /// When SQLite fails, or the file is damaged.
+    pub fn load_open(&mut self, queue: Queue, after: Sequence, limit: usize) -> Result<OpenPage, Error> {
         self.snapshot(|reader| {
             let limit = limit.max(1);
             let unfinished = reader.unfinished(queue)?;
@@ -263,7 +277,10 @@ impl Reader {
     }
 
     /// The rows with these sequences, in the order asked for; those that are gone are left out.
-    pub(crate) fn rows(&mut self, queue: Queue, sequences: &[Sequence]) -> Result<Vec<Row>, Error> {
+    ///
+    /// # Errors
+    /// When SQLite fails, or the file is damaged.
+    pub fn rows(&mut self, queue: Queue, sequences: &[Sequence]) -> Result<Vec<Row>, Error> {
         self.snapshot(|Self { connection, accounts, .. }| {
             let mut statement = connection.prepare_cached(sql(queue).row).doing(DOING)?;
             let mut rows = Vec::with_capacity(sequences.len());
@@ -279,7 +296,10 @@ impl Reader {
     }
 
     /// The record with exactly this id.
-    pub(crate) fn get(&mut self, queue: Queue, id: EventId) -> Result<Option<Record>, Error> {
+    ///
+    /// # Errors
+    /// When SQLite fails, or the file is damaged.
+    pub fn get(&mut self, queue: Queue, id: EventId) -> Result<Option<Record>, Error> {
         self.snapshot(|Self { connection, accounts, .. }| {
             let mut calls = Calls::new(connection, sql(queue));
             let mut statement = connection.prepare_cached(sql(queue).row).doing(DOING)?;
@@ -292,7 +312,10 @@ impl Reader {
     }
 
     /// What is known of a person.
-    pub(crate) fn contact(&mut self, business: PhoneNumber, person: &Person) -> Result<Option<Contact>, Error> {
+    ///
+    /// # Errors
+    /// When SQLite fails, or the file is damaged.
+    pub fn contact(&mut self, business: PhoneNumber, person: &Person) -> Result<Option<Contact>, Error> {
         self.snapshot(|reader| contacts::load(&reader.connection, business, person))
     }
 
@@ -332,7 +355,11 @@ fn open_row(row: &rusqlite::Row<'_>, unfinished: &BTreeSet<CallId>) -> Result<Op
 }
 
 /// A row with everything that the holder of the lease needs, whatever its status.
-pub(super) fn fresh(connection: &Connection, sql: &'static Sql, sequence: Sequence) -> Result<Option<Fresh>, Error> {
+pub(super) fn fresh(
+    connection: &Connection,
+    sql: &'static Sql,
+    sequence: Sequence,
+) -> Result<Option<Fresh>, Error> {
     let mut statement = connection.prepare_cached(sql.row).doing(DOING)?;
     let mut found = statement.query([signed(sequence)]).doing(DOING)?;
     let Some(whole) = found.next().doing(DOING)?.map(Whole) else { return Ok(None) };

@@ -54,11 +54,13 @@ fn removable(
     let Some(row) = rows.next().doing(doing)? else { return Ok(None) };
     let is_open = read::status(row.get(0).doing(doing)?)?.is_open();
     let last_call = row.get::<_, Option<i64>>(1).doing(doing)?.map(unsigned);
-    let instant = |column| row.get(column).map(|millis| Timestamp::from_millis(unsigned(millis))).doing(doing);
+    let instant =
+        |column| row.get(column).map(|millis| Timestamp::from_millis(unsigned(millis))).doing(doing);
     let applies = match only {
         Only::SettledBefore(before) => !is_open && instant(2)? < *before,
         Only::About(person, until) => {
-            contacts::person_of(row.get_ref(3).doing(doing)?)?.as_ref() == Some(person) && instant(4)? <= *until
+            contacts::person_of(row.get_ref(3).doing(doing)?)?.as_ref() == Some(person)
+                && instant(4)? <= *until
         }
     };
     Ok(applies.then_some((is_open, last_call)))

@@ -13,7 +13,9 @@ use super::schema::{Sql, signed, sql, unsigned};
 use super::step::{Failed, News, Phase};
 use super::store::Store;
 use crate::feed::Weight;
-use crate::{CallId, Change, EndedCall, Error, Fresh, Lease, MemberOutcome, NewCall, Queue, Sequence, Settlement};
+use crate::{
+    CallId, Change, EndedCall, Error, Fresh, Lease, MemberOutcome, NewCall, Queue, Sequence, Settlement,
+};
 
 /// Set while a row may have been sent twice.
 pub(super) const POSSIBLY_DUPLICATE: u8 = 1;
@@ -145,9 +147,11 @@ fn plan(
     if let Some(call) = call {
         let begun = call.begun.map(|id| calls::load(connection, sql, id)).transpose()?.flatten();
         plan.call = match (call.begun, begun) {
-            (Some(id), Some(begun)) if begun.finished_at.is_none() => {
-                Some(PlannedCall { id, was_begun: true, members: ended_members(begun.members, &call.members) })
-            }
+            (Some(id), Some(begun)) if begun.finished_at.is_none() => Some(PlannedCall {
+                id,
+                was_begun: true,
+                members: ended_members(begun.members, &call.members),
+            }),
             (Some(_), Some(_) | None) => None,
             (None, _) => new_call(&plan.rows, call).map(|members| PlannedCall {
                 id: store.memory.counters.next_call(queue),

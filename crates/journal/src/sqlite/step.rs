@@ -77,18 +77,60 @@ pub enum Reply {
     Removed(u64),
 }
 
+/// Takes a reply apart. A store answers each operation in kind, so whoever knows what they asked for knows which of
+/// these to call; any other panics.
+macro_rules! in_kind {
+    ($($(#[$doc:meta])* $name:ident, $kind:ident, $content:ty;)+) => {
+        impl Reply {
+            $($(#[$doc])*
+            ///
+            /// # Panics
+            /// When it is the answer to something else.
+            pub fn $name(self) -> $content {
+                let Self::$kind(content) = self else { panic!("the answer is not one of this kind: {self:?}") };
+                content
+            })+
+        }
+    };
+}
+
+in_kind! {
+    /// What became of each row.
+    appended, Appended, Vec<Appended>;
+    /// The call's number.
+    begun, Begun, CallId;
+    /// The rows that are open again.
+    requeued, Requeued, Vec<Fresh>;
+    /// How many went.
+    removed, Removed, u64;
+}
+
+impl Reply {
+    /// There is nothing to say.
+    ///
+    /// # Panics
+    /// When it is the answer to something else.
+    pub fn settled(self) {
+        assert_eq!(self, Self::Settled, "the answer is not one of this kind");
+    }
+}
+
 /// What a step did.
+#[derive(Debug)]
 pub struct Applied {
     /// One for each operation, in order.
     pub replies: Vec<Result<Reply, Error>>,
     /// Rows that became durable or open again, in commit order.
-    pub(crate) news: Vec<News>,
+    pub news: Vec<News>,
 }
 
 /// Rows for the feed.
-pub(crate) struct News {
-    pub(crate) queue: Queue,
-    pub(crate) rows: Vec<Fresh>,
+#[derive(Debug)]
+pub struct News {
+    /// Their queue.
+    pub queue: Queue,
+    /// The rows.
+    pub rows: Vec<Fresh>,
     pub(crate) weight: Weight,
 }
 

@@ -11,6 +11,7 @@ use super::failure::Context;
 use super::index::{IndexReader, Indexer, keys_between};
 use super::keys::RecentKeys;
 use super::open::{self, Directory};
+use super::read::Reader;
 use super::schema::{signed, sql, unsigned};
 use super::{Limits, OnFatal};
 use crate::{CallId, Error, Lease, OpenError, Queue, Sequence};
@@ -25,7 +26,7 @@ pub struct Store {
     pub(super) on_fatal: OnFatal,
     /// Set once durability can no longer be promised: nothing more is done.
     pub(super) dead: bool,
-    _directory: Directory,
+    directory: Directory,
 }
 
 /// What must agree with the file: it is changed along with the running transaction, and restored if that fails.
@@ -139,8 +140,16 @@ impl Store {
         let index = IndexReader::open(path, indexer.progress()).map_err(failed)?;
         let memory = load(&connection, &index).map_err(failed)?;
         directory.sync()?;
-        let store = Self { connection, memory, index, limits, on_fatal, dead: false, _directory: directory };
+        let store = Self { connection, memory, index, limits, on_fatal, dead: false, directory };
         Ok((store, indexer))
+    }
+
+    /// A connection that reads what this store has committed.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn reader(&self) -> Result<Reader, Error> {
+        Reader::open(&self.directory.path, self.index.shared(), self.limits.rows_examined)
     }
 
     /// The lease that this process has on a queue, for as long as it lives.
@@ -168,7 +177,13 @@ impl Store {
                     let [events_calls, callbacks_calls, forwards_calls] = calls.map(signed);
                     let keys = signed(keys);
                     statement.execute([
-                        events, callbacks, forwards, events_calls, callbacks_calls, forwards_calls, keys,
+                        events,
+                        callbacks,
+                        forwards,
+                        events_calls,
+                        callbacks_calls,
+                        forwards_calls,
+                        keys,
                     ])
                 })
                 .doing(doing)?;
@@ -195,8 +210,9 @@ impl Store {
             return Ok(());
         }
         self.connection.execute_batch("BEGIN IMMEDIATE").doing("folding contacts")?;
-        let folded = contacts::fold(&self.connection, self.limits.touches_unfolded)
-            .and_then(|folded| self.connection.execute_batch("COMMIT").doing("folding contacts").map(|()| folded));
+        let folded = contacts::fold(&self.connection, self.limits.touches_unfolded).and_then(|folded| {
+            self.connection.execute_batch("COMMIT").doing("folding contacts").map(|()| folded)
+        });
         match folded {
             Ok(folded) => self.memory.counters.touches -= folded as u64,
             Err(problem) => {
@@ -221,7 +237,9 @@ impl Store {
     pub(super) fn note_lost_sync(&mut self, problem: &Error) {
         if problem.is_lost_sync() && !self.dead {
             self.dead = true;
-            (self.on_fatal)("the disk did not take what it was given (fsync failed); what is durable is in doubt");
+            (self.on_fatal)(
+                "the disk did not take what it was given (fsync failed); what is durable is in doubt",
+            );
         }
     }
 }

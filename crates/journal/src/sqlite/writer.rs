@@ -121,6 +121,7 @@ impl Writer {
         for news in news {
             self.feed.publish(news.queue, news.rows, news.weight);
         }
+        self.tell(self.log);
         for (reply, answer) in replies.into_iter().zip(batch.answers) {
             let _nobody_waits_any_more = answer.send(reply);
         }

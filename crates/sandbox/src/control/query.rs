@@ -44,7 +44,9 @@ impl Query {
                 known if names.contains(&known) => parsed.pairs.push((name, value)),
                 unknown => {
                     let known = [names, &["wait", "count"]].concat().join(", ");
-                    return Err(ControlError::invalid(format!("?{unknown}= is not known here; there is {known}")));
+                    return Err(ControlError::invalid(format!(
+                        "?{unknown}= is not known here; there is {known}"
+                    )));
                 }
             }
         }
@@ -69,9 +71,9 @@ impl Query {
         let phone = |name: &str| match self.get(name) {
             None => Ok(None),
             // In a query a bare plus sign is a space, which the number's parser skips.
-            Some(text) => {
-                Phone::lenient(text).map(Some).map_err(|error| ControlError::invalid(format!("{name}: {error}")))
-            }
+            Some(text) => Phone::lenient(text)
+                .map(Some)
+                .map_err(|error| ControlError::invalid(format!("{name}: {error}"))),
         };
         let (business, user) = (phone("business")?, phone("user")?);
         let dataset = self.get("dataset").map(str::to_owned);
@@ -123,4 +125,57 @@ fn wait(text: &str) -> Result<Duration, ControlError> {
 
 fn number<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, ControlError> {
     text.parse().map_err(|_| ControlError::invalid(format!("{name}: a whole number is wanted")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::mint::Mint;
+    use crate::state::State;
+    use crate::world::World;
+
+    fn shared() -> Arc<Shared> {
+        let state = State { starts: 1, clock_offset_ms: 0, requests: 0, world: World::default() };
+        Arc::new(Shared::new(state, Mint::new(1, 1), None))
+    }
+
+    /// Starts a wait of five minutes for a row that never comes, rings, and returns only if the bell was heard.
+    async fn check_woken(ring: impl FnOnce(&Shared)) {
+        let shared = shared();
+        let (looked_tx, mut looked_rx) = tokio::sync::mpsc::channel(8);
+        let waiter = Arc::clone(&shared);
+        let waiting = tokio::spawn(async move {
+            let query = Query::parse(Some("wait=300s"), &[]).unwrap();
+            let looks = AtomicUsize::new(0);
+            let rows = |_: &Shared| {
+                looked_tx.try_send(()).unwrap();
+                // The first look finds nothing, the second one row.
+                looks.fetch_add(1, Ordering::Relaxed)
+            };
+            query.wait(&waiter, rows).await;
+        });
+        looked_rx.recv().await.unwrap();
+        ring(&shared);
+        waiting.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn every_bell_wakes_a_waiting_listing() {
+        check_woken(|shared| shared.changed()).await;
+        check_woken(|shared| shared.clock.advance(Duration::from_secs(1))).await;
+        check_woken(|shared| shared.stopping.cancel()).await;
+    }
+
+    #[tokio::test]
+    async fn a_wait_ends_at_once_or_at_its_deadline() {
+        let shared = shared();
+        let query = |text| Query::parse(Some(text), &[]).unwrap();
+        query("").wait(&shared, |_| unreachable!("without wait nobody counts")).await;
+        query("wait=300s").wait(&shared, |_| 1).await;
+        query("wait=300s&count=0").wait(&shared, |_| 0).await;
+        query("wait=1ms").wait(&shared, |_| 0).await;
+    }
 }

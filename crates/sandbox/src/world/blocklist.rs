@@ -242,7 +242,8 @@ impl Blocklist {
     /// Rebuilds the index and checks that nobody is blocked twice.
     pub(super) fn rebuild(&mut self) -> Result<(), DamagedWorld> {
         self.by_user = self.entries.iter().map(|(seq, blocked)| (blocked.user.clone(), *seq)).collect();
-        self.next_seq = self.entries.keys().next_back().map_or(self.next_seq, |last| self.next_seq.max(last + 1));
+        self.next_seq =
+            self.entries.keys().next_back().map_or(self.next_seq, |last| self.next_seq.max(last + 1));
         unique(self.by_user.len() == self.entries.len(), "a blocked user")
     }
 }

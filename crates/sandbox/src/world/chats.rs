@@ -14,13 +14,13 @@ use crate::phone::{Phone, PhoneError};
 use crate::switches::BlockedText;
 
 /// How long a business may write freely after a user's message, and may block the user (Meta, *Block users* and *Send
-/// messages* [D]).
+/// messages* (D)).
 pub(super) const WINDOW: Duration = Duration::from_secs(24 * 3_600);
 
-/// How long a typing indicator is shown (Meta, *Typing indicators* [D]).
+/// How long a typing indicator is shown (Meta, *Typing indicators* (D)).
 const TYPING: Duration = Duration::from_secs(25);
 
-/// Until when Meta advises to mark a message read (Meta, *Mark messages as read* [D]).
+/// Until when Meta advises to mark a message read (Meta, *Mark messages as read* (D)).
 const READ_ADVICE: Duration = Duration::from_secs(30 * 86_400);
 
 /// The code of a message that failed because the business has blocked the user.
@@ -188,8 +188,7 @@ impl World {
         typing: bool,
         now: Moment,
     ) -> Result<(), Refusal> {
-        let refusal =
-            || Refusal::NotAReceivedMessage { status: self.switches.read_refusal_status.number() };
+        let refusal = || Refusal::NotAReceivedMessage { status: self.switches.read_refusal_status.number() };
         let number = self.numbers.get_mut(number_id).ok_or_else(refusal)?;
         let place = number.messages.get(wamid).ok_or_else(refusal)?;
         let chat = number.chats.get_mut(&place.user).ok_or_else(refusal)?;
@@ -319,9 +318,8 @@ impl World {
         &'a self,
         business: Option<&'a Phone>,
     ) -> impl Iterator<Item = (&'a String, &'a Number)> {
-        let one = business.map(|phone| {
-            self.index.number_by_phone.get(phone).and_then(|id| self.numbers.get_key_value(id))
-        });
+        let one = business
+            .map(|phone| self.index.number_by_phone.get(phone).and_then(|id| self.numbers.get_key_value(id)));
         let all = business.is_none().then(|| self.numbers.iter());
         one.flatten().into_iter().chain(all.into_iter().flatten())
     }
@@ -359,8 +357,7 @@ impl Waba {
             }
             Recipient::UserId(input) => {
                 let user = self.by_user_id.get(input).ok_or(Refusal::InvalidParameter("recipient"))?.clone();
-                let contact =
-                    ContactRef { input: input.clone(), wa_id: None, user_id: Some(input.clone()) };
+                let contact = ContactRef { input: input.clone(), wa_id: None, user_id: Some(input.clone()) };
                 Ok((user, contact))
             }
         }
@@ -382,7 +379,8 @@ impl Number {
         direction: WamidDirection,
         message: impl FnOnce(Box<str>) -> Message,
     ) -> String {
-        let wamid = fresh(|| mint.wamid(user, direction), |wamid| !self.messages.contains_key(wamid.as_str()));
+        let wamid =
+            fresh(|| mint.wamid(user, direction), |wamid| !self.messages.contains_key(wamid.as_str()));
         let chat = self.chats.entry(user.clone()).or_default();
         let place = Place { user: user.clone(), index: chat.messages.len() };
         chat.add(message(wamid.as_str().into()));

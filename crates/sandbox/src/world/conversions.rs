@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use laneway_wire::graph::server::{
-    ConversionBatch, ConversionFields, ConversionRefusal, EventTime, Refusal,
-};
+use laneway_wire::graph::server::{ConversionBatch, ConversionFields, ConversionRefusal, EventTime, Refusal};
 use serde::ser::Error as _;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -17,7 +15,7 @@ use crate::limits::CONVERSIONS_MAX;
 use crate::phone::Phone;
 use crate::switches::ConversionNames;
 
-/// How old an event may be (Meta, *Server event parameters* [D]).
+/// How old an event may be (Meta, *Server event parameters* (D)).
 const AGE_MAX: Duration = Duration::from_secs(7 * 86_400);
 
 /// From here on, a number of seconds is taken for milliseconds: it would lie in the year 5138.

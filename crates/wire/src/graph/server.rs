@@ -4,8 +4,8 @@
 //! body, unknown ones are ignored, and lists may be written as JSON inside a string. An answer is encoded byte for byte
 //! as in Meta's documented and captured bodies: compact, keys in the documented order.
 //!
-//! Sources, with the confidence labels used throughout ([D] documented by Meta, [C] seen in captured traffic or field
-//! reports, [I] inferred, [U] unknown): Meta's pages *Mark messages as read*, *Typing indicators*, *Block users*,
+//! Sources, with the confidence labels used throughout (D: documented by Meta, C: seen in captured traffic or field
+//! reports, I: inferred, U: unknown): Meta's pages *Mark messages as read*, *Typing indicators*, *Block users*,
 //! *Business-scoped user IDs*, *Conversions API for Business Messaging*, *Error codes*, and the captured answers of
 //! Meta's official Cloud API Postman collection.
 //!

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::refusal::{ErrorData, ErrorObject};
 use super::{Cursor, UserRefusal};
 
-/// Headers that stand on every answer, as captured in Meta's Postman collection [C].
+/// Headers that stand on every answer, as captured in Meta's Postman collection (C).
 pub const FIXED_HEADERS: [(&str, &str); 5] = [
     ("content-type", "application/json; charset=UTF-8"),
     ("access-control-allow-origin", "*"),
@@ -39,10 +39,10 @@ pub enum BlockVerb {
 pub struct ContactRef {
     /// The number or id as the client wrote it.
     pub input: String,
-    /// The user's number; absent for a number that is none, and where a business-scoped id was used [D].
+    /// The user's number; absent for a number that is none, and where a business-scoped id was used (D).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wa_id: Option<String>,
-    /// The business-scoped id; present only where one was used [D].
+    /// The business-scoped id; present only where one was used (D).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
 }
@@ -59,9 +59,9 @@ pub struct BlockAnswer {
 /// A row of a listed block list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BlockedRow {
-    /// Blocked by number: `wa_id` [D].
+    /// Blocked by number: `wa_id` (D).
     WaId(String),
-    /// Blocked by business-scoped id: shown as `user_id`, which is a guess [U].
+    /// Blocked by business-scoped id: shown as `user_id`, which is a guess (U).
     UserId(String),
 }
 
@@ -99,7 +99,7 @@ pub fn message_answer(contact: &ContactRef, wamid: &str) -> Vec<u8> {
 }
 
 /// The answer to a block or unblock. With a failure it carries error 139100 around the two lists, whatever the HTTP
-/// status; a list without members is left out [I].
+/// status; a list without members is left out (I).
 pub fn block_answer(verb: BlockVerb, answer: &BlockAnswer, trace: &str) -> Vec<u8> {
     #[derive(Serialize)]
     struct Body<'a> {
@@ -162,7 +162,7 @@ pub fn block_answer(verb: BlockVerb, answer: &BlockAnswer, trace: &str) -> Vec<u
 }
 
 /// A page of a block list. `next` and `previous` are the addresses of the neighbouring pages: an absent `next` marks the
-/// last page. An empty page has no cursors [I].
+/// last page. An empty page has no cursors (I).
 pub fn blocklist_answer(
     rows: &[BlockedRow],
     cursors: Option<(Cursor, Cursor)>,
@@ -196,19 +196,19 @@ pub fn blocklist_answer(
         before: String,
         after: String,
     }
-    let row = |row| {
+    let data = rows.iter().map(|row| {
         let (wa_id, user_id) = match row {
-            &BlockedRow::WaId(ref wa_id) => (Some(wa_id.as_str()), None),
-            &BlockedRow::UserId(ref user_id) => (None, Some(user_id.as_str())),
+            BlockedRow::WaId(wa_id) => (Some(wa_id.as_str()), None),
+            BlockedRow::UserId(user_id) => (None, Some(user_id.as_str())),
         };
         Row { messaging_product: "whatsapp", wa_id, user_id }
-    };
+    });
     let paging = cursors.map(|(before, after)| Paging {
         cursors: Cursors { before: before.encode(), after: after.encode() },
         next,
         previous,
     });
-    encode(&Body { data: rows.iter().map(row).collect(), paging })
+    encode(&Body { data: data.collect(), paging })
 }
 
 /// All `received` events were taken.
@@ -225,7 +225,7 @@ pub fn dataset_answer(id: &str) -> Vec<u8> {
     encode(&Body { id })
 }
 
-/// The data set of an account, or an empty list [C].
+/// The data set of an account, or an empty list (C).
 pub fn datasets_answer(id: Option<&str>) -> Vec<u8> {
     #[derive(Serialize)]
     struct Body<'a> {
@@ -248,7 +248,7 @@ pub fn phone_numbers_answer(rows: &[PhoneNumberRow]) -> Vec<u8> {
 }
 
 /// The value of `x-business-use-case-usage`: percentages of the account's limits, and minutes until access returns.
-/// Reading counts nothing, blocking counts one, as captured [C].
+/// Reading counts nothing, blocking counts one, as captured (C).
 pub fn usage_header(waba_id: &str, kinds: &[UsageKind], call_count: u32) -> String {
     let entries: Vec<Cow<'static, str>> = kinds
         .iter()

@@ -1,7 +1,7 @@
 //! The cursor of a paged block list.
 //!
 //! Meta's captured cursor decodes to `{"offset":0,"versionId":"1737679688383584"}` in base64 with `Z` written `ZA` and
-//! `=` written `ZD`; the version is the microsecond of the list's last write [I, re-encoded byte for byte].
+//! `=` written `ZD`; the version is the microsecond of the list's last write (I, re-encoded byte for byte).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

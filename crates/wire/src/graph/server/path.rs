@@ -1,6 +1,6 @@
 //! Graph paths: `/{version}/{object}/{edge}`, the version optional.
 
-/// The version that answers when a path names none: the current one of July 2026, as Meta's changelog has it [D].
+/// The version that answers when a path names none: the current one of July 2026, as Meta's changelog has it (D).
 pub const DEFAULT_VERSION: &str = "v26.0";
 
 /// What hangs below an object of the Graph.
@@ -21,7 +21,7 @@ pub enum Edge {
 /// A call that exists: an edge together with one of its methods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// `POST` and `PUT /{phone_number_id}/messages`: the prose documents POST, Meta's Postman collection PUT [C].
+    /// `POST` and `PUT /{phone_number_id}/messages`: the prose documents POST, Meta's Postman collection PUT (C).
     Messages,
     /// `POST /{phone_number_id}/block_users`.
     Block,
@@ -43,7 +43,7 @@ pub enum Operation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Path<'a> {
     /// The version as written, such as `v26.0`; `None` for an unversioned path, which Meta documents as allowed for
-    /// `block_users` [D].
+    /// `block_users` (D).
     pub version: Option<&'a str>,
     /// The id of the object.
     pub object: &'a str,

@@ -1,25 +1,25 @@
 //! How Meta says no.
 //!
 //! Every refusal is one row: HTTP status, type, code, subcode, texts. Statuses follow the older table of Meta's *Error
-//! codes* page [D, old]; texts that the sources leave open [U] are ours, so a client must decide by the code alone.
+//! codes* page (D, old); texts that the sources leave open (U) are ours, so a client must decide by the code alone.
 
 use serde::Serialize;
 
 /// Why a whole call was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// No token at all. Which code appears depends on the endpoint, in a way Meta does not document [D/U].
+    /// No token at all. Which code appears depends on the endpoint, in a way Meta does not document (D/U).
     MissingToken(MissingTokenCode),
     /// A token nobody was given: 190.
     InvalidToken,
-    /// The object does not exist, or the token has nothing to do with it: 100 with subcode 33 [C].
+    /// The object does not exist, or the token has nothing to do with it: 100 with subcode 33 (C).
     UnknownObject {
         /// The verb as the message spells it: `get`, `post`, `delete`.
         verb: &'static str,
         /// The id in the path.
         id: String,
     },
-    /// No such path, or no such method on it. Meta's own code for unknown paths is 2500 [I]; the status 404 and the
+    /// No such path, or no such method on it. Meta's own code for unknown paths is 2500 (I); the status 404 and the
     /// nearest known path are the sandbox's.
     UnknownPath {
         /// The path that was asked for.
@@ -27,32 +27,32 @@ pub enum Refusal {
         /// The nearest that exists.
         nearest: &'static str,
     },
-    /// The body is not what its `Content-Type` says: 100 [I].
+    /// The body is not what its `Content-Type` says: 100 (I).
     UnreadableBody,
     /// The body is larger than the sandbox reads.
     BodyTooLarge,
-    /// A parameter that every call needs is missing: 100 [D].
+    /// A parameter that every call needs is missing: 100 (D).
     ParameterRequired(&'static str),
-    /// A parameter of this kind of call is missing: 131008 [D].
+    /// A parameter of this kind of call is missing: 131008 (D).
     MissingParameter(&'static str),
-    /// A parameter has an impossible value: 100 [D].
+    /// A parameter has an impossible value: 100 (D).
     InvalidParameter(&'static str),
-    /// A read mark for something that is no message this number received: 131009 [I].
+    /// A read mark for something that is no message this number received: 131009 (I).
     NotAReceivedMessage {
-        /// The HTTP status, since the sources disagree: 400 [D for the code], 500 [C].
+        /// The HTTP status, since the sources disagree: 400 (D for the code), 500 (C).
         status: u16,
     },
-    /// A message type the sandbox does not carry: 131051 [D].
+    /// A message type the sandbox does not carry: 131051 (D).
     UnsupportedMessageType,
-    /// The user has not written within 24 hours: 131047 [D].
+    /// The user has not written within 24 hours: 131047 (D).
     ReEngagement,
-    /// The recipient is the business number itself: 131021 [D].
+    /// The recipient is the business number itself: 131021 (D).
     RecipientIsSender,
-    /// The business has blocked the recipient: 130403 [D].
+    /// The business has blocked the recipient: 130403 (D).
     RecipientBlocked,
-    /// More users than one call may name: 130429 [D].
+    /// More users than one call may name: 130429 (D).
     TooManyUsers,
-    /// The block list changed while it was being paged: 139102 [D].
+    /// The block list changed while it was being paged: 139102 (D).
     BlocklistChanged,
     /// One event spoils the batch.
     Conversion {
@@ -77,7 +77,7 @@ pub enum MissingTokenCode {
 }
 
 /// Why a conversion event was refused. Meanings of the 28040xx and 28041xx subcodes are known from field reports only
-/// [C]; no page of Meta lists them.
+/// (C); no page of Meta lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConversionRefusal {
     /// A field is missing or impossible, the named one: 100 without a subcode.
@@ -92,7 +92,7 @@ pub enum ConversionRefusal {
     ForbiddenField,
     /// A name that is not a messaging event's: 2804066.
     UnknownName,
-    /// A click id that no real click has, or none at all (missing: [U], this subcode is likely): 2804087.
+    /// A click id that no real click has, or none at all (missing: (U), this subcode is likely): 2804087.
     InvalidClick,
     /// `page_id` sent to a WhatsApp data set: 2804131.
     PageGiven,
@@ -103,15 +103,15 @@ pub enum ConversionRefusal {
 /// Why one user of a `block_users` call was refused, inside the 139100 body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserRefusal {
-    /// No message within 24 hours, or no WhatsApp user at all: 131047 [D].
+    /// No message within 24 hours, or no WhatsApp user at all: 131047 (D).
     ReEngagement,
-    /// The business number itself: 131021 [D].
+    /// The business number itself: 131021 (D).
     SelfBlock,
-    /// The list holds 64,000 users: 139101 [D].
+    /// The list holds 64,000 users: 139101 (D).
     ListFull,
-    /// Already blocked, where a switch makes that a failure [U].
+    /// Already blocked, where a switch makes that a failure (U).
     AlreadyBlocked,
-    /// Not blocked, where a switch makes that a failure [U].
+    /// Not blocked, where a switch makes that a failure (U).
     NotBlocked,
 }
 
@@ -215,91 +215,97 @@ impl Refusal {
             Refusal::InvalidToken => {
                 plain(401, 190, "Invalid OAuth access token - Cannot parse access token")
             }
-            Refusal::UnknownObject { verb, id } => Row {
-                status: 400,
-                kind: Kind::GraphMethod,
-                code: 100,
-                subcode: Some(33),
-                message: format!(
-                    "Unsupported {verb} request. Object with ID '{id}' does not exist, cannot be loaded due to missing \
-                     permissions, or does not support this operation"
-                ),
-                ..Row::default()
-            },
+            Refusal::UnknownObject { verb, id } => unknown_object(verb, id),
             Refusal::UnknownPath { path, nearest } => plain(
                 404,
                 2500,
                 &format!("Unknown path components: {path}. The nearest known call is {nearest}"),
             ),
-            Refusal::UnreadableBody => {
-                detailed(400, 100, "Invalid parameter", "The body is not what its Content-Type says.")
-            }
+            Refusal::UnreadableBody => UNREADABLE_BODY.row(),
             Refusal::BodyTooLarge => plain(413, 1, "The request is larger than this server reads"),
             Refusal::ParameterRequired(name) => {
                 plain(400, 100, &format!("(#100) The parameter {name} is required."))
             }
-            Refusal::MissingParameter(name) => detailed(
-                400,
-                131_008,
-                "(#131008) Required parameter is missing",
-                &format!("The parameter {name} is required."),
-            ),
-            Refusal::InvalidParameter(name) => detailed(
-                400,
-                100,
-                "(#100) Invalid parameter",
-                &format!("The parameter {name} has a value that is not allowed."),
-            ),
-            Refusal::NotAReceivedMessage { status } => detailed(
-                *status,
-                131_009,
-                "(#131009) Parameter value is not valid",
-                "The message id is not that of a message this number received.",
-            ),
-            Refusal::UnsupportedMessageType => detailed(
-                400,
-                131_051,
-                "(#131051) Unsupported message type",
-                "The sandbox carries read marks and texts.",
-            ),
-            Refusal::ReEngagement => detailed(
-                400,
-                131_047,
-                "(#131047) Re-engagement message",
-                "More than 24 hours have passed since the customer last replied to this number.",
-            ),
-            Refusal::RecipientIsSender => detailed(
-                400,
-                131_021,
-                "(#131021) Recipient cannot be sender",
-                "Sender and recipient are the same number.",
-            ),
-            Refusal::RecipientBlocked => detailed(
-                400,
-                130_403,
-                "(#130403) Unable to deliver the message",
-                "This business has blocked the end user on WhatsApp.",
-            ),
-            Refusal::TooManyUsers => detailed(
-                429,
-                130_429,
-                "(#130429) Rate limit hit",
-                "Too many numbers in the request: at most 1,000.",
-            ),
-            Refusal::BlocklistChanged => Row {
-                product_in_details: false,
-                ..detailed(
-                    400,
-                    139_102,
-                    "(#139102) Blocklist concurrent update",
-                    "Blocklist was updated during retrieval - retry with offset 0",
-                )
+            Refusal::MissingParameter(name) => {
+                Row { details: Some(format!("The parameter {name} is required.")), ..MISSING_PARAMETER.row() }
+            }
+            Refusal::InvalidParameter(name) => Row {
+                details: Some(format!("The parameter {name} has a value that is not allowed.")),
+                ..INVALID_PARAMETER.row()
             },
+            Refusal::NotAReceivedMessage { status } => {
+                Row { status: *status, ..NOT_A_RECEIVED_MESSAGE.row() }
+            }
+            Refusal::UnsupportedMessageType => UNSUPPORTED_MESSAGE_TYPE.row(),
+            Refusal::ReEngagement => RE_ENGAGEMENT.row(),
+            Refusal::RecipientIsSender => RECIPIENT_IS_SENDER.row(),
+            Refusal::RecipientBlocked => RECIPIENT_BLOCKED.row(),
+            Refusal::TooManyUsers => TOO_MANY_USERS.row(),
+            Refusal::BlocklistChanged => Row { product_in_details: false, ..BLOCKLIST_CHANGED.row() },
             Refusal::Conversion { index, why } => why.row(*index),
             Refusal::Full => Row {
                 transient: Some(true),
                 ..plain(503, 2, "The sandbox is full. POST /sandbox/reset empties it.")
             },
+        }
+    }
+}
+
+/// A Cloud API error: status, code, message, details.
+struct CloudError(u16, u32, &'static str, &'static str);
+
+const UNREADABLE_BODY: CloudError =
+    CloudError(400, 100, "(#100) Invalid parameter", "The body is not what its Content-Type says.");
+const MISSING_PARAMETER: CloudError =
+    CloudError(400, 131_008, "(#131008) Required parameter is missing", "A parameter is required.");
+const INVALID_PARAMETER: CloudError =
+    CloudError(400, 100, "(#100) Invalid parameter", "A parameter has a value that is not allowed.");
+const NOT_A_RECEIVED_MESSAGE: CloudError = CloudError(
+    400,
+    131_009,
+    "(#131009) Parameter value is not valid",
+    "The message id is not that of a message this number received.",
+);
+const UNSUPPORTED_MESSAGE_TYPE: CloudError = CloudError(
+    400,
+    131_051,
+    "(#131051) Unsupported message type",
+    "The sandbox carries read marks and texts.",
+);
+const RE_ENGAGEMENT: CloudError = CloudError(
+    400,
+    131_047,
+    "(#131047) Re-engagement message",
+    "More than 24 hours have passed since the customer last replied to this number.",
+);
+const RECIPIENT_IS_SENDER: CloudError = CloudError(
+    400,
+    131_021,
+    "(#131021) Recipient cannot be sender",
+    "Sender and recipient are the same number.",
+);
+const RECIPIENT_BLOCKED: CloudError = CloudError(
+    400,
+    130_403,
+    "(#130403) Unable to deliver the message",
+    "This business has blocked the end user on WhatsApp.",
+);
+const TOO_MANY_USERS: CloudError =
+    CloudError(429, 130_429, "(#130429) Rate limit hit", "Too many numbers in the request: at most 1,000.");
+const BLOCKLIST_CHANGED: CloudError = CloudError(
+    400,
+    139_102,
+    "(#139102) Blocklist concurrent update",
+    "Blocklist was updated during retrieval - retry with offset 0",
+);
+
+impl CloudError {
+    fn row(&self) -> Row {
+        let CloudError(status, code, message, details) = self;
+        Row {
+            details: Some((*details).to_owned()),
+            product_in_details: true,
+            ..plain(*status, *code, message)
         }
     }
 }
@@ -371,7 +377,7 @@ impl ConversionRefusal {
 }
 
 impl UserRefusal {
-    /// Message, code and details. Those of 131047 are Meta's, the others' texts are ours [U].
+    /// Message, code and details. Those of 131047 are Meta's, the others' texts are ours (U).
     pub(super) fn parts(self) -> (&'static str, u32, &'static str) {
         match self {
             UserRefusal::ReEngagement => {
@@ -389,6 +395,10 @@ fn plain(status: u16, code: u32, message: &str) -> Row {
     Row { status, code, message: message.to_owned(), ..Row::default() }
 }
 
-fn detailed(status: u16, code: u32, message: &str, details: &str) -> Row {
-    Row { details: Some(details.to_owned()), product_in_details: true, ..plain(status, code, message) }
+fn unknown_object(verb: &str, id: &str) -> Row {
+    let message = format!(
+        "Unsupported {verb} request. Object with ID '{id}' does not exist, cannot be loaded due to missing \
+         permissions, or does not support this operation"
+    );
+    Row { kind: Kind::GraphMethod, subcode: Some(33), ..plain(400, 100, &message) }
 }

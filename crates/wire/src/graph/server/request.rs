@@ -8,10 +8,10 @@ use serde_json::value::RawValue;
 use super::parameters::{unwrapped, word};
 use super::{ConversionRefusal, Cursor, Parameters, Refusal};
 
-/// The most users one `block_users` call may name (Meta, *Block users* [D]).
+/// The most users one `block_users` call may name (Meta, *Block users* (D)).
 pub const USERS_PER_REQUEST_MAX: usize = 1_000;
 
-/// The most events one `events` call may carry (Meta, *Conversions API for Business Messaging* [D]).
+/// The most events one `events` call may carry (Meta, *Conversions API for Business Messaging* (D)).
 pub const EVENTS_PER_REQUEST_MAX: usize = 1_000;
 
 /// A call of `/messages`.
@@ -36,7 +36,7 @@ pub enum MessageRequest {
 /// Whom a message is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recipient {
-    /// `to`: a phone number, which wins when both are given (Meta, *Business-scoped user IDs* [D]).
+    /// `to`: a phone number, which wins when both are given (Meta, *Business-scoped user IDs* (D)).
     Phone(String),
     /// `recipient`: a business-scoped user id.
     UserId(String),
@@ -45,7 +45,7 @@ pub enum Recipient {
 /// One user of a `block_users` call, named as the client named it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BlockEntry {
-    /// `user`: a phone number, which wins when both are given (Meta, *Business-scoped user IDs* [D]).
+    /// `user`: a phone number, which wins when both are given (Meta, *Business-scoped user IDs* (D)).
     Phone(String),
     /// `user_id`: a business-scoped user id.
     UserId(String),
@@ -67,7 +67,7 @@ pub struct BlocklistQuery {
 pub struct ConversionBatch {
     /// The events' own JSON.
     pub events: Vec<Box<RawValue>>,
-    /// The request's `test_event_code`. Meta does not drop such events [D].
+    /// The request's `test_event_code`. Meta does not drop such events (D).
     pub test_event_code: Option<String>,
 }
 
@@ -242,7 +242,7 @@ impl<'a> ConversionFields<'a> {
             .map_err(|_| Refusal::conversion(index, ConversionRefusal::Invalid("data")))
     }
 
-    /// When it happened, according to the client. Digits in a string are read as a number [I].
+    /// When it happened, according to the client. Digits in a string are read as a number (I).
     pub fn event_time(&self) -> EventTime {
         match self.event_time.map(word) {
             None | Some(Some(None)) => EventTime::Missing,
@@ -251,7 +251,7 @@ impl<'a> ConversionFields<'a> {
         }
     }
 
-    /// Whether a field is present that messaging events must not carry (subcode 2804064 [C]).
+    /// Whether a field is present that messaging events must not carry (subcode 2804064 (C)).
     pub fn has_forbidden_field(&self) -> bool {
         self.event_source_url.is_some()
             || self.client_ip_address.is_some()
@@ -260,7 +260,7 @@ impl<'a> ConversionFields<'a> {
             || self.user_data.client_user_agent.is_some()
     }
 
-    /// Whether a Facebook page is named, which a WhatsApp data set does not have (subcode 2804131 [C]).
+    /// Whether a Facebook page is named, which a WhatsApp data set does not have (subcode 2804131 (C)).
     pub fn has_page_id(&self) -> bool {
         self.user_data.page_id.is_some()
     }

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 /// Which way a message went. The byte is `0x12` in every inbound id of Meta's examples and `0x11` in every outbound one
-/// [I].
+/// (I).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WamidDirection {
     /// From the user to the business (MO).
@@ -14,7 +14,7 @@ pub enum WamidDirection {
 }
 
 /// Builds the id of a message between a business and the user whose number is `user_digits`. The layout was decoded from
-/// Meta's examples [I]: `1c 18`, the number's length and ASCII digits, `15 02 00`, the direction, `18`, the length of
+/// Meta's examples (I): `1c 18`, the number's length and ASCII digits, `15 02 00`, the direction, `18`, the length of
 /// `key` and `key` itself (upper-case hexadecimal, 18 or 20 characters in the examples), `00`; base64 behind `wamid.`.
 ///
 /// Clients must take the id as opaque: older ids and those of users without a visible number look different.

@@ -1,0 +1,186 @@
+//! Contacts and erasure.
+
+use laneway_journal::{Append, ContactTouch, Erased, Filter, Limits, MemberOutcome, Queue, RawNotification};
+use laneway_model::{
+    AppName, AttemptOutcome, Bsuid, Click, Contact, CtwaClid, Person, PhoneNumber, Status, Touch,
+};
+
+use super::fixtures::{Fixture, Harness, business, change, outcome, person, row, row_of, time};
+
+fn click(id: &str, at: u64) -> Touch {
+    let id = CtwaClid::parse(id).unwrap();
+    Touch::Clicked(Click { id, at: time(at), ad_id: Some("ad".to_owned()), headline: None })
+}
+
+fn identified(phone: &str, bsuid: &str) -> Touch {
+    Touch::Identified {
+        phone: PhoneNumber::parse(phone).unwrap(),
+        bsuid: Bsuid::parse(bsuid).unwrap(),
+        at: time(1),
+    }
+}
+
+fn touches_of(who: &Person, touches: &[Touch]) -> Vec<ContactTouch> {
+    let of = |touch: &Touch| ContactTouch { business: business(), person: who.clone(), touch: touch.clone() };
+    touches.iter().map(of).collect()
+}
+
+async fn touch<H: Harness>(fixture: &Fixture<H>, who: &Person, touches: &[Touch]) {
+    let touches = touches_of(who, touches);
+    fixture.journal.append(Append { touches, ..Append::default() }).await.unwrap();
+}
+
+fn notification(received_at: u64, body: &str) -> RawNotification {
+    RawNotification {
+        app: AppName::parse("main").unwrap(),
+        received_at: time(received_at),
+        signature: "sha256=00".to_owned(),
+        body: body.as_bytes().into(),
+    }
+}
+
+fn sample() -> Vec<Touch> {
+    vec![
+        Touch::MessageIn { at: time(5) },
+        click("first", 5),
+        Touch::Blocked { blocked: true, at: time(7) },
+        Touch::Blocked { blocked: false, at: time(6) },
+        click("second", 9),
+        Touch::MessageIn { at: time(3) },
+    ]
+}
+
+fn folded(who: &Person, touches: &[Touch]) -> Contact {
+    let mut contact = Contact::new(business(), who.clone());
+    for touch in touches {
+        contact.fold(touch);
+    }
+    contact
+}
+
+pub(crate) async fn touches_fold_in_any_order<H: Harness>() {
+    let (forth, back) = (person("+316000000001"), person("US.2"));
+    let mut reversed = sample();
+    reversed.reverse();
+    reversed.extend(sample());
+    for touches_unfolded in [1, 4, 1_000] {
+        let limits = Limits { touches_unfolded, ..Limits::default() };
+        let mut fixture = Fixture::<H>::limited(limits).await;
+        touch(&fixture, &forth, &sample()).await;
+        for one in &reversed {
+            touch(&fixture, &back, std::slice::from_ref(one)).await;
+        }
+        for _ in 0..2 {
+            for who in [&forth, &back] {
+                let contact = fixture.journal.contact(business(), who).await.unwrap();
+                assert_eq!(contact, Some(folded(who, &sample())), "folded by {touches_unfolded}");
+            }
+            fixture.crash().await;
+        }
+    }
+}
+
+pub(crate) async fn folded_and_unfolded_touches_are_one<H: Harness>() {
+    let fixture = Fixture::<H>::limited(Limits { touches_unfolded: 3, ..Limits::default() }).await;
+    let (who, other) = (person("+316000000001"), person("+316000000002"));
+    assert_eq!(fixture.journal.contact(business(), &who).await.unwrap(), None);
+    for (n, one) in sample().iter().enumerate() {
+        touch(&fixture, &who, std::slice::from_ref(one)).await;
+        let contact = fixture.journal.contact(business(), &who).await.unwrap();
+        assert_eq!(contact, Some(folded(&who, &sample()[..=n])));
+        assert!(fixture.journal.stats().await.unwrap().touches_unfolded <= 3);
+    }
+    assert_eq!(fixture.journal.contact(business(), &other).await.unwrap(), None);
+    let elsewhere = PhoneNumber::parse("+316000000009").unwrap();
+    assert_eq!(fixture.journal.contact(elsewhere, &who).await.unwrap(), None);
+}
+
+pub(crate) async fn erasure_leaves_nothing<H: Harness>() {
+    for index_batch in [5, 1_000] {
+        let limits =
+            Limits { index_batch, rows_removed_per_step: 2, touches_unfolded: 3, ..Limits::default() };
+        let mut fixture = Fixture::<H>::limited(limits).await;
+        let (gone, stays) = (person("+316000000001"), person("+316000000002"));
+        for n in 1..=12 {
+            let who = if n % 2 == 0 { "+316000000001" } else { "+316000000002" };
+            fixture.events(vec![row_of(n, who)]).await;
+        }
+        fixture.append(Queue::Callbacks, vec![row_of(13, "+316000000001")]).await;
+        fixture.decide(14, vec![change(2, Status::Confirmed)]).await;
+        touch(&fixture, &gone, &sample()[..2]).await;
+        touch(&fixture, &stays, &sample()).await;
+        touch(&fixture, &gone, &sample()[2..3]).await;
+        let notifications = vec![
+            notification(1, r#"{"from":"316000000001"}"#),
+            notification(2, r#"{"from":"316000000002"}"#),
+            notification(3, r#"{"wa_id":"13160000000010"}"#),
+        ];
+        fixture.journal.append(Append { notifications, ..Append::default() }).await.unwrap();
+        let erased = fixture.journal.erase(&gone, time(99)).await.unwrap();
+        assert_eq!(erased, Erased { rows: 7, notifications: 1, contacts: 1 });
+        for _ in 0..2 {
+            assert_eq!(fixture.journal.erase(&gone, time(99)).await.unwrap(), Erased::default());
+            let all = fixture.journal.list(Queue::Events, Filter::default(), None, 99).await.unwrap().records;
+            let left: Vec<u64> = all.iter().map(|record| record.row.id.sequence()).collect();
+            assert_eq!(left, [11, 9, 7, 5, 3, 1]);
+            assert_eq!(fixture.journal.stats().await.unwrap().open, [6, 0, 0]);
+            assert_eq!(fixture.journal.contact(business(), &gone).await.unwrap(), None);
+            let contact = fixture.journal.contact(business(), &stays).await.unwrap();
+            assert_eq!(contact, Some(folded(&stays, &sample())));
+            fixture.reopen().await;
+        }
+        assert_eq!(fixture.journal.purge_notifications(time(99), 9).await.unwrap(), 2);
+    }
+}
+
+pub(crate) async fn erasure_stops_at_its_instant<H: Harness>() {
+    let fixture = Fixture::<H>::new().await;
+    let who = person("+316012345678");
+    fixture.events(vec![row(10), row(11)]).await;
+    let notifications = vec![notification(10, "+316012345678"), notification(11, "+316012345678")];
+    fixture.journal.append(Append { notifications, ..Append::default() }).await.unwrap();
+    let erased = fixture.journal.erase(&who, time(10)).await.unwrap();
+    assert_eq!(erased, Erased { rows: 1, notifications: 1, contacts: 0 });
+    assert_eq!(fixture.open_rows(Queue::Events).await[0].sequence, 2);
+}
+
+pub(crate) async fn erasure_reaches_who_is_the_same<H: Harness>() {
+    let fixture = Fixture::<H>::new().await;
+    let (phone, bsuid) = (person("+316000000001"), person("US.1"));
+    fixture.events(vec![row_of(1, "+316000000001"), row_of(2, "US.1"), row_of(3, "US.2")]).await;
+    for who in [&phone, &bsuid] {
+        touch(&fixture, who, &[identified("+316000000001", "US.1")]).await;
+    }
+    let notifications = vec![notification(1, r#""user_id":"US.1""#), notification(1, r#""US.12""#)];
+    fixture.journal.append(Append { notifications, ..Append::default() }).await.unwrap();
+    let erased = fixture.journal.erase(&phone, time(9)).await.unwrap();
+    assert_eq!(erased, Erased { rows: 2, notifications: 1, contacts: 2 });
+    assert_eq!(fixture.open_rows(Queue::Events).await[0].sequence, 3);
+    assert_eq!(fixture.journal.contact(business(), &bsuid).await.unwrap(), None);
+}
+
+pub(crate) async fn erasure_keeps_the_others_of_a_call<H: Harness>() {
+    let fixture = Fixture::<H>::new().await;
+    let ids = fixture.events(vec![row_of(1, "US.1"), row_of(2, "US.2")]).await;
+    for at in [5, 6] {
+        let members = [1, 2].map(|n| MemberOutcome {
+            detail: Some(format!("about {n}")),
+            ..outcome(n, AttemptOutcome::Transient)
+        });
+        let changes = vec![change(1, Status::Retrying), change(2, Status::Retrying)];
+        fixture.answer(at, members.to_vec(), changes).await;
+    }
+    fixture.journal.erase(&person("US.1"), time(9)).await.unwrap();
+    let attempts = fixture.record(ids[1]).await.attempts;
+    let told: Vec<_> = attempts.iter().map(|a| (a.n, a.group_size, a.detail.as_deref())).collect();
+    assert_eq!(told, [(1, 2, Some("about 2")), (2, 2, Some("about 2"))]);
+    fixture
+        .answer(
+            10,
+            vec![outcome(1, AttemptOutcome::Confirmed), outcome(2, AttemptOutcome::Confirmed)],
+            vec![change(1, Status::Confirmed), change(2, Status::Confirmed)],
+        )
+        .await;
+    assert_eq!(fixture.record(ids[1]).await.attempts.len(), 3);
+    assert_eq!(fixture.journal.get(Queue::Events, ids[0]).await.unwrap(), None);
+}

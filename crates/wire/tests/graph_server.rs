@@ -1,0 +1,195 @@
+//! The server side against bytes from its sources; see `fixtures/graph/server/README.md`.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
+
+use laneway_wire::graph::server::{
+    BlockAnswer, BlockEntry, BlockVerb, BlockedRow, ContactRef, ConversionFields, ConversionRefusal, Cursor,
+    EventTime, MessageRequest, MissingTokenCode, Parameters, PhoneNumberRow, Refusal, UserRefusal,
+    block_answer, block_request, blocklist_answer, conversion_batch, dataset_answer, datasets_answer,
+    events_answer, message_answer, message_request, phone_numbers_answer, success_answer,
+};
+
+/// A fixture's bytes, without the line end an editor may have left.
+macro_rules! fixture {
+    ($name:literal) => {
+        include_str!(concat!("../fixtures/graph/server/", $name)).trim_end()
+    };
+}
+
+const TRACE: &str = "<FBTRACE_ID>";
+const WAMID: &str = "wamid.HBgLMTY1MDM4Nzk0MzkVAgASGBQzQUYzMjEzNDM2RTZGQ0MzMDJBRgA=";
+
+fn parameters(body: &str) -> Parameters<'_> {
+    Parameters::decode(None, Some("application/json"), body.as_bytes()).unwrap()
+}
+
+fn by_phone(digits: &str) -> ContactRef {
+    ContactRef { input: format!("+{digits}"), wa_id: Some(digits.to_owned()), user_id: None }
+}
+
+#[track_caller]
+fn check(encoded: &[u8], fixture: &str) {
+    assert_eq!(std::str::from_utf8(encoded).unwrap(), fixture);
+}
+
+#[test]
+fn documented_requests_are_read() {
+    let read = |typing| MessageRequest::Read { message_id: WAMID.to_owned(), typing };
+    let request = message_request(&parameters(fixture!("mark-message-as-read.request.json")));
+    assert_eq!(request, Ok(read(false)));
+    let request = message_request(&parameters(fixture!("typing-indicators.request.json")));
+    assert_eq!(request, Ok(read(true)));
+    let phone = |digits: &str| BlockEntry::Phone(digits.to_owned());
+    let request = block_request(&parameters(fixture!("block-users.request.json")));
+    assert_eq!(request, Ok(vec![phone("+16505551234"), phone("+14155559876")]));
+    let request = block_request(&parameters(fixture!("business-scoped-user-ids.request.json")));
+    let id = BlockEntry::UserId("US.13491208655302741918".to_owned());
+    assert_eq!(request, Ok(vec![id, phone("+16505551234")]), "a number wins over an id");
+}
+
+#[test]
+fn the_documented_conversion_is_read() {
+    let body = fixture!("conversions-api-business-messaging.request.json");
+    let parameters = parameters(body);
+    let batch = conversion_batch(&parameters).unwrap();
+    assert_eq!((batch.events.len(), batch.test_event_code), (1, None));
+    assert!(body.contains(batch.events[0].get()), "an event is kept as received");
+    let fields = ConversionFields::read(0, &batch.events[0]).unwrap();
+    assert_eq!(fields.event_name.as_deref(), Some("Purchase"));
+    assert_eq!(fields.event_time(), EventTime::Number(1_675_999_999));
+    assert_eq!(fields.action_source.as_deref(), Some("business_messaging"));
+    assert_eq!(fields.messaging_channel.as_deref(), Some("whatsapp"));
+    assert_eq!(fields.waba_id().as_deref(), Some("102290129340398"));
+    assert!(fields.ctwa_clid().is_some_and(|clid| clid.starts_with("ARAkLkA8")));
+    assert_eq!((fields.currency(), fields.value().as_deref()), (Some("USD"), Some("123")));
+    assert!(!fields.has_forbidden_field() && !fields.has_page_id());
+}
+
+#[test]
+fn documented_successes() {
+    check(success_answer(), fixture!("mark-message-as-read.answer.json"));
+    let one = BlockAnswer { done: vec![by_phone("16505551234")], failed: Vec::new() };
+    check(&block_answer(BlockVerb::Block, &one, TRACE), fixture!("block-users.block.answer.json"));
+    check(&block_answer(BlockVerb::UnBlock, &one, TRACE), fixture!("block-users.unblock.answer.json"));
+    let id = "US.13491208655302741918".to_owned();
+    let by_id = ContactRef { input: id.clone(), wa_id: None, user_id: Some(id) };
+    let one = BlockAnswer { done: vec![by_id], failed: Vec::new() };
+    check(
+        &block_answer(BlockVerb::Block, &one, TRACE),
+        fixture!("business-scoped-user-ids.block.answer.json"),
+    );
+    let cursor = Cursor { offset: 0, version_us: 1_737_679_688_383_584 };
+    let rows = [BlockedRow::WaId("16505551234".to_owned())];
+    let list = blocklist_answer(&rows, Some((cursor, cursor)), None, None);
+    check(&list, fixture!("block-users.list.answer.json"));
+    check(&events_answer(1, TRACE), fixture!("conversions-api-business-messaging.answer.json"));
+    check(&dataset_answer("1234567890123456"), fixture!("dataset.post.answer.json"));
+    check(&datasets_answer(Some("1234567890123456")), fixture!("dataset.get.answer.json"));
+    check(&datasets_answer(None), r#"{"data":[]}"#);
+}
+
+#[test]
+fn captured_lengths() {
+    // The Content-Length headers of the captured answers.
+    assert_eq!(fixture!("mark-message-as-read.answer.json").len(), 16);
+    assert_eq!(fixture!("block-users.block.answer.json").len(), 111);
+    assert_eq!(fixture!("block-users.unblock.answer.json").len(), 113);
+}
+
+#[test]
+fn documented_failures() {
+    let answer = BlockAnswer {
+        done: vec![by_phone("16505551234")],
+        failed: vec![(by_phone("14155559876"), UserRefusal::ReEngagement)],
+    };
+    let partial = fixture!("block-users.partial.answer.json");
+    check(&block_answer(BlockVerb::Block, &answer, TRACE), partial);
+    let unblock = partial
+        .replace("added_users", "removed_users")
+        .replace("Failed to block some", "Failed to unblock some");
+    check(&block_answer(BlockVerb::UnBlock, &answer, TRACE), &unblock);
+    let changed = fixture!("block-users.concurrent-update.answer.json");
+    check(&Refusal::BlocklistChanged.body(TRACE), changed);
+    let click = Refusal::conversion(0, ConversionRefusal::InvalidClick).body(TRACE);
+    // The field report leaves the text for users out.
+    let ours = "Event 0 of data: the ctwa_clid does not belong to a click on an ad of this account.";
+    let reported = fixture!("conversions-api-business-messaging.invalid-clid.answer.json");
+    check(&click, &reported.replace('…', ours));
+}
+
+#[test]
+fn other_answers() {
+    let sent = message_answer(&by_phone("16505551234"), WAMID);
+    check(
+        &sent,
+        &format!(
+            r#"{{"messaging_product":"whatsapp","contacts":[{{"input":"+16505551234","wa_id":"16505551234"}}],"messages":[{{"id":"{WAMID}"}}]}}"#
+        ),
+    );
+    let row = PhoneNumberRow {
+        verified_name: "Shop".to_owned(),
+        display_phone_number: "+16505551234".to_owned(),
+        id: "106540352242922".to_owned(),
+        quality_rating: "GREEN",
+    };
+    check(
+        &phone_numbers_answer(&[row]),
+        r#"{"data":[{"verified_name":"Shop","display_phone_number":"+16505551234","id":"106540352242922","quality_rating":"GREEN"}]}"#,
+    );
+    let cursor = |offset| Cursor { offset, version_us: 1 };
+    let rows = [BlockedRow::UserId("US.1".to_owned())];
+    let next = "http://graph.example/next".to_owned();
+    let list = blocklist_answer(&rows, Some((cursor(1), cursor(1))), Some(next), None);
+    let list = String::from_utf8(list).unwrap();
+    assert!(list.starts_with(r#"{"data":[{"messaging_product":"whatsapp","user_id":"US.1"}],"paging":{"#));
+    assert!(list.ends_with(r#"},"next":"http://graph.example/next"}}"#), "{list}");
+}
+
+/// Every refusal with its status, type, code and subcode.
+#[test]
+fn the_table_of_refusals() {
+    let object = Refusal::UnknownObject { verb: "post", id: "1".to_owned() };
+    let path = Refusal::UnknownPath { path: "/1/x".to_owned(), nearest: "POST /x" };
+    let event = |why| Refusal::conversion(3, why);
+    let rows = [
+        (Refusal::MissingToken(MissingTokenCode::Code190), 401, 190, None),
+        (Refusal::MissingToken(MissingTokenCode::Code200), 403, 200, None),
+        (Refusal::MissingToken(MissingTokenCode::Code104), 400, 104, None),
+        (Refusal::InvalidToken, 401, 190, None),
+        (object.clone(), 400, 100, Some(33)),
+        (path, 404, 2500, None),
+        (Refusal::UnreadableBody, 400, 100, None),
+        (Refusal::BodyTooLarge, 413, 1, None),
+        (Refusal::ParameterRequired("x"), 400, 100, None),
+        (Refusal::MissingParameter("x"), 400, 131_008, None),
+        (Refusal::InvalidParameter("x"), 400, 100, None),
+        (Refusal::NotAReceivedMessage { status: 400 }, 400, 131_009, None),
+        (Refusal::NotAReceivedMessage { status: 500 }, 500, 131_009, None),
+        (Refusal::UnsupportedMessageType, 400, 131_051, None),
+        (Refusal::ReEngagement, 400, 131_047, None),
+        (Refusal::RecipientIsSender, 400, 131_021, None),
+        (Refusal::RecipientBlocked, 400, 130_403, None),
+        (Refusal::TooManyUsers, 429, 130_429, None),
+        (Refusal::BlocklistChanged, 400, 139_102, None),
+        (Refusal::Full, 503, 2, None),
+        (event(ConversionRefusal::Invalid("x")), 400, 100, None),
+        (event(ConversionRefusal::TooMany), 400, 100, None),
+        (event(ConversionRefusal::TooOld), 400, 100, Some(2_804_003)),
+        (event(ConversionRefusal::MissingChannel), 400, 100, Some(2_804_063)),
+        (event(ConversionRefusal::ForbiddenField), 400, 100, Some(2_804_064)),
+        (event(ConversionRefusal::UnknownName), 400, 100, Some(2_804_066)),
+        (event(ConversionRefusal::InvalidClick), 400, 100, Some(2_804_087)),
+        (event(ConversionRefusal::PageGiven), 400, 100, Some(2_804_131)),
+        (event(ConversionRefusal::OtherAccount), 400, 100, Some(2_804_132)),
+    ];
+    for (refusal, status, code, subcode) in rows {
+        let body: serde_json::Value = serde_json::from_slice(&refusal.body(TRACE)).unwrap();
+        let error = &body["error"];
+        assert_eq!(refusal.status(), status, "{refusal:?}");
+        assert_eq!(error["code"], code, "{refusal:?}");
+        assert_eq!(error["error_subcode"].as_u64(), subcode, "{refusal:?}");
+        let kind = if refusal == object { "GraphMethodException" } else { "OAuthException" };
+        assert_eq!(error["type"], kind, "{refusal:?}");
+        assert_eq!(error["fbtrace_id"], TRACE, "{refusal:?}");
+    }
+}
