@@ -19,7 +19,7 @@ pub(crate) struct Decision {
 }
 
 impl Decision {
-    const fn end(status: Status, reason: Reason) -> Self {
+    pub(crate) const fn end(status: Status, reason: Reason) -> Self {
         Self { status, delay: Duration::ZERO, reason, possibly_duplicate: false }
     }
 
@@ -51,7 +51,7 @@ pub(crate) fn decide(
     };
     if decision.status == Status::Retrying && now.wall_after(decision.delay) >= tried.expires {
         let reason = if now.wall >= tried.expires { Reason::Expired } else { Reason::ExpiresBeforeRetry };
-        return Decision { status: Status::Expired, reason, ..decision };
+        return Decision::end(Status::Expired, reason);
     }
     decision
 }
@@ -69,8 +69,8 @@ fn after_failure(
         // A connection that was stale says nothing about the service: once more at once, on a fresh one.
         FailureClass::NotSent if tried.attempts <= 1 => Decision::retry(Duration::ZERO),
         FailureClass::NotSent | FailureClass::Transient => Decision::retry(backoff()),
-        FailureClass::Throttled { until } => Decision::retry(match (failure.scope, until) {
-            (_, Some(until)) => until.since(now.wall),
+        FailureClass::Throttled { until } => Decision::retry(match (failure.scope, named_wait(now, until)) {
+            (_, Some(wait)) => wait,
             (Scope::Event, None) => limits.pair_rate.saturating_add(backoff()),
             (Scope::NumberFamily | Scope::Number | Scope::Waba | Scope::Credential | Scope::App, None) => {
                 limits.throttle
@@ -88,4 +88,10 @@ fn after_failure(
             LostAnswer::Hold => Decision::end(Status::InDoubt, Reason::AnswerLost),
         },
     }
+}
+
+/// How long the service says to wait. An end that is over already says nothing: to believe it would mean to call again
+/// at once, which is what the service just asked not to do.
+pub(crate) fn named_wait(now: Now, until: Option<Timestamp>) -> Option<Duration> {
+    until.map(|until| until.since(now.wall)).filter(|wait| !wait.is_zero())
 }

@@ -34,8 +34,10 @@ pub(crate) enum State {
     Lane,
     /// In a call.
     Called,
-    /// Waiting for a settlement to be committed.
+    /// Waiting for a settlement to be committed; after that it is tried again.
     Settling,
+    /// Waiting for its end to be committed.
+    Ending,
 }
 
 /// One open event.
@@ -47,7 +49,7 @@ pub(crate) struct Open {
     pub(crate) lane: u64,
     /// Wall clock, milliseconds.
     pub(crate) expires_ms: u64,
-    /// Monotonic, milliseconds.
+    /// When it is tried next. Monotonic, milliseconds.
     pub(crate) due_ms: u64,
     pub(crate) number: u32,
     waiting: Links,

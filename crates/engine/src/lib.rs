@@ -14,8 +14,8 @@
 //! * Every open event is one small entry here ([`entries`]); its body stays in the journal until a call is built.
 //! * Events that do not commute wait in a lane ([`lanes`]): the next leaves only after its predecessor's outcome is
 //!   committed, that is, after `Settled`.
-//! * How many calls a business number may have under way, how fast they may follow one another, and what a throttle or
-//!   a dead credential stops, is kept per number ([`numbers`]).
+//! * How many calls a business number may have under way, and how fast they may follow one another, is kept per number
+//!   ([`numbers`]); what a throttle, an outage or a dead credential stops, is kept per scope ([`pauses`]).
 //! * Delays run on monotonic time, expiry on wall time: both are in [`Now`].
 
 mod backoff;
@@ -25,6 +25,7 @@ pub(crate) mod entries;
 mod inputs;
 pub(crate) mod lanes;
 pub(crate) mod numbers;
+pub(crate) mod pauses;
 mod policy;
 mod sequences;
 

@@ -1,12 +1,12 @@
-//! What each business number may send now: its queues, its window of calls under way, its pace, and what is paused.
+//! What each business number may send now: its queues, its window of calls under way, and its pace.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
-use laneway_model::{Family, PhoneNumber, Scope};
+use laneway_model::PhoneNumber;
 
 use crate::Limits;
 use crate::entries::{Chain, Entries, List, Slot};
-use crate::inputs::{NumberSetup, ScopeId};
+use crate::inputs::NumberSetup;
 use crate::policy::Class;
 
 /// One business number.
@@ -45,6 +45,17 @@ struct Queue {
 struct Window {
     size: u32,
     healthy: u32,
+}
+
+/// What an answer tells about the number and the service, whatever it means for the events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tells {
+    /// The service dealt with the call and would deal with more, whatever it said about single events.
+    pub(crate) works: bool,
+    /// The service wants fewer calls.
+    pub(crate) throttled: bool,
+    /// The service was not reached, or had trouble of its own.
+    pub(crate) nothing: bool,
 }
 
 impl Number {
@@ -119,17 +130,19 @@ impl Number {
         self.recent_ms.push_back(now_ms);
     }
 
-    /// Counts one answer. `conclusive`: the service dealt with the call, whatever it said.
-    pub(crate) fn call_answered(&mut self, conclusive: bool, throttled: bool, limits: &Limits) {
-        if conclusive && !throttled {
+    /// Counts one answer: the window grows by what works, and shrinks when the service wants fewer calls or tells nothing.
+    pub(crate) fn call_answered(&mut self, tells: Tells, limits: &Limits) {
+        if tells.works {
             self.inconclusive = 0;
+        }
+        if tells.throttled || tells.nothing {
+            self.window = Window { size: (self.window.size / 2).max(1), healthy: 0 };
+        } else if tells.works {
             self.window.healthy += 1;
             if self.window.healthy >= self.window.size {
                 let size = (self.window.size * 2).min(limits.window_max);
                 self.window = Window { size, healthy: 0 };
             }
-        } else {
-            self.window = Window { size: (self.window.size / 2).max(1), healthy: 0 };
         }
     }
 
@@ -137,156 +150,5 @@ impl Number {
     pub(crate) fn count_inconclusive(&mut self) -> u32 {
         self.inconclusive = self.inconclusive.saturating_add(1);
         self.inconclusive
-    }
-}
-
-/// What a pause covers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum PauseKey {
-    Family(u32, Family),
-    Number(u32),
-    Waba(ScopeId),
-    Credential(ScopeId),
-    App(ScopeId),
-}
-
-impl PauseKey {
-    /// The scope that the key is of.
-    pub(crate) const fn scope(self) -> Scope {
-        match self {
-            Self::Family(..) => Scope::NumberFamily,
-            Self::Number(_) => Scope::Number,
-            Self::Waba(_) => Scope::Waba,
-            Self::Credential(_) => Scope::Credential,
-            Self::App(_) => Scope::App,
-        }
-    }
-}
-
-/// A stop of all calls of a scope.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pause {
-    /// Monotonic, milliseconds.
-    pub(crate) until_ms: u64,
-    /// What it is for: a throttle simply ends; a dead credential is first tried with one call.
-    pub(crate) cause: PauseCause,
-    /// Whether that one call is under way.
-    pub(crate) probing: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum PauseCause {
-    Throttle,
-    Unauthorized,
-    /// The service cannot be reached or has trouble of its own: no use in trying every event.
-    Outage,
-}
-
-/// Whether a call may be made now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Gate {
-    /// Yes; and these pauses are tried with it.
-    Open(Vec<PauseKey>),
-    /// Not before this moment.
-    Until(u64, PauseCause),
-    /// Not before a call that tries the pause has been answered.
-    Probing,
-}
-
-/// The pauses in force.
-#[derive(Debug, Default)]
-pub(crate) struct Pauses {
-    pauses: BTreeMap<PauseKey, Pause>,
-}
-
-impl Pauses {
-    /// The keys of everything that a call of this number and family is part of.
-    fn keys(number: u32, family: Family, setup: &NumberSetup) -> [PauseKey; 5] {
-        [
-            PauseKey::Family(number, family),
-            PauseKey::Number(number),
-            PauseKey::Waba(setup.waba),
-            PauseKey::Credential(Self::credential(family, setup)),
-            PauseKey::App(setup.app),
-        ]
-    }
-
-    fn credential(family: Family, setup: &NumberSetup) -> ScopeId {
-        match family {
-            Family::Messages | Family::Blocks => setup.messages_credential,
-            Family::Conversions => setup.conversions_credential,
-        }
-    }
-
-    /// The key of one scope; a failure of one event pauses nothing.
-    pub(crate) fn key(scope: Scope, number: u32, family: Family, setup: &NumberSetup) -> Option<PauseKey> {
-        match scope {
-            Scope::Event => None,
-            Scope::NumberFamily => Some(PauseKey::Family(number, family)),
-            Scope::Number => Some(PauseKey::Number(number)),
-            Scope::Waba => Some(PauseKey::Waba(setup.waba)),
-            Scope::Credential => Some(PauseKey::Credential(Self::credential(family, setup))),
-            Scope::App => Some(PauseKey::App(setup.app)),
-        }
-    }
-
-    pub(crate) fn gate(&self, now_ms: u64, number: u32, family: Family, setup: &NumberSetup) -> Gate {
-        let mut probes = Vec::new();
-        if self.pauses.is_empty() {
-            return Gate::Open(probes);
-        }
-        let (mut until, mut probing): (Option<(u64, PauseCause)>, bool) = (None, false);
-        for key in Self::keys(number, family, setup) {
-            let Some(pause) = self.pauses.get(&key) else { continue };
-            if pause.probing {
-                probing = true;
-            } else if pause.until_ms > now_ms {
-                until = until.max(Some((pause.until_ms, pause.cause)));
-            } else if pause.cause == PauseCause::Unauthorized {
-                probes.push(key);
-            }
-        }
-        match until {
-            Some((until, cause)) => Gate::Until(until, cause),
-            None if probing => Gate::Probing,
-            None => Gate::Open(probes),
-        }
-    }
-
-    /// Pauses a scope, or makes its pause longer. Says whether a pause for a dead credential is new.
-    pub(crate) fn pause(&mut self, key: PauseKey, cause: PauseCause, until_ms: u64) -> bool {
-        let known = self.pauses.get(&key).copied();
-        let was_unauthorized = known.is_some_and(|pause| pause.cause == PauseCause::Unauthorized);
-        let cause = if was_unauthorized { PauseCause::Unauthorized } else { cause };
-        let until_ms = known.map_or(until_ms, |pause| pause.until_ms.max(until_ms));
-        self.pauses.insert(key, Pause { until_ms, cause, probing: false });
-        cause == PauseCause::Unauthorized && !was_unauthorized
-    }
-
-    /// Whether calls of this key are stopped at this moment.
-    pub(crate) fn is_paused(&self, now_ms: u64, key: PauseKey) -> bool {
-        self.pauses.get(&key).is_some_and(|pause| pause.until_ms > now_ms)
-    }
-
-    pub(crate) fn set_probing(&mut self, key: PauseKey) {
-        if let Some(pause) = self.pauses.get_mut(&key) {
-            pause.probing = true;
-        }
-    }
-
-    /// Ends a try that told nothing: the next one may come at `until_ms`.
-    pub(crate) fn probe_told_nothing(&mut self, key: PauseKey, until_ms: u64) {
-        if let Some(pause) = self.pauses.get_mut(&key) {
-            *pause = Pause { until_ms, probing: false, ..*pause };
-        }
-    }
-
-    pub(crate) fn end(&mut self, key: PauseKey) {
-        self.pauses.remove(&key);
-    }
-
-    /// Forgets pauses that are over, and, because the configuration has changed, every dead credential.
-    pub(crate) fn forget_credentials(&mut self, now_ms: u64) {
-        self.pauses.retain(|_, pause| pause.cause != PauseCause::Unauthorized && pause.until_ms > now_ms);
     }
 }

@@ -46,6 +46,8 @@ pub enum Route {
     Ready,
     /// `GET /metrics`.
     Metrics,
+    /// `GET /console`.
+    Console,
     /// A path that is nobody's.
     Other,
 }
@@ -149,11 +151,13 @@ impl Telemetry {
 
     /// An event was refused. The log line names the rule and the field; what the client wrote stays out of it.
     pub fn refused(&self, account: Option<&str>, refusal: &Refusal) {
+        // The path of a doubled key is in the client's own spelling.
+        let field = refusal.field.as_deref().filter(|_| refusal.code != RefusalCode::DoubledKey);
         self.accept.refused.get_or_create(&RefusalLabels { code: refusal.code.as_str() }).inc();
         tracing::debug!(
             account.name = account,
             refusal.code = refusal.code.as_str(),
-            refusal.field = refusal.field.as_deref(),
+            refusal.field = field,
             http.status = refusal.code.http_status(),
             "refused an event"
         );
@@ -243,6 +247,7 @@ impl Route {
             Self::Health => "/healthz",
             Self::Ready => "/readyz",
             Self::Metrics => "/metrics",
+            Self::Console => "/console",
             Self::Other => "other",
         }
     }

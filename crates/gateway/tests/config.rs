@@ -15,7 +15,7 @@ fn report(name: &str) -> String {
 }
 
 #[test]
-fn reports() {
+fn every_configuration_gets_its_report() {
     let mut settings = Settings::clone_current();
     settings.set_snapshot_path("inputs/config");
     settings.set_prepend_module_to_snapshot(false);

@@ -1,6 +1,7 @@
 //! How many events per second the journal takes, beside what the disk itself can do, in one run.
 //!
-//! `cargo bench -p laneway-journal`. The figures of one machine mean little; the ratios mean more.
+//! `cargo bench -p laneway-journal --bench journal`, with words after `--` to run only what has one of them in its name;
+//! `LANEWAY_BENCH_DIR` says on which disk. The figures of one machine mean little; the ratios mean more.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
@@ -22,12 +23,15 @@ const RECIPIENTS: u64 = 10_000;
 const IN_FLIGHT: u64 = 512;
 const EVENT_BYTES: usize = 300;
 const FSYNCS: u32 = 2_000;
+/// Open rows from which a start is measured: the most that a node holds.
+const START_ROWS: u64 = 4_000_000;
 /// Members of a call in the grouped run.
 const GROUP: usize = 100;
 
 #[tokio::main]
 async fn main() {
     let parent = std::env::var_os("LANEWAY_BENCH_DIR").map_or_else(std::env::temp_dir, Into::into);
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     println!("{EVENTS} events of {EVENT_BYTES} bytes, {RECIPIENTS} recipients, {IN_FLIGHT} in flight");
     let bare = bare_fdatasync(&parent);
     println!("{:<46} {bare:>9.0} /s", "bare write of one event and fdatasync");
@@ -38,6 +42,9 @@ async fn main() {
         ("accept and settle, a call for a hundred", 0, Settling::Grouped),
         ("accept with a key, begin, settle by hundreds", 1, Settling::Begun),
     ] {
+        if !words.is_empty() && !words.iter().any(|word| name.contains(word.as_str())) {
+            continue;
+        }
         let directory = tempfile::tempdir_in(&parent).expect("a directory to write in");
         let options = Options::new(directory.path());
         let (journal, feed) = Journal::open(options).expect("an empty directory can be opened");
@@ -53,6 +60,35 @@ async fn main() {
         );
         journal.close().await;
     }
+    if words.is_empty() || words.iter().any(|word| "start".contains(word.as_str())) {
+        start(&parent).await;
+    }
+}
+
+/// How long a node with very many open rows takes until its engine has them all.
+async fn start(parent: &std::path::Path) {
+    let directory = tempfile::tempdir_in(parent).expect("a directory to write in");
+    let (journal, feed) =
+        Journal::open(Options::new(directory.path())).expect("an empty directory can be opened");
+    drop(feed);
+    for first in (0..START_ROWS).step_by(1_000) {
+        let events = (first..first + 1_000).map(|n| row(n, &vec![7; EVENT_BYTES].into(), 0)).collect();
+        journal.append(Append { events, ..Append::default() }).await.expect("the journal has room");
+    }
+    journal.close().await;
+    let started = now();
+    let (journal, _feed) = Journal::open(Options::new(directory.path())).expect("it was open before");
+    let opened = started.elapsed();
+    let lease = journal.lease(Queue::Events).await.expect("the journal is open")[0];
+    let (mut loaded, mut after, mut more) = (0, 0, true);
+    while more {
+        let page = journal.load_open(lease, after, 20_000).await.expect("the journal is open");
+        loaded += page.rows.len();
+        (after, more) = (page.complete_to, page.more);
+    }
+    let (opened, ready) = (opened.as_secs_f64(), started.elapsed().as_secs_f64());
+    println!("start with {loaded} open rows: open after {opened:.2} s, all loaded after {ready:.2} s");
+    journal.close().await;
 }
 
 /// What becomes of accepted events.
@@ -122,23 +158,8 @@ async fn run(
 
 async fn accept(journal: &Journal, worker: u64, keys: usize) {
     let body: Arc<[u8]> = vec![7; EVENT_BYTES].into();
-    let account = AccountName::parse("shop").expect("a name");
-    let business = PhoneNumber::from_u64(316_098_765_432).expect("a number");
     for n in (worker..EVENTS).step_by(IN_FLIGHT as usize) {
-        let person = 31_600_000_000 + n.wrapping_mul(7_919) % RECIPIENTS;
-        let at = Timestamp::from_millis(1_795_000_000_000 + n);
-        let row = NewRow {
-            account: account.clone(),
-            business,
-            person: Some(Person::Phone(PhoneNumber::from_u64(person).expect("a number"))),
-            kind: 3,
-            reference: None,
-            accepted_at: at,
-            due: at,
-            expires: Timestamp::MAX,
-            body: Arc::clone(&body),
-            keys: (0..keys).map(|_| key(n)).collect(),
-        };
+        let row = row(n, &body, keys);
         loop {
             match journal.append(Append { events: vec![row.clone()], ..Append::default() }).await {
                 Ok(answers) => {
@@ -149,6 +170,23 @@ async fn accept(journal: &Journal, worker: u64, keys: usize) {
                 Err(problem) => panic!("{problem}"),
             }
         }
+    }
+}
+
+fn row(n: u64, body: &Arc<[u8]>, keys: usize) -> NewRow {
+    let person = 31_600_000_000 + n.wrapping_mul(7_919) % RECIPIENTS;
+    let at = Timestamp::from_millis(1_795_000_000_000 + n);
+    NewRow {
+        account: AccountName::parse("shop").expect("a name"),
+        business: PhoneNumber::from_u64(316_098_765_432).expect("a number"),
+        person: Some(Person::Phone(PhoneNumber::from_u64(person).expect("a number"))),
+        kind: 3,
+        reference: None,
+        accepted_at: at,
+        due: at,
+        expires: Timestamp::MAX,
+        body: Arc::clone(body),
+        keys: (0..keys).map(|_| key(n)).collect(),
     }
 }
 

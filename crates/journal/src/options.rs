@@ -18,7 +18,7 @@ pub struct Options {
 /// See [`Options::on_fatal`].
 pub type OnFatal = fn(&str);
 
-/// Named limits: none of the journal's queues, batches and files grows past one of these.
+/// Named limits: none of the journal's queues, batches and files grows past one of these. Zero counts as one.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Operations that wait for the writer; more are answered [`Error::Busy`](crate::Error::Busy).
@@ -68,6 +68,28 @@ impl Default for Limits {
             reads_queued: 1_024,
             rows_examined: 10_000,
             rows_removed_per_step: 500,
+        }
+    }
+}
+
+impl Limits {
+    /// The same limits, none of them zero: a queue that holds nothing and a step that does nothing would wait for ever.
+    pub(crate) fn at_least_one(self) -> Self {
+        Self {
+            ops_queued: self.ops_queued.max(1),
+            ops_per_commit: self.ops_per_commit.max(1),
+            rows_per_commit: self.rows_per_commit.max(1),
+            keys_in_memory: self.keys_in_memory.max(1),
+            keys_forgotten_per_step: self.keys_forgotten_per_step.max(1),
+            index_batch: self.index_batch.max(1),
+            touches_unfolded: self.touches_unfolded.max(1),
+            log_bytes_checkpoint: self.log_bytes_checkpoint.max(1),
+            log_bytes_max: self.log_bytes_max.max(1),
+            feed_rows: self.feed_rows.max(1),
+            readers: self.readers.max(1),
+            reads_queued: self.reads_queued.max(1),
+            rows_examined: self.rows_examined.max(1),
+            rows_removed_per_step: self.rows_removed_per_step.max(1),
         }
     }
 }

@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 
 use laneway_gateway::clock::{Clock, SystemClock};
-use laneway_gateway::config::{Account, Config, Number, Secret, Store, Waba};
+use laneway_gateway::config::{Account, Accounts, Config, Number, Secret, Store, Waba};
 use laneway_gateway::driver::Ended;
 use laneway_gateway::node::{self, Running};
 use laneway_gateway::telemetry::Telemetry;
@@ -87,7 +87,9 @@ pub(crate) async fn run(options: Options, logs: &logs::Options) -> anyhow::Resul
     });
     let sandbox = sandbox.await?;
     let numbers = sandbox.numbers();
-    let (publish, config) = watch::channel(Arc::new(configured(&options, &sandbox, &numbers)?));
+    let listen = free(options.listen)?;
+    let configured = |numbers: &[NumberInfo]| configured(&options, listen, &sandbox, numbers);
+    let (publish, config) = watch::channel(Arc::new(configured(&numbers)?));
     let clock = Arc::new(SharedClock(sandbox.clock()));
     let running = node::start(config, clock, Arc::new(Telemetry::new())).await?;
     let business = numbers.first().context("the sandbox has no business number")?;
@@ -100,7 +102,7 @@ pub(crate) async fn run(options: Options, logs: &logs::Options) -> anyhow::Resul
             tokio::select! {
                 () = signals.next() => {}
                 () = show(ended) => {}
-                () = follow_numbers(&options, &sandbox, numbers, publish) => {}
+                () = follow_numbers(&sandbox, numbers, configured, publish) => {}
             }
         })
         .await?;
@@ -142,20 +144,25 @@ fn free(address: SocketAddr) -> anyhow::Result<SocketAddr> {
 }
 
 /// A configuration that sends everything to the sandbox.
-fn configured(options: &Options, sandbox: &Sandbox, numbers: &[NumberInfo]) -> anyhow::Result<Config> {
+fn configured(
+    options: &Options,
+    listen: SocketAddr,
+    sandbox: &Sandbox,
+    numbers: &[NumberInfo],
+) -> anyhow::Result<Config> {
     let graph_url = format!("http://{}", sandbox.address());
     let mut config = Config::new(options.data_dir.clone());
-    config.listen = free(options.listen)?;
+    config.listen = listen;
     config.admin_listen = None;
     config.store = options.store;
-    config.accounts = vec![Account {
+    config.accounts = Accounts::new(vec![Account {
         name: AccountName::parse("dev")?,
         tokens: Vec::new(),
         country: None,
         allow_restricted_country: false,
         wabas: numbers.iter().map(|number| waba(number, &graph_url)).collect::<anyhow::Result<_>>()?,
         open_access: true,
-    }];
+    }]);
     Ok(config)
 }
 
@@ -178,9 +185,9 @@ fn waba(info: &NumberInfo, graph_url: &str) -> anyhow::Result<Waba> {
 
 /// Lets the gateway know of numbers that are added to the sandbox while it runs.
 async fn follow_numbers(
-    options: &Options,
     sandbox: &Sandbox,
     mut known: Vec<NumberInfo>,
+    configured: impl Fn(&[NumberInfo]) -> anyhow::Result<Config>,
     publish: watch::Sender<Arc<Config>>,
 ) {
     loop {
@@ -189,7 +196,7 @@ async fn follow_numbers(
         if numbers == known {
             continue;
         }
-        match configured(options, sandbox, &numbers) {
+        match configured(&numbers) {
             Ok(config) => {
                 publish.send_replace(Arc::new(config));
             }

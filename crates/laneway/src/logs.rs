@@ -8,18 +8,28 @@ use tracing_subscriber::EnvFilter;
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// What to log: error, warn, info, debug or trace, or directives such as laneway_gateway=debug
-    #[arg(long, env = "LANEWAY_LOG", value_name = "LEVEL", global = true)]
+    #[arg(long, env = "LANEWAY_LOG", value_name = "LEVEL", global = true, help_heading = HEADING)]
     log: Option<String>,
-    /// How to write it
-    #[arg(long, env = "LANEWAY_LOG_FORMAT", value_enum, default_value_t = Format::Text, global = true)]
+    /// For people, or one JSON object per line
+    #[arg(
+        long,
+        env = "LANEWAY_LOG_FORMAT",
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t = Format::Text,
+        global = true,
+        help_heading = HEADING
+    )]
     log_format: Format,
 }
 
+/// Every verb takes these options, so that its own stand first, and these apart.
+const HEADING: &str = "Logs";
+
+// The variants have no help of their own: with it, clap would print the whole of `--help` in its long form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people
     Text,
-    /// One JSON object per line
     Json,
 }
 

@@ -1,4 +1,10 @@
 //! The Graph side: one call in, one answer out.
+//!
+//! A token is taken from the `Authorization` header, or from the parameter `access_token`. `appsecret_proof` is ignored
+//! like every unknown parameter.
+
+use std::borrow::Cow;
+use std::time::Duration;
 
 use bytes::Bytes;
 use laneway_wire::graph::server::{
@@ -8,6 +14,7 @@ use laneway_wire::graph::server::{
     success_answer, usage_header,
 };
 
+use crate::faults::{Cut, Fault, Target};
 use crate::requests::LoggedCall;
 use crate::shared::Shared;
 
@@ -45,6 +52,15 @@ pub(crate) struct GraphAnswer {
     pub(crate) trace: String,
 }
 
+/// What becomes of a call.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    /// The answer. `None`: the connection is closed without one.
+    pub(crate) answer: Option<GraphAnswer>,
+    /// How long either is held back.
+    pub(crate) latency: Duration,
+}
+
 /// An answer before it is dressed.
 struct Outcome {
     status: u16,
@@ -61,23 +77,39 @@ struct Context<'a> {
     object: &'a str,
     /// The account the token belongs to.
     waba_id: &'a str,
+    /// Whether the call is to succeed without an effect.
+    is_lie: bool,
     trace: &'a str,
 }
 
 /// Answers a call and logs it.
-pub(crate) fn answer(shared: &Shared, call: Call) -> GraphAnswer {
+pub(crate) fn answer(shared: &Shared, call: Call) -> Reply {
     let trace = shared.inner().mint.trace();
     let path = Path::parse(&call.path);
     let version = path.as_ref().and_then(|path| path.version).unwrap_or(DEFAULT_VERSION).to_owned();
     let decoded = decode(&call);
-    let outcome = match &decoded {
-        Ok(parameters) => dispatch(shared, &call, path, parameters, &trace),
+    let strike = shared.faults.strike(|| target(&call, path?, decoded.as_ref().ok()?));
+    let judge = |is_lie| match &decoded {
+        Ok(parameters) => dispatch(shared, &call, path, parameters, is_lie, &trace),
         Err(refusal) => Err(refusal.clone()),
     };
-    let outcome = outcome.unwrap_or_else(|refusal| Outcome {
-        status: refusal.status(),
-        body: Bytes::from(refusal.body(&trace)),
-        usage: None,
+    let judged = match &strike.fault {
+        None => Some(judge(false)),
+        Some(Fault::Lie) => Some(judge(true)),
+        Some(Fault::Error(error)) => Some(Err(Refusal::Requested(error.clone()))),
+        Some(Fault::Cut(Cut::Before)) => None,
+        Some(Fault::Cut(Cut::After)) => {
+            // What came of it is nobody's to know, whether it is a success or a refusal.
+            drop(judge(false));
+            None
+        }
+    };
+    let outcome = judged.map(|outcome| {
+        outcome.unwrap_or_else(|refusal| Outcome {
+            status: refusal.status(),
+            body: Bytes::from(refusal.body(&trace)),
+            usage: None,
+        })
     });
     let body = shown_body(&call, decoded.is_ok_and(|parameters| !parameters.contains(TOKEN)));
     let path = shown_path(&call);
@@ -86,10 +118,12 @@ pub(crate) fn answer(shared: &Shared, call: Call) -> GraphAnswer {
         path,
         // A body is a slice of the connection's read buffer, which the log must not keep alive.
         body: Bytes::copy_from_slice(&body),
-        status: outcome.status,
-        answer: outcome.body.clone(),
+        status: outcome.as_ref().map(|outcome| outcome.status),
+        answer: outcome.as_ref().map(|outcome| outcome.body.clone()).unwrap_or_default(),
+        faults: strike.rules,
     });
-    GraphAnswer { status: outcome.status, body: outcome.body, version, usage: outcome.usage, trace }
+    let dress = |Outcome { status, body, usage }| GraphAnswer { status, body, version, usage, trace };
+    Reply { answer: outcome.map(dress), latency: strike.latency }
 }
 
 /// The parameter that carries a token when no header does.
@@ -100,18 +134,37 @@ fn decode(call: &Call) -> Result<Parameters<'_>, Refusal> {
     Parameters::decode(call.query.as_deref(), call.content_type.as_deref(), body)
 }
 
+/// What fault rules look at. `None` for a call that does not exist.
+fn target<'a>(call: &'a Call, path: Path<'a>, parameters: &'a Parameters<'_>) -> Option<Target<'a>> {
+    let operation = path.edge.operation(&call.method)?;
+    Some(Target {
+        operation,
+        is_typing: operation == Operation::Messages && parameters.contains("typing_indicator"),
+        object: path.object,
+        token: token(call, parameters).ok()?,
+    })
+}
+
+/// The token that a call presents.
+fn token<'a>(call: &'a Call, parameters: &'a Parameters<'_>) -> Result<Option<Cow<'a, str>>, Refusal> {
+    let parameter = parameters.text(TOKEN)?;
+    let header = call.authorization.as_deref().and_then(bearer);
+    Ok(header.map(Cow::Borrowed).or(parameter).filter(|token| !token.is_empty()))
+}
+
 fn dispatch(
     shared: &Shared,
     call: &Call,
     path: Option<Path<'_>>,
     parameters: &Parameters<'_>,
+    is_lie: bool,
     trace: &str,
 ) -> Result<Outcome, Refusal> {
     let unknown = || Refusal::UnknownPath { path: call.path.clone(), nearest: nearest(&call.path).usage() };
     let path = path.ok_or_else(unknown)?;
     let operation = path.edge.operation(&call.method).ok_or_else(unknown)?;
     let waba_id = authorised(shared, call, path, operation, parameters)?;
-    let ctx = Context { shared, call, parameters, object: path.object, waba_id: &waba_id, trace };
+    let ctx = Context { shared, call, parameters, object: path.object, waba_id: &waba_id, is_lie, trace };
     match operation {
         Operation::Messages => ctx.messages(),
         Operation::Block => ctx.change_blocklist(BlockVerb::Block),
@@ -138,15 +191,11 @@ fn authorised(
     operation: Operation,
     parameters: &Parameters<'_>,
 ) -> Result<String, Refusal> {
-    let header = call.authorization.as_deref().and_then(bearer);
-    let parameter = parameters.text(TOKEN)?;
+    let token = token(call, parameters)?;
     let inner = shared.inner();
     let world = &inner.world;
-    let token = header
-        .or(parameter.as_deref())
-        .filter(|token| !token.is_empty())
-        .ok_or(Refusal::MissingToken(world.switches.missing_token.into()))?;
-    let waba_id = world.waba_of_token(token).ok_or(Refusal::InvalidToken)?;
+    let token = token.ok_or(Refusal::MissingToken(world.switches.missing_token.into()))?;
+    let waba_id = world.waba_of_token(&token).ok_or(Refusal::InvalidToken)?;
     let owns = match path.edge {
         Edge::Messages | Edge::BlockUsers => world.owns_number(waba_id, path.object),
         Edge::Events => world.owns_dataset(waba_id, path.object),
@@ -168,6 +217,12 @@ impl Context<'_> {
         let request = message_request(self.parameters)?;
         let now = self.shared.clock.now();
         let body = self.shared.change(|inner| match &request {
+            MessageRequest::Read { .. } if self.is_lie => Ok(Bytes::from_static(success_answer())),
+            MessageRequest::Text { recipient, .. } if self.is_lie => {
+                let (contact, wamid) =
+                    inner.world.pretend_to_write(&mut inner.mint, self.waba_id, recipient)?;
+                Ok(Bytes::from(message_answer(&contact, &wamid)))
+            }
             MessageRequest::Read { message_id, typing } => {
                 inner.world.read(self.object, message_id, *typing, now)?;
                 Ok(Bytes::from_static(success_answer()))
@@ -185,7 +240,11 @@ impl Context<'_> {
         let entries = block_request(self.parameters)?;
         let now = self.shared.clock.now();
         let (answer, partial_status) = self.shared.change(|inner| {
-            let answer = inner.world.change_blocklist(self.object, verb, &entries, now)?;
+            let answer = if self.is_lie {
+                inner.world.pretend_to_change_blocklist(self.waba_id, &entries)
+            } else {
+                inner.world.change_blocklist(self.object, verb, &entries, now)?
+            };
             Ok((answer, inner.world.switches.partial_block_status))
         })?;
         let status = if answer.failed.is_empty() { 200 } else { partial_status.number() };
@@ -216,6 +275,9 @@ impl Context<'_> {
 
     fn events(&self) -> Result<Outcome, Refusal> {
         let batch = conversion_batch(self.parameters)?;
+        if self.is_lie {
+            return Ok(success(events_answer(0, self.trace), None));
+        }
         let received = batch.events.len();
         let fields: Vec<ConversionFields<'_>> = batch
             .events

@@ -43,6 +43,7 @@ mod body;
 mod clock;
 mod control;
 mod duration;
+mod faults;
 mod graph;
 mod limits;
 mod mint;
@@ -58,6 +59,7 @@ mod switches;
 mod world;
 
 pub use clock::VirtualClock;
+pub use faults::{Cut, FaultCall, FaultError, FaultRule, Preset, When};
 pub use sandbox::{Options, Sandbox, StartError, StopError};
 pub use switches::{
     BlockedText, ConversionNames, MissingToken, PageSize, PartialBlockStatus, ReadRefusalStatus, Repeat,

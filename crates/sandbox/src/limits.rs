@@ -42,6 +42,12 @@ pub(crate) const BLOCKLIST_MAX: usize = 64_000;
 /// The largest page of a block list a client may ask for. Meta publishes none (U).
 pub(crate) const BLOCKLIST_PAGE_MAX: u64 = 1_000;
 
+/// How many fault rules there may be; rules that are over make room.
+pub(crate) const FAULTS_MAX: usize = 1_000;
+
+/// The longest that a fault rule may hold an answer back.
+pub(crate) const LATENCY_MAX: Duration = Duration::from_secs(300);
+
 /// How long the sandbox waits for open connections when it stops.
 pub(crate) const STOP_GRACE: Duration = Duration::from_secs(5);
 

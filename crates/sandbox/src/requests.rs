@@ -28,10 +28,12 @@ pub(crate) struct LoggedCall {
     pub(crate) path: String,
     /// The body, without a token.
     pub(crate) body: Bytes,
-    /// The answer's HTTP status.
-    pub(crate) status: u16,
+    /// The answer's HTTP status; `None` if the connection was cut instead.
+    pub(crate) status: Option<u16>,
     /// The answer's body.
     pub(crate) answer: Bytes,
+    /// The fault rules that struck the call.
+    pub(crate) faults: Vec<u64>,
 }
 
 /// A call with its number, as the control surface shows it.
@@ -101,8 +103,9 @@ impl Serialize for RequestRow {
             method: &'a str,
             path: &'a str,
             body: Option<Box<RawValue>>,
-            status: u16,
+            status: Option<u16>,
             answer: Option<Box<RawValue>>,
+            faults: &'a [u64],
         }
         let RequestRow(n, call) = self;
         Row {
@@ -112,6 +115,7 @@ impl Serialize for RequestRow {
             body: shown(&call.body).map_err(S::Error::custom)?,
             status: call.status,
             answer: shown(&call.answer).map_err(S::Error::custom)?,
+            faults: &call.faults,
         }
         .serialize(serializer)
     }
@@ -138,8 +142,9 @@ mod tests {
             method: "POST".to_owned(),
             path: path.to_owned(),
             body: Bytes::copy_from_slice(body),
-            status: 200,
+            status: Some(200),
             answer: Bytes::from_static(br#"{"success":true}"#),
+            faults: Vec::new(),
         }
     }
 
@@ -197,7 +202,7 @@ mod tests {
         let shown: Vec<_> = log.rows_since(0).iter().map(|row| serde_json::to_string(row).unwrap()).collect();
         let row = |n: u64, body: &str| {
             format!(
-                r#"{{"n":{n},"method":"POST","path":"/a","body":{body},"status":200,"answer":{{"success":true}}}}"#
+                r#"{{"n":{n},"method":"POST","path":"/a","body":{body},"status":200,"answer":{{"success":true}},"faults":[]}}"#
             )
         };
         let expected =

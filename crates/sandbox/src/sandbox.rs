@@ -32,7 +32,7 @@ pub struct Options {
     pub seed: Option<u64>,
     /// What `/sandbox/*` and `/` must be presented with, as `Authorization: Bearer` or `?control_token=`.
     pub control_token: Option<String>,
-    /// How many of the conversion names pass.
+    /// How many of the conversion names pass. It goes before what a state file says.
     pub conversions: ConversionNames,
     /// Where the world is kept over a restart. `None`: nowhere.
     pub state_file: Option<PathBuf>,

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::VirtualClock;
+use crate::faults::Faults;
 use crate::mint::Mint;
 use crate::requests::{LoggedCall, RequestLog};
 use crate::state::State;
@@ -16,6 +17,8 @@ use crate::world::World;
 pub(crate) struct Shared {
     inner: Mutex<Inner>,
     log: Mutex<RequestLog>,
+    /// The rules that make calls fail.
+    pub(crate) faults: Faults,
     /// The clock.
     pub(crate) clock: VirtualClock,
     /// Rings whenever a listing may have changed: waiting control calls look again.
@@ -43,6 +46,7 @@ impl Shared {
         Shared {
             inner: Mutex::new(Inner { world: state.world, mint }),
             log: Mutex::new(RequestLog::after(state.requests)),
+            faults: Faults::default(),
             clock: VirtualClock::new(state.clock_offset_ms),
             changes: watch::Sender::new(0),
             dirty: watch::Sender::new(0),
@@ -93,9 +97,10 @@ impl Shared {
         }
     }
 
-    /// Replaces everything by an imported state.
+    /// Replaces everything by an imported state. Faults name what the old world had, so they go.
     pub(crate) fn import(&self, state: State) {
         self.inner().world = state.world;
+        self.faults.remove(None);
         self.log().continue_after(state.requests);
         self.clock.set_offset_ms(state.clock_offset_ms);
         self.changed();

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::phone::Phone;
 use crate::switches::Switches;
 
-pub(crate) use accounts::NewNumber;
+pub(crate) use accounts::{NewNumber, TokenError, TokenName};
 pub use accounts::NumberInfo;
 use blocklist::Blocklist;
 use chats::Chat;
@@ -49,6 +49,9 @@ struct Waba {
     /// The data set the account has, or gets with the first `POST /{waba_id}/dataset`.
     dataset_id: String,
     dataset_made: bool,
+    /// Whether the access token was revoked.
+    #[serde(default)]
+    revoked: bool,
     /// The business-scoped id of every user the account has met.
     people: BTreeMap<Phone, String>,
     /// The clicks on the account's ads, by click id.
@@ -124,13 +127,14 @@ impl World {
         Ok(())
     }
 
-    /// Forgets every chat, block, click and conversion. Accounts, numbers and switches stay, so that whoever is
-    /// configured with them keeps working.
+    /// Forgets every chat, block, click and conversion. Accounts, numbers and switches stay and revoked tokens are
+    /// restored, so that whoever is configured with them keeps working.
     pub(crate) fn reset(&mut self) {
         for waba in self.wabas.values_mut() {
             waba.people.clear();
             waba.by_user_id.clear();
             waba.clicks.clear();
+            waba.revoked = false;
         }
         for number in self.numbers.values_mut() {
             number.chats.clear();

@@ -93,7 +93,9 @@ fn comments_and_trailing_commas() {
     check("/* a */{/* b */\"channel\"/* c */:/* d */\"//w\"/* e */,/* f */}// g", Ok("channel=//w"));
     check("{\"event\":{\"custom\":{\"a\":1, // one\n}}}", Ok("custom={\"a\":1        \n}"));
     check("{\"from\":{//é\n\"number\":}}", Err("the body is not JSON: expected value (line 2, column 10)"));
-    check("{\"é\":1,/* é */\"from\":1}", Err("from: expected an object, found a number (line 1, column 23)"));
+    check("{\"é\":1,/* é */\"from\":1}", Err("from: expected an object, found a number (line 1, column 22)"));
+    check("/* éé */{\"a\":1,,}", Err("the body is not JSON: key must be a string (line 1, column 16)"));
+    check("{ // é", Err("the body is not JSON: EOF while parsing an object (line 1, column 6)"));
 }
 
 #[test]
@@ -192,6 +194,7 @@ fn doubled_keys() {
     check(r#"{"event":{"custom":{"a":1,"A":1}}}"#, Err("event.custom.A: given twice (line 1, column 27)"));
     check(r#"{"a":1,"\u0061":2}"#, Err("a: given twice (line 1, column 17)"));
     check(r#"{"event":{"custom":{"a":{"b":1,"b":2}}}}"#, Ok(r#"custom={"a":{"b":1,"b":2}}"#));
+    check(r#"{"a\n\u001bb":1,"a\n\u001bb":2}"#, Err("a\u{fffd}\u{fffd}b: given twice (line 1, column 30)"));
     let long = "k".repeat(1000);
     check(
         format!(r#"{{"{long}":1,"{long}":1}}"#),

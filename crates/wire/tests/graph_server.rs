@@ -4,9 +4,9 @@
 
 use laneway_wire::graph::server::{
     BlockAnswer, BlockEntry, BlockVerb, BlockedRow, ContactRef, ConversionFields, ConversionRefusal, Cursor,
-    EventTime, MessageRequest, MissingTokenCode, Parameters, PhoneNumberRow, Refusal, UserRefusal,
-    block_answer, block_request, blocklist_answer, conversion_batch, dataset_answer, datasets_answer,
-    events_answer, message_answer, message_request, phone_numbers_answer, success_answer,
+    EventTime, MessageRequest, MissingTokenCode, Parameters, Path, PhoneNumberRow, Refusal, UserRefusal,
+    block_answer, block_request, blocklist_answer, blocklist_query, conversion_batch, dataset_answer,
+    datasets_answer, events_answer, message_answer, message_request, phone_numbers_answer, success_answer,
 };
 
 /// A fixture's bytes, without the line end an editor may have left.
@@ -191,5 +191,49 @@ fn the_table_of_refusals() {
         let kind = if refusal == object { "GraphMethodException" } else { "OAuthException" };
         assert_eq!(error["type"], kind, "{refusal:?}");
         assert_eq!(error["fbtrace_id"], TRACE, "{refusal:?}");
+    }
+}
+
+/// Feeds one body to every reader; none may panic, whatever each makes of it.
+fn read_everything(query: &str, kind: Option<&str>, body: &[u8]) {
+    let Ok(parameters) = Parameters::decode(Some(query), kind, body) else { return };
+    drop(message_request(&parameters));
+    drop(block_request(&parameters));
+    drop(blocklist_query(&parameters));
+    if let Ok(batch) = conversion_batch(&parameters) {
+        for (index, event) in batch.events.iter().enumerate() {
+            if let Ok(fields) = ConversionFields::read(index, event) {
+                fields.event_time();
+                drop((fields.waba_id(), fields.value()));
+            }
+        }
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_are_too_strange(
+        query in ".{0,40}",
+        body in proptest::collection::vec(proptest::num::u8::ANY, 0..200),
+        cut in 0..400_usize,
+        byte in proptest::num::u8::ANY,
+    ) {
+        let kinds = [None, Some("application/json"), Some("application/x-www-form-urlencoded")];
+        // A documented body with one byte changed comes further than noise does.
+        let documented = [
+            fixture!("conversions-api-business-messaging.request.json"),
+            fixture!("block-users.request.json"),
+            fixture!("typing-indicators.request.json"),
+        ];
+        for kind in kinds {
+            read_everything(&query, kind, &body);
+            for document in documented {
+                let mut changed = document.as_bytes().to_vec();
+                let at = cut % changed.len();
+                changed[at] = byte;
+                read_everything(&query, kind, &changed);
+            }
+        }
+        std::hint::black_box((Path::parse(&query), Cursor::decode(&query)));
     }
 }

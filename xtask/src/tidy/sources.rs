@@ -115,7 +115,8 @@ fn check_attributes(file: &File, source: &Source, violations: &mut Vec<Violation
     }
 }
 
-/// Tests wait for a condition with a bound; a test that sleeps is slow when all is well and wrong when it is not.
+/// Tests wait for a condition with a bound; a test that sleeps is slow when all is well and wrong when it is not. On a
+/// paused clock sleeping only moves the clock, so there it is allowed.
 fn check_sleeps(file: &File, source: &Source, violations: &mut Vec<Violation>) {
     // Benchmarks and examples measure real time.
     let is_test =
@@ -127,11 +128,19 @@ fn check_sleeps(file: &File, source: &Source, violations: &mut Vec<Violation>) {
                 after.starts_with('(') && !before.ends_with('.') && !before.ends_with("fn ")
             })
         });
-        if sleeps && (is_test || source.is_test_line(line)) {
+        let moves_clock = !code.contains("thread::sleep") && is_on_paused_clock(&source.code[..line]);
+        if sleeps && !moves_clock && (is_test || source.is_test_line(line)) {
             let message = "a test never sleeps: wait for the condition itself, with a bound";
             violations.push(Violation::new(&file.path, line, message));
         }
     }
+}
+
+/// Whether the last test that begins in these lines runs on tokio's paused clock.
+fn is_on_paused_clock(lines: &[String]) -> bool {
+    let attribute =
+        lines.iter().rev().find(|line| line.contains("#[test]") || line.contains("#[tokio::test"));
+    attribute.is_some_and(|line| line.contains("start_paused = true"))
 }
 
 /// Only the command line reads the environment, so that everything a library depends on can be seen in its arguments.
@@ -234,6 +243,12 @@ mod tests {
             "crates/model/tests/a.rs",
             "//! A.\nthread::sleep(a);\ntokio::time::sleep_until(b).await;\nclock.sleep(c);\nfn sleep() {}",
             &["crates/model/tests/a.rs:2: a test never", "crates/model/tests/a.rs:3: a test never"],
+        );
+        check_file(
+            "crates/model/tests/a.rs",
+            "//! A.\n#[tokio::test(start_paused = true)]\ntokio::time::sleep(a).await;\nthread::sleep(b);\n\
+             #[tokio::test]\ntokio::time::sleep(a).await;",
+            &["crates/model/tests/a.rs:4: a test never", "crates/model/tests/a.rs:6: a test never"],
         );
         check_line("fn a() { sleep(b); }", &[]);
         check_line(

@@ -21,6 +21,9 @@ use crate::http::{Error, Reply};
 /// The most characters of Meta's own words that are kept.
 const WORDS_CHARS_MAX: usize = 400;
 
+/// The longest trace id that is kept. Those in captured answers have 23 bytes.
+const TRACE_ID_BYTES_MAX: usize = 64;
+
 /// What became of the members of a call.
 pub(super) fn answer(target: &Target, call: Call<'_>, reply: Result<Reply, Error>) -> Answer {
     let members = call.members.len();
@@ -32,14 +35,23 @@ pub(super) fn answer(target: &Target, call: Call<'_>, reply: Result<Reply, Error
             let status = status.map(|status| status.as_u16());
             uniform(status, None, failed(FailureClass::Unknown, &told(&error)), members)
         }
-        Ok(reply) => {
-            let judge = Judge { target, call, status: reply.status, headers: &reply.headers };
-            match call.verb {
-                Verb::MarkAsRead | Verb::Typing => judge.messages(&reply.body),
-                Verb::Block | Verb::UnBlock => judge.blocks(&reply.body),
-                Verb::Conversions => judge.conversions(&reply.body),
-            }
-        }
+        Ok(reply) => complete(target, call, reply.status, &reply.headers, &reply.body),
+    }
+}
+
+/// What a complete answer means for the members of a call: one outcome for each, in their order, whatever the answer is.
+pub fn complete(
+    target: &Target,
+    call: Call<'_>,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Answer {
+    let judge = Judge { target, call, status, headers };
+    match call.verb {
+        Verb::MarkAsRead | Verb::Typing => judge.messages(body),
+        Verb::Block | Verb::UnBlock => judge.blocks(body),
+        Verb::Conversions => judge.conversions(body),
     }
 }
 
@@ -88,6 +100,7 @@ impl Judge<'_> {
             (None, _) => self.no_answer(),
         };
         let trace_id = answer.trace_id.or_else(|| answer.error.and_then(|error| error.trace_id));
+        let trace_id = self.trace_id(trace_id);
         if outcome == Outcome::Confirmed && !answer.messages.is_empty() {
             // All were received, so they count; the remarks are for a person, who finds them by the trace id.
             tracing::warn!(
@@ -210,12 +223,17 @@ impl Judge<'_> {
         uniform(status, self.trace_id(trace_id), outcome, self.call.members.len())
     }
 
-    /// The id for Meta's support: the body's, or else the header that has the same form in captured answers.
+    /// The id for Meta's support: the body's, or else the header that has the same form in captured answers. It is kept
+    /// and logged as it is, so a text that no trace id can be counts as none.
     fn trace_id(&self, in_body: Option<String>) -> Option<String> {
-        in_body.or_else(|| {
-            let header = self.headers.get("x-fb-request-id")?;
-            header.to_str().ok().map(ToOwned::to_owned)
-        })
+        let token = request::token(self.target, self.call.verb.family()).expose();
+        let can_be_one = |id: &str| {
+            (1..=TRACE_ID_BYTES_MAX).contains(&id.len())
+                && id.bytes().all(|byte| byte.is_ascii_graphic())
+                && (token.is_empty() || !id.contains(token))
+        };
+        let in_header = || self.headers.get("x-fb-request-id")?.to_str().ok().map(ToOwned::to_owned);
+        in_body.filter(|id| can_be_one(id)).or_else(|| in_header().filter(|id| can_be_one(id)))
     }
 }
 

@@ -1,6 +1,8 @@
 //! The engine's rules as stories: what it is told, and what it asks for.
 
+mod outage;
 mod script;
+mod trouble;
 
 use script::check;
 
@@ -404,15 +406,15 @@ fn a_dead_credential_pauses_its_scope_raises_one_alarm_and_is_probed() {
         > settle 3 call 4: 1 retrying
         settled 3
         +300s
-        > load 5 [2]
+        > load 5 [1]
         loaded 5
-        > begin 5 [2]
+        > begin 5 [1]
         begun 5
-        > send 5 [2]
+        > send 5 [1]
         answer 5 confirmed
-        > alarm Recovered B Conversions Credential
-        > settle 4 call 5: 2 confirmed
-        > load 6 [1]
+        > alarm Recovered A Conversions Credential
+        > settle 4 call 5: 1 confirmed
+        > load 6 [2]
         ",
     );
 }
@@ -556,17 +558,17 @@ fn retries_and_fresh_events_take_turns() {
         > load 1 [3]
         loaded 1
         > send 1 [3]
-        answer 1 throttled
+        answer 1 transient
         > settle 1 call 1: 3 retrying
         > load 2 [1]
         loaded 2
         > send 2 [1]
-        answer 2 throttled
+        answer 2 transient
         > settle 2 call 2: 1 retrying
         > load 3 [4]
         loaded 3
         > send 3 [4]
-        answer 3 throttled
+        answer 3 transient
         > settle 3 call 3: 4 retrying
         > load 4 [2]
         ",

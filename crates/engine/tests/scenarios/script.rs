@@ -9,10 +9,11 @@
 //! answer CALL OUTCOME…                 confirmed relayed rejected transient not_sent unknown
 //!                                      unauthorized[@SCOPE] throttled[@SCOPE][=30s]
 //! +30s        time passes              wake        time passes until the engine wants to be woken
-//! live SEQUENCE    count    start    stop    configure [with NUMBER…]    discard SEQUENCE…
+//! live SEQUENCE    count    start    stop    configure [with NUMBER…] [only NUMBER…]    discard SEQUENCE…
 //! ```
 //! The numbers A and B are configured unless a story says otherwise; they share one token for conversions and nothing
-//! else. `with hold`, `with window=2`, `with rate=2` and `without start` stand at the beginning.
+//! else. `with hold`, `with window=2`, `with rate=2`, `with slots=4` and `without start` stand at the beginning. The kind
+//! `Unheard` is one that the policy does not know.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -59,6 +60,9 @@ impl Stage {
         if let Some(window) = option("window") {
             policy.limits.window_start = window.parse().unwrap();
         }
+        if let Some(slots) = option("slots") {
+            policy.limits.calls_in_flight_max = slots.parse().unwrap();
+        }
         let rate = option("rate").map_or(1000, |rate| rate.parse().unwrap());
         let now = Now { elapsed_ms: 5_000, wall: Timestamp::from_secs(1_800_000_000) };
         let mut stage = Self { engine: Engine::new(policy, 42), now, rate };
@@ -93,8 +97,11 @@ impl Stage {
                 Input::Control(Control::Discard(words.iter().map(|word| word.parse().unwrap()).collect()))
             }
             "configure" => {
-                let more = words.get(1).copied().unwrap_or_default();
-                return self.configure(&format!("AB{more}"));
+                return match words[..] {
+                    ["only", numbers] => self.configure(numbers),
+                    ["with", more] => self.configure(&format!("AB{more}")),
+                    _ => self.configure("AB"),
+                };
             }
             "wake" => {
                 let wake_ms = self.engine.next_wake(self.now).expect("the engine waits for a moment");
@@ -155,7 +162,7 @@ impl Stage {
             order: option("order").map_or(sequence, |order| order.parse().unwrap()),
             business: business(letter),
             person_hash: u64::from(u32::from(letter)) << 32 | u64::from(words[2].as_bytes()[0]),
-            kind: EventKind::parse(words[1]).unwrap().code(),
+            kind: if words[1] == "Unheard" { 250 } else { EventKind::parse(words[1]).unwrap().code() },
             due: after("due").unwrap_or(self.now.wall),
             expires: after("expires").unwrap_or(self.now.wall.saturating_add(Duration::from_hours(24))),
             attempts: option("attempts").map_or(0, |attempts| attempts.parse().unwrap()),

@@ -26,7 +26,7 @@ pub(super) enum Stranger {
 /// The account that the token belongs to.
 pub(super) fn caller<'c>(config: &'c Config, token: Option<&str>) -> Result<Caller<'c>, Stranger> {
     let token = token.unwrap_or_default();
-    match config.find_token(token) {
+    match config.accounts.find_token(token) {
         Some((account, scopes)) => Ok(Caller { account, scopes }),
         None if is_nothing(token) => Err(Stranger::Missing),
         None => Err(Stranger::Unknown),

@@ -41,7 +41,7 @@ pub(super) struct EventList {
     /// The events. A page may be shorter than its limit and still have a next one, because the work per page is bounded.
     events: Vec<EventState>,
     /// Give it as `cursor` for the next page; null on the last.
-    #[schema(value_type = Option<String>)]
+    #[schema(required)]
     cursor: Option<String>,
 }
 

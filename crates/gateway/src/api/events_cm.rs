@@ -17,7 +17,7 @@ use laneway_wire::cm;
 use super::auth::{self, Stranger};
 use super::body::{self, BodyError};
 use super::{Api, RETRY_AFTER, answer};
-use crate::accept::{self, Refusal, RefusalCode, Rules};
+use crate::accept::{self, Refusal, RefusalCode};
 use crate::config::Scopes;
 use crate::driver::Full;
 use crate::telemetry::{Admission, Route};
@@ -39,7 +39,7 @@ struct Refused {
 /// token is sent in the header `X-CM-PRODUCTTOKEN`, or in the body as `authentication.productToken`, at the root or
 /// under `messages`. The answer 200 means that the event is durable.
 #[utoipa::path(
-    post, path = "/v1.0/event", tag = "cm", operation_id = "submit_event",
+    post, path = "/v1.0/event", tag = "cm", operation_id = "submit_event", security((), ("product_token" = [])),
     params(
         ("dry_run" = Option<bool>, Query, description = "`true`: all checks, nothing stored"),
         ("Idempotency-Key" = Option<String>, Header,
@@ -139,8 +139,7 @@ async fn checked(api: &Api, headers: &HeaderMap, uri: &Uri, body: Body) -> Resul
         return Err(refused(scope_missing()));
     }
     let key = idempotency_key(headers).map_err(refused)?;
-    let rules = Rules::new(config.give_up);
-    let context = accept::Context { account, now: api.node.clock.wall(), rules: &rules };
+    let context = accept::Context { account, now: api.node.clock.wall(), rules: &config.rules };
     let row = accept::check(&context, &request, key).map_err(refused)?;
     Ok((row, is_dry_run))
 }

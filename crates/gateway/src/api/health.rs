@@ -43,6 +43,7 @@ pub(super) struct NodeState {
     /// What is in the way of `ready`, in sentences.
     missing: Vec<&'static str>,
     /// The journal's own figures; null when it does not answer.
+    #[schema(required)]
     journal: Option<JournalFigures>,
 }
 
@@ -79,7 +80,7 @@ struct JournalFigures {
 
 /// Is the process alive?
 #[utoipa::path(
-    get, path = "/healthz", tag = "operation", operation_id = "health",
+    get, path = "/healthz", tag = "operation", operation_id = "health", security(()),
     responses((status = 200, description = "It is", body = Health))
 )]
 pub(super) async fn live(State(api): State<Arc<Api>>) -> Response {
@@ -88,7 +89,7 @@ pub(super) async fn live(State(api): State<Arc<Api>>) -> Response {
 
 /// Can the node work? On `admin_listen`
 #[utoipa::path(
-    get, path = "/readyz", tag = "operation", operation_id = "ready",
+    get, path = "/readyz", tag = "operation", operation_id = "ready", security((), ("bearer" = [])),
     responses(
         (status = 200, description = "It can", body = NodeState),
         (status = 401, description = "`admin_token` is missing or another", body = ProblemBody),
@@ -110,7 +111,7 @@ pub(super) async fn ready(State(api): State<Arc<Api>>, headers: HeaderMap) -> Re
 
 /// The node's metrics. On `admin_listen`
 #[utoipa::path(
-    get, path = "/metrics", tag = "operation", operation_id = "metrics",
+    get, path = "/metrics", tag = "operation", operation_id = "metrics", security((), ("bearer" = [])),
     responses(
         (status = 200, description = "OpenMetrics text", body = String,
             content_type = "application/openmetrics-text"),

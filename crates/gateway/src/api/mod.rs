@@ -6,6 +6,7 @@
 mod answer;
 mod auth;
 mod body;
+mod console;
 mod events;
 mod events_cm;
 mod health;
@@ -73,6 +74,7 @@ fn operator_routes() -> Router<Arc<Api>> {
     Router::new()
         .route("/readyz", routing::get(health::ready))
         .route("/metrics", routing::get(health::metrics))
+        .route("/console", routing::get(console::get))
 }
 
 fn finish(routes: Router<Arc<Api>>, node: Node, limits: BodyLimits) -> Router {

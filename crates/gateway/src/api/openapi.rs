@@ -25,7 +25,7 @@ pub fn openapi_json() -> String {
 
 /// The OpenAPI document
 #[utoipa::path(
-    get, path = "/openapi.json", tag = "operation", operation_id = "openapi",
+    get, path = "/openapi.json", tag = "operation", operation_id = "openapi", security(()),
     responses((status = 200, description = "This document", body = Object))
 )]
 pub(super) async fn get(State(api): State<Arc<Api>>) -> Response {
@@ -134,6 +134,7 @@ pub(super) struct CmReceipt {
 #[serde(deny_unknown_fields)]
 struct CmReceivedEvent {
     /// Null in a dry run.
+    #[schema(required)]
     id: Option<String>,
     status: CmReceivedStatus,
 }
@@ -181,5 +182,5 @@ struct CmErrorDetail {
 }
 
 fn refusal_code() -> utoipa::openapi::schema::Object {
-    super::state::words(RefusalCode::ALL.iter().map(|code| code.as_str()))
+    super::state::words("One of a closed list.", RefusalCode::ALL.iter().map(|code| code.as_str()))
 }

@@ -27,10 +27,10 @@ pub(super) enum ProblemCode {
     NotFound,
     /// The path does not know the method; `Allow` lists those it knows.
     MethodNotAllowed,
-    /// The store cannot answer now.
-    Unavailable,
     /// The event is stored in a form that this version cannot read.
     Unreadable,
+    /// The store cannot answer now.
+    Unavailable,
 }
 
 impl ProblemCode {

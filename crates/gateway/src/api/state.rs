@@ -26,16 +26,19 @@ pub(super) struct EventState {
     /// The business number, as + and digits.
     from: String,
     /// The person: + and digits, or a business-scoped user id. Null where the event named nobody.
+    #[schema(required)]
     to: Option<String>,
     /// The client's own word for the event.
+    #[schema(required)]
     reference: Option<String>,
     /// Where it stands.
     #[schema(schema_with = status)]
     status: &'static str,
     /// What it waits for, when it is not simply its turn.
-    #[schema(schema_with = waiting_for)]
+    #[schema(required, schema_with = waiting_for)]
     waiting_for: Option<&'static str>,
     /// Why it ended as it did.
+    #[schema(required)]
     reason: Option<String>,
     /// When it was accepted.
     #[schema(value_type = String, format = DateTime)]
@@ -44,20 +47,21 @@ pub(super) struct EventState {
     #[schema(value_type = String, format = DateTime)]
     updated_at: Instant,
     /// When it is tried next; null while a call is under way, and at the end.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(required, value_type = Option<String>, format = DateTime)]
     next_attempt_at: Option<Instant>,
     /// From this instant on it is pointless, and is given up.
     #[schema(value_type = String, format = DateTime)]
     expires_at: Instant,
     /// The later event that made it pointless.
-    #[schema(value_type = Option<String>)]
+    #[schema(required, value_type = Option<String>)]
     superseded_by: Option<Shown<EventId>>,
     /// Whether it was sent again after its answer was lost, so that Meta may have it twice.
     possibly_duplicate: bool,
     /// The ad click that a conversion is attributed to; null for everything else.
+    #[schema(required)]
     click_id: Option<ClickState>,
     /// The client's `custom` object, as it was given.
-    #[schema(value_type = Option<Object>)]
+    #[schema(required, value_type = Option<Object>)]
     custom: Option<Box<RawValue>>,
     /// Every call that carried the event, oldest first.
     attempts: Vec<AttemptState>,
@@ -85,7 +89,7 @@ struct AttemptState {
     #[schema(value_type = String, format = DateTime)]
     started_at: Instant,
     /// When it ended; null if it never did.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(required, value_type = Option<String>, format = DateTime)]
     finished_at: Option<Instant>,
     /// Where it went.
     #[schema(schema_with = route)]
@@ -93,17 +97,22 @@ struct AttemptState {
     /// How many events shared the call.
     group_size: u32,
     /// What came of it for this event; null if its answer was never seen.
-    #[schema(schema_with = outcome)]
+    #[schema(required, schema_with = outcome)]
     outcome: Option<&'static str>,
     /// The HTTP status, if there was an answer.
+    #[schema(required)]
     http_status: Option<u16>,
     /// The service's error code.
+    #[schema(required)]
     code: Option<u32>,
     /// The service's subcode.
+    #[schema(required)]
     subcode: Option<u32>,
     /// The service's id for the call, for its support.
+    #[schema(required)]
     trace_id: Option<String>,
     /// One sentence for a person.
+    #[schema(required)]
     detail: Option<String>,
 }
 
@@ -193,37 +202,44 @@ fn kept(text: &str) -> Box<RawValue> {
 }
 
 /// A schema of exactly these words.
-pub(super) fn words(words: impl Iterator<Item = &'static str>) -> Object {
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build()
+pub(super) fn words(description: &str, words: impl Iterator<Item = &'static str>) -> Object {
+    let schema = ObjectBuilder::new().schema_type(Type::String).description(Some(description));
+    schema.enum_values(Some(words)).build()
 }
 
 /// A schema of exactly these words, or null.
-fn words_or_null(words: impl Iterator<Item = &'static str>) -> Object {
+fn words_or_null(description: &str, words: impl Iterator<Item = &'static str>) -> Object {
+    let either = SchemaType::from_iter([Type::String, Type::Null]);
     let words = words.map(Some).chain([None]).map(serde_json::Value::from);
-    ObjectBuilder::new()
-        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
-        .enum_values(Some(words))
-        .build()
+    let schema = ObjectBuilder::new().schema_type(either).description(Some(description));
+    schema.enum_values(Some(words)).build()
 }
 
 fn event_type() -> Object {
-    words(EventKind::all().map(EventKind::as_str))
+    words("The event's type, in CM.com's spelling.", EventKind::all().map(EventKind::as_str))
 }
 
 fn status() -> Object {
-    words(Status::ALL.into_iter().map(Status::as_str))
+    words(
+        "Where it stands; the first three are open, the others final.",
+        Status::ALL.into_iter().map(Status::as_str),
+    )
 }
 
 fn waiting_for() -> Object {
     use WaitingFor::{ClickId, Credential, Lane, Operator, Throttle};
-    words_or_null([Credential, Throttle, Lane, ClickId, Operator].into_iter().map(WaitingFor::as_str))
+    let all = [Credential, Throttle, Lane, ClickId, Operator];
+    words_or_null(
+        "What it waits for, when it is not simply its turn.",
+        all.into_iter().map(WaitingFor::as_str),
+    )
 }
 
 fn route() -> Object {
-    words([Route::Meta, Route::Cm].into_iter().map(Route::as_str))
+    words("Where it went.", [Route::Meta, Route::Cm].into_iter().map(Route::as_str))
 }
 
 fn outcome() -> Object {
     let outcomes = (0..=u8::MAX).filter_map(AttemptOutcome::from_code);
-    words_or_null(outcomes.map(AttemptOutcome::as_str))
+    words_or_null("What came of it for this event.", outcomes.map(AttemptOutcome::as_str))
 }

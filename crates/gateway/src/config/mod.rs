@@ -11,8 +11,10 @@ use std::time::Duration;
 
 pub use laneway_channel::Secret;
 use laneway_model::{AccountName, DatasetId, EventKind, PhoneNumber, PhoneNumberId, WabaId};
-use subtle::ConditionallySelectable;
 
+use crate::accept::Rules;
+
+mod accounts;
 mod country;
 mod duration;
 mod fingerprint;
@@ -27,6 +29,7 @@ mod source;
 mod tests;
 pub mod token;
 
+pub use accounts::Accounts;
 pub use country::Country;
 pub use fingerprint::Fingerprint;
 pub use remark::{Mistakes, Remark};
@@ -51,10 +54,11 @@ pub struct Config {
     pub limits: Limits,
     /// How long what is over is kept.
     pub retention: Retention,
-    /// When an event that does not get through is given up.
-    pub give_up: GiveUp,
+    /// What is refused because the call must fail, and when an event that does not get through is given up. Default:
+    /// every switch on, and [`GiveUp::default`].
+    pub rules: Rules,
     /// The tenants, in the order of the files.
-    pub accounts: Vec<Account>,
+    pub accounts: Accounts,
 }
 
 /// A kind of store.
@@ -96,7 +100,8 @@ pub struct GiveUp {
     /// After accept: 1 second to 30 days, default 7 days.
     pub unblock: Duration,
     /// After the conversion's `event_time`: 1 second to 7 days, default 7 days. Meta refuses every event of a call
-    /// that contains an older one (documented by Meta).
+    /// that contains an older one (documented by Meta). Where [`Rules::event_time_too_old`] is off, it counts from
+    /// accept.
     pub conversions: Duration,
 }
 
@@ -132,7 +137,7 @@ pub struct Waba {
     pub graph_url: String,
     /// The Graph API's version, such as `v26.0`. Default [`Waba::GRAPH_VERSION`].
     pub graph_version: String,
-    /// How many calls a second are made at most for each number: 1 to 1,000. Default
+    /// How many calls a second are made at most for each number: 1 to 100,000. Default
     /// [`Waba::MAX_CALLS_PER_SECOND`].
     pub max_calls_per_second: u32,
     /// Its phone numbers, at least one.
@@ -153,7 +158,8 @@ pub struct Number {
 pub struct Loaded {
     /// What it says.
     pub config: Config,
-    /// What an operator should know at start: secrets that cannot change live, files that are open to all.
+    /// What an operator should know at start: secrets that cannot change live, files that are open to all, tokens that
+    /// travel in clear.
     pub warnings: Vec<Remark>,
     /// The files as they were when they were read.
     pub fingerprint: Fingerprint,
@@ -177,8 +183,8 @@ impl Config {
             data_dir,
             limits: Limits::default(),
             retention: Retention::default(),
-            give_up: GiveUp::default(),
-            accounts: Vec::new(),
+            rules: Rules::default(),
+            accounts: Accounts::default(),
         }
     }
 
@@ -189,27 +195,6 @@ impl Config {
     /// Every mistake of every file, at once.
     pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Mistakes> {
         read::load(path, env)
-    }
-
-    /// Whose token this is, and what it may do. Whoever has none presents the empty text, which an account with open
-    /// access lets in, as it does a token that nobody else has.
-    ///
-    /// A wrong token is compared with all there are, each in the same time whatever the two have in common, so that
-    /// how long the answer takes tells nothing about the tokens of others.
-    pub fn find_token(&self, presented: &str) -> Option<(&Account, Scopes)> {
-        let presented = token::hash(presented);
-        let owned =
-            || self.accounts.iter().flat_map(|owner| owner.tokens.iter().map(move |token| (owner, token)));
-        // The first token has position 1; 0 stands for no match.
-        let mut position = 0_u64;
-        for (candidate, (_, token)) in (1..).zip(owned()) {
-            position.conditional_assign(&candidate, presented.matches(&token.hash));
-        }
-        let known = (1..).zip(owned()).find(|(candidate, _)| *candidate == position);
-        known.map(|(_, (owner, token))| (owner, token.scopes)).or_else(|| {
-            let open = self.accounts.iter().find(|account| account.open_access);
-            open.map(|account| (account, Scopes::ALL))
-        })
     }
 }
 
@@ -230,7 +215,7 @@ impl Waba {
 }
 
 impl GiveUp {
-    /// The time for a type of event; for a conversion it counts from `event_time`, for any other from accept.
+    /// The time for a type of event; what it counts from is said at each field.
     pub const fn after(&self, kind: EventKind) -> Duration {
         match kind {
             EventKind::MarkAsRead => self.mark_as_read,

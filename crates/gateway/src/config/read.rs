@@ -18,7 +18,11 @@ use super::remark::{Mistakes, Place, Remark};
 use super::schema::{self, Section};
 use super::secret::{self, Origin};
 use super::source::{Found, Source, Table};
-use super::{Config, DAY, Fingerprint, GiveUp, HOUR, Limits, Loaded, Retention, Store, TokenHash, duration};
+use super::{
+    Account, Accounts, Config, DAY, Fingerprint, GiveUp, HOUR, Limits, Loaded, Retention, Store, TokenHash,
+    duration,
+};
+use crate::accept::Rules;
 
 mod account;
 mod address;
@@ -75,20 +79,18 @@ impl Reader<'_> {
         // What a broken file seems to say is not judged, only where the others are.
         let is_broken = !errors.is_empty();
         self.mistakes.extend(errors);
-        let mut config = (!is_broken).then(|| self.root(&root));
+        let (config, accounts) = (!is_broken).then(|| (self.root(&root), self.accounts(&root))).unzip();
+        let mut accounts = accounts.unwrap_or_default();
         for path in included {
-            let accounts = self.included_file(&path);
-            if let Some(config) = &mut config {
-                config.accounts.extend(accounts);
-            }
+            accounts.extend(self.included_file(&path));
         }
-        if config.as_ref().is_some_and(|config| config.accounts.is_empty()) && self.mistakes.is_empty() {
+        if accounts.is_empty() && self.mistakes.is_empty() {
             self.warnings.push(root.remark("account", "there is none yet, so every event will be refused"));
         }
-        config
+        config.map(|config| Config { accounts: Accounts::new(accounts), ..config })
     }
 
-    fn included_file(&mut self, path: &Path) -> Vec<super::Account> {
+    fn included_file(&mut self, path: &Path) -> Vec<Account> {
         let Some(source) = self.source(path) else { return Vec::new() };
         let (entries, errors) = source.parse();
         if !errors.is_empty() {
@@ -149,6 +151,7 @@ impl Reader<'_> {
 
 /// The main file.
 impl Reader<'_> {
+    /// Everything but the accounts.
     fn root(&mut self, root: &Table<'_>) -> Config {
         self.check_keys(root);
         let data_dir = self.data_dir(root).unwrap_or_else(|| Config::DATA_DIR.into());
@@ -166,9 +169,11 @@ impl Reader<'_> {
                 self.duration(&table, "final_events", HOUR..=3650 * DAY).unwrap_or(final_events);
         }
         if let Some(table) = self.table(root, "give_up", &schema::GIVE_UP) {
-            config.give_up = self.give_up(&table);
+            config.rules.give_up = self.give_up(&table);
         }
-        config.accounts = self.accounts(root);
+        if let Some(table) = self.table(root, "rules", &schema::RULES) {
+            self.rules(&table, &mut config.rules);
+        }
         config
     }
 
@@ -198,6 +203,19 @@ impl Reader<'_> {
             open_events_per_number: self
                 .count(table, "open_events_per_number", 1..=open_events_per_number)
                 .unwrap_or(open_events_per_number),
+        }
+    }
+
+    fn rules(&mut self, table: &Table<'_>, rules: &mut Rules) {
+        let Rules { give_up: _, self_block, event_time_in_future, event_time_too_old, unlisted_currency } =
+            rules;
+        for (key, switch) in [
+            ("self_block", self_block),
+            ("event_time_in_future", event_time_in_future),
+            ("event_time_too_old", event_time_too_old),
+            ("unlisted_currency", unlisted_currency),
+        ] {
+            *switch = self.flag(table, key).unwrap_or(*switch);
         }
     }
 

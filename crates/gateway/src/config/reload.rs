@@ -1,5 +1,6 @@
 //! Following the configuration while the node runs.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,16 @@ use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::{Config, Fingerprint, Loaded, Mistakes};
+use super::{Config, Fingerprint, Loaded, Mistakes, Store};
+
+/// What cannot change while the node runs.
+#[derive(Clone, Debug)]
+struct Fixed {
+    listen: SocketAddr,
+    admin_listen: Option<SocketAddr>,
+    store: Store,
+    data_dir: PathBuf,
+}
 
 /// Looks up an environment variable.
 pub type Environment = Box<dyn Fn(&str) -> Option<String> + Send>;
@@ -22,6 +32,8 @@ pub struct Watcher {
     seen: Fingerprint,
     /// The files as they were at the last look, if they had changed by then.
     changed: Option<Fingerprint>,
+    /// What the files said at start.
+    at_start: Fixed,
 }
 
 impl std::fmt::Debug for Watcher {
@@ -31,9 +43,11 @@ impl std::fmt::Debug for Watcher {
 }
 
 impl Watcher {
-    /// Follows the files that `loaded` was read from.
+    /// Follows the files that `loaded` was read from. It is to be as the files have it: what the command line replaces
+    /// is replaced in the configuration that is in force, so that it does not look like a change of the files.
     pub fn new(path: PathBuf, env: Environment, loaded: &Loaded) -> Self {
-        Self { path, env, seen: loaded.fingerprint.clone(), changed: None }
+        let at_start = Fixed::of(&loaded.config);
+        Self { path, env, seen: loaded.fingerprint.clone(), changed: None, at_start }
     }
 
     /// Looks once. Files that changed are read when they stood still since the look before, so that a file that is
@@ -59,7 +73,7 @@ impl Watcher {
 }
 
 /// Looks every `every`, until `shutdown`, and sends each new configuration. One with mistakes is logged, and the old
-/// one stays. What is fixed while the node runs keeps its value; a change of it is logged.
+/// one stays. What is fixed while the node runs keeps its value; that the files say otherwise than at start is logged.
 ///
 /// # Errors
 /// When the task that reads the files panicked.
@@ -80,7 +94,7 @@ pub async fn watch(
         (watcher, read) = looked.await?;
         match read {
             None => {}
-            Some(Ok(loaded)) => publish(loaded, &config),
+            Some(Ok(loaded)) => publish(loaded, &watcher.at_start, &config),
             Some(Err(mistakes)) => log(&mistakes),
         }
     }
@@ -95,15 +109,16 @@ fn log(mistakes: &Mistakes) {
     tracing::error!(count, "the configuration has mistakes, so the one before stays in force");
 }
 
-fn publish(loaded: Loaded, config: &watch::Sender<Arc<Config>>) {
+fn publish(loaded: Loaded, at_start: &Fixed, config: &watch::Sender<Arc<Config>>) {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
     let mut next = loaded.config;
+    for key in at_start.differences(&Fixed::of(&next)) {
+        tracing::warn!(key, "a key has another value than at start, which takes effect after a restart");
+    }
     config.send_if_modified(|current| {
-        for key in keep_fixed(&mut next, current) {
-            tracing::warn!(key, "differs from the value in force, which needs a restart to change");
-        }
+        Fixed::of(current).put_into(&mut next);
         let is_new = next != **current;
         if is_new {
             tracing::info!(accounts = next.accounts.len(), "the configuration was read again");
@@ -113,20 +128,33 @@ fn publish(loaded: Loaded, config: &watch::Sender<Arc<Config>>) {
     });
 }
 
-/// Gives `next` what cannot change while the node runs, and names what it had otherwise. A value that the command
-/// line replaced at start is named as well.
-fn keep_fixed(next: &mut Config, current: &Config) -> Vec<&'static str> {
-    let differences = [
-        ("listen", next.listen != current.listen),
-        ("admin_listen", next.admin_listen != current.admin_listen),
-        ("store", next.store != current.store),
-        ("data_dir", next.data_dir != current.data_dir),
-    ];
-    next.listen = current.listen;
-    next.admin_listen = current.admin_listen;
-    next.store = current.store;
-    next.data_dir.clone_from(&current.data_dir);
-    differences.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+impl Fixed {
+    fn of(config: &Config) -> Self {
+        Self {
+            listen: config.listen,
+            admin_listen: config.admin_listen,
+            store: config.store,
+            data_dir: config.data_dir.clone(),
+        }
+    }
+
+    /// The keys whose values are not the same.
+    fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let Self { listen, admin_listen, store, data_dir } = self;
+        let differences = [
+            ("listen", *listen != other.listen),
+            ("admin_listen", *admin_listen != other.admin_listen),
+            ("store", *store != other.store),
+            ("data_dir", *data_dir != other.data_dir),
+        ];
+        differences.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+    }
+
+    fn put_into(self, config: &mut Config) {
+        let Self { listen, admin_listen, store, data_dir } = self;
+        (config.listen, config.admin_listen) = (listen, admin_listen);
+        (config.store, config.data_dir) = (store, data_dir);
+    }
 }
 
 #[cfg(test)]
@@ -136,6 +164,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
+    use crate::config::Accounts;
 
     const HASH: &str = "sha256:12b9377cbe7e5c94e8a70d9d23929523d14afa954793130f8a3959c7b849aca8";
 
@@ -244,16 +273,35 @@ mod tests {
     #[test]
     fn what_is_fixed_keeps_its_value() {
         let current = Bench::new().config;
-        let mut next = current.clone();
-        assert_eq!(keep_fixed(&mut next, &current), [""; 0]);
+        let (fixed, mut next) = (Fixed::of(&current), current.clone());
+        assert_eq!(fixed.differences(&Fixed::of(&next)), [""; 0]);
         next.listen = "127.0.0.1:9999".parse().unwrap();
         next.admin_listen = None;
         next.data_dir = "elsewhere".into();
-        next.accounts.clear();
-        assert_eq!(keep_fixed(&mut next, &current), ["listen", "admin_listen", "data_dir"]);
-        assert_eq!((next.listen, next.admin_listen), (current.listen, current.admin_listen));
-        assert_eq!(next.data_dir, current.data_dir);
-        assert!(next.accounts.is_empty(), "the rest is the new one's");
+        next.accounts = Accounts::default();
+        assert_eq!(fixed.differences(&Fixed::of(&next)), ["listen", "admin_listen", "data_dir"]);
+        fixed.put_into(&mut next);
+        assert_eq!(next, Config { accounts: Accounts::default(), ..current }, "the rest is the new one's");
+    }
+
+    #[test]
+    fn what_the_command_line_replaced_is_no_change_of_the_files() {
+        let mut bench = Bench::new();
+        let mut in_force = bench.config.clone();
+        in_force.listen = "127.0.0.1:9999".parse().unwrap();
+        let (tx, rx) = watch::channel(Arc::new(in_force));
+        for (line, expected) in [
+            ("", &[""; 0] as &[_]),
+            ("listen = \"127.0.0.1:7777\"\n", &["listen"]),
+            ("listen = \"127.0.0.1:7777\"\ndata_dir = \"elsewhere\"\n", &["listen", "data_dir"]),
+            ("listen = \"127.0.0.1:8080\"\n", &[]),
+        ] {
+            bench.write("laneway.toml", &format!("{line}# read again\n{}", account("shop", "3160987")));
+            let loaded = bench.noticed().unwrap();
+            assert_eq!(bench.watcher.at_start.differences(&Fixed::of(&loaded.config)), expected, "{line}");
+            publish(loaded, &bench.watcher.at_start, &tx);
+            assert_eq!(rx.borrow().listen.port(), 9999, "what is in force stays");
+        }
     }
 
     #[test]
@@ -261,17 +309,18 @@ mod tests {
         let Bench { watcher, config, directory: _directory } = Bench::new();
         let (tx, mut rx) = watch::channel(Arc::new(config));
         let again = || Config::load(&watcher.path, &watcher.env).unwrap();
-        publish(again(), &tx);
+        let at_start = &watcher.at_start;
+        publish(again(), at_start, &tx);
         assert!(!rx.has_changed().unwrap(), "it says the same");
 
         let mut other = again();
         other.config.listen = "127.0.0.1:9999".parse().unwrap();
-        publish(other, &tx);
+        publish(other, at_start, &tx);
         assert!(!rx.has_changed().unwrap(), "what differs cannot change");
 
         let mut other = again();
-        other.config.accounts.clear();
-        publish(other, &tx);
+        other.config.accounts = Accounts::default();
+        publish(other, at_start, &tx);
         assert!(rx.has_changed().unwrap());
         assert!(rx.borrow_and_update().accounts.is_empty());
     }

@@ -32,6 +32,7 @@ pub(super) static ROOT: Section = Section {
         "include",
         "limits",
         "retention",
+        "rules",
         "give_up",
         "account",
     ],
@@ -52,6 +53,14 @@ pub(super) static LIMITS: Section = Section {
 /// `[retention]`.
 pub(super) static RETENTION: Section =
     Section { path: "retention", form: "[retention]", keys: &["final_events"], not_yet: &[] };
+
+/// `[rules]`.
+pub(super) static RULES: Section = Section {
+    path: "rules",
+    form: "[rules]",
+    keys: &["self_block", "event_time_in_future", "event_time_too_old", "unlisted_currency"],
+    not_yet: &[],
+};
 
 /// `[give_up]`.
 pub(super) static GIVE_UP: Section = Section {
@@ -110,8 +119,8 @@ pub(super) static NUMBER: Section = Section {
 };
 
 /// All of them.
-pub(super) static SECTIONS: [&Section; 8] =
-    [&ROOT, &LIMITS, &RETENTION, &GIVE_UP, &ACCOUNT, &TOKEN, &WABA, &NUMBER];
+pub(super) static SECTIONS: [&Section; 9] =
+    [&ROOT, &LIMITS, &RETENTION, &RULES, &GIVE_UP, &ACCOUNT, &TOKEN, &WABA, &NUMBER];
 
 impl Section {
     /// The key with the tables it stands in.
@@ -162,6 +171,8 @@ mod tests {
         check(&ACCOUNT, "listen", "it belongs in the main file, before");
         check(&WABA, "acess_token", "did you mean \"access_token\"?");
         check(&WABA, "conversion_token", "did you mean \"conversions_token\"?");
+        check(&RULES, "self_blocked", "did you mean \"self_block\"?");
+        check(&RULES, "allow_restricted_country", "it belongs in [[account]]");
         check(&GIVE_UP, "markasread", "did you mean \"MarkAsRead\"?");
         check(&GIVE_UP, "Purchase", "known here are MarkAsRead, Typing, Block, UnBlock, conversions");
         check(&NUMBER, "phone_id", "did you mean \"phone_number_id\"?");

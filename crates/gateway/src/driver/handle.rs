@@ -77,7 +77,9 @@ struct Open {
 /// Resolves when an event has reached a final status; register it before looking at the event's status.
 #[derive(Debug)]
 pub struct FinalWait {
+    sequence: Sequence,
     settled: oneshot::Receiver<()>,
+    shared: Arc<Shared>,
 }
 
 /// Watchers that fall further behind than this miss events.
@@ -100,11 +102,8 @@ impl Handle {
     /// A wait for the event's final status.
     pub fn final_wait(&self, sequence: Sequence) -> FinalWait {
         let (settle, settled) = oneshot::channel();
-        let mut waits = lock(&self.shared.waits);
-        let registered = waits.entry(sequence).or_default();
-        registered.retain(|wait| !wait.is_closed());
-        registered.push(settle);
-        FinalWait { settled }
+        lock(&self.shared.waits).entry(sequence).or_default().push(settle);
+        FinalWait { sequence, settled, shared: Arc::clone(&self.shared) }
     }
 
     /// Whether `more` further events of this number may be taken. Events that are being accepted at this moment are not
@@ -132,9 +131,23 @@ impl Handle {
 
 impl FinalWait {
     /// Waits until the event is final, or the driver has stopped.
-    pub async fn done(self) {
+    pub async fn done(mut self) {
         // An error means that the driver is gone, and with it whatever could still happen.
-        self.settled.await.unwrap_or_default();
+        (&mut self.settled).await.unwrap_or_default();
+    }
+}
+
+impl Drop for FinalWait {
+    /// Leaves nothing behind, whether the event ended or the wait was given up.
+    fn drop(&mut self) {
+        self.settled.close();
+        let mut waits = lock(&self.shared.waits);
+        if let Some(registered) = waits.get_mut(&self.sequence) {
+            registered.retain(|wait| !wait.is_closed());
+            if registered.is_empty() {
+                waits.remove(&self.sequence);
+            }
+        }
     }
 }
 
@@ -195,4 +208,49 @@ impl Shared {
 /// The locked parts are changed in single steps, so that a panic elsewhere leaves them whole.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn handle() -> Handle {
+        Handle { commands: mpsc::channel(1).0, shared: Arc::new(Shared::new()) }
+    }
+
+    #[tokio::test]
+    async fn every_wait_for_an_event_ends_with_it_and_leaves_nothing() {
+        let handle = handle();
+        let (first, second) = (handle.final_wait(7), handle.final_wait(7));
+        handle.shared.settled([6, 7].into_iter());
+        first.done().await;
+        second.done().await;
+        assert!(lock(&handle.shared.waits).is_empty());
+    }
+
+    #[test]
+    fn a_wait_that_is_given_up_leaves_nothing() {
+        let handle = handle();
+        let kept = handle.final_wait(7);
+        drop(handle.final_wait(7));
+        assert_eq!(lock(&handle.shared.waits)[&7].len(), 1);
+        drop(kept);
+        assert!(lock(&handle.shared.waits).is_empty());
+    }
+
+    #[test]
+    fn limits_are_per_number_and_per_node() {
+        let handle = handle();
+        let (a, b) =
+            (PhoneNumber::from_u64(31_600_000_001).unwrap(), PhoneNumber::from_u64(31_600_000_002).unwrap());
+        handle.shared.set_limits(10, 6);
+        handle.shared.set_open(7, [(a, 5), (b, 2)].into_iter());
+        assert_eq!(handle.room(a, 1), Ok(()));
+        assert_eq!(handle.room(a, 2), Err(Full::Number { retry_after: RETRY_AFTER }));
+        assert_eq!(handle.room(b, 3), Ok(()));
+        assert_eq!(handle.room(b, 4), Err(Full::Node { retry_after: RETRY_AFTER }));
+        handle.shared.set_open(0, [(a, 0), (b, 0)].into_iter());
+        assert_eq!(handle.room(a, 6), Ok(()));
+        assert!(lock(&handle.shared.open).numbers.is_empty());
+    }
 }

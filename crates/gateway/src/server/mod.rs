@@ -170,7 +170,9 @@ fn is_of_one_client(error: &io::Error) -> bool {
 fn http_of(limits: Limits) -> http1::Builder {
     let mut http = http1::Builder::new();
     // Timeouts are `Patient`'s; hyper's would use the one for heads also between requests.
-    http.header_read_timeout(None).max_header_size(limits.head_bytes).pipeline_flush(true);
+    // `pipeline_flush` stays off: with it, an answer waits for as long as a part of the next head is there, and the
+    // answer to a bad head is never sent (seen with hyper 1.12).
+    http.header_read_timeout(None).max_header_size(limits.head_bytes);
     http
 }
 

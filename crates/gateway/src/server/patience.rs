@@ -29,7 +29,7 @@ pub(super) struct Busy(Arc<Exchange>);
 impl Exchange {
     /// An exchange that begins now.
     pub(super) fn new() -> Self {
-        Self { count: AtomicU64::new(0), opened: Instant::now(), ended_micros: AtomicU64::new(0) }
+        Self { count: AtomicU64::new(0), opened: now(), ended_micros: AtomicU64::new(0) }
     }
 
     /// Marks the beginning of a request.
@@ -49,6 +49,16 @@ impl Drop for Busy {
         self.0.ended_micros.store(u64::try_from(elapsed).unwrap_or(u64::MAX), Ordering::Relaxed);
         self.0.count.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// The runtime's time, which its timers run by. The node's clock would not do: in `dev` it can be moved by hand, and a
+/// client does not get slow by that.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "deadlines of connections are compared with the runtime's timers"
+)]
+fn now() -> Instant {
+    Instant::now()
 }
 
 /// A stream that fails with [`io::ErrorKind::TimedOut`] when the client takes longer than its [`Limits`] allow.
@@ -73,7 +83,7 @@ pub(super) struct Patient<S> {
 
 impl<S> Patient<S> {
     pub(super) fn new(stream: S, limits: Limits, exchange: Arc<Exchange>) -> Self {
-        let deadline = Instant::now() + limits.head_timeout;
+        let deadline = now() + limits.head_timeout;
         Self {
             stream,
             limits,
@@ -101,19 +111,19 @@ impl<S> Patient<S> {
     fn heard(&mut self) {
         if self.deadline.is_some() && !self.in_head {
             self.in_head = true;
-            self.deadline = Some(Instant::now() + self.limits.head_timeout);
+            self.deadline = Some(now() + self.limits.head_timeout);
         }
     }
 
     fn wait_for_client(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             // While a request is being answered, no deadline is nearer than this.
-            let look_again = self.deadline.unwrap_or_else(|| Instant::now() + self.limits.idle_timeout);
+            let look_again = self.deadline.unwrap_or_else(|| now() + self.limits.idle_timeout);
             if self.reading.deadline() > look_again || self.reading.is_elapsed() {
                 self.reading.as_mut().reset(look_again);
             }
             ready!(self.reading.as_mut().poll(cx));
-            if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            if self.deadline.is_some_and(|deadline| now() >= deadline) {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
         }
@@ -202,7 +212,7 @@ mod tests {
 
     /// Reads until the stream gives up, and says after how many seconds of virtual time it did.
     async fn seconds_until_timeout(server: &mut Patient<DuplexStream>) -> u64 {
-        let start = Instant::now();
+        let start = now();
         let error = server.read_u8().await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         start.elapsed().as_secs()
@@ -217,7 +227,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_head_that_trickles_in_has_one_deadline() {
         let (mut client, mut server, _) = pair();
-        let start = Instant::now();
+        let start = now();
         let trickle = async {
             loop {
                 client.write_all(b"x").await.unwrap();
@@ -265,7 +275,7 @@ mod tests {
     async fn an_answer_that_nobody_waits_after_begins_the_idle_time() {
         let (_client, mut server, exchange) = pair();
         let busy = exchange.begin();
-        let start = Instant::now();
+        let start = now();
         // The reader is asked once, while the request is being answered, and then only when the timer wakes it.
         let reader = tokio::spawn(async move { server.read_u8().await.unwrap_err() });
         tokio::time::sleep(Duration::from_secs(100)).await;
@@ -277,7 +287,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_does_not_read() {
         let (mut client, mut server, _) = pair();
-        let start = Instant::now();
+        let start = now();
         let error = server.write_all(&[0; 64]).await.unwrap_err();
         assert_eq!((error.kind(), start.elapsed().as_secs()), (io::ErrorKind::TimedOut, 30));
 

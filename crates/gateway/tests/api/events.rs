@@ -7,6 +7,7 @@ use axum::Router;
 use axum::routing::post;
 use http::Method;
 use insta::assert_json_snapshot;
+use laneway_gateway::config::{Accounts, Config};
 use laneway_journal::{Change, EndedCall, Lease, MemberOutcome, NewCall, Queue, Settlement};
 use laneway_model::{AttemptOutcome, EventId, Route, Status};
 use serde_json::Value;
@@ -123,7 +124,11 @@ async fn an_account_sees_its_own_events_only() {
 
 #[tokio::test]
 async fn in_dev_everybody_is_let_in() {
-    let change = |config: &mut laneway_gateway::config::Config| config.accounts[0].open_access = true;
+    let change = |config: &mut Config| {
+        let mut accounts = config.accounts.to_vec();
+        accounts[0].open_access = true;
+        config.accounts = Accounts::new(accounts);
+    };
     let node = TestNode::with(Setup { change, ..Setup::default() }).await;
     let mut client = node.client().await;
     let id = client.send(Method::POST, "/v1.0/event", &[], READ).await.event_id();
@@ -133,7 +138,6 @@ async fn in_dev_everybody_is_let_in() {
 }
 
 /// Lists with a query, and compares which of the events, counted from the oldest, are shown.
-#[track_caller]
 async fn check_list(client: &mut Client, ids: &[String], query: &str, expected: &[usize]) {
     let answer = client.get(&format!("/api/v1/events?{query}"), SHOP).await;
     assert_eq!(answer.status, 200, "{query}: {}", answer.text());
@@ -254,7 +258,7 @@ async fn parameters_that_cannot_be_used() {
 }
 
 /// A Graph API that confirms everything, each call when it is let go.
-async fn graph() -> (String, Arc<Notify>, Arc<Notify>) {
+pub(crate) async fn graph() -> (String, Arc<Notify>, Arc<Notify>) {
     let (called, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (announce, wait) = (Arc::clone(&called), Arc::clone(&release));
     let router = Router::new().route(

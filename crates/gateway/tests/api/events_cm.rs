@@ -50,7 +50,6 @@ impl ParseId for String {
 }
 
 /// Sends a request, and compares status, CM.com's number, Laneway's word and the field.
-#[track_caller]
 async fn check(
     client: &mut Client,
     (path, headers, body): (&str, &[(&str, &str)], &str),
@@ -225,12 +224,22 @@ async fn of_many_at_once_with_one_key_one_is_stored() {
 }
 
 #[tokio::test]
+async fn the_rules_are_those_of_the_configuration() {
+    let self_block = BLOCK.replace("00316012345678", "00316098765432");
+    let switched_off: fn(&mut Config) = |config| config.rules.self_block = false;
+    for (change, status, events) in [(Setup::default().change, 400, 0), (switched_off, 200, 1)] {
+        let node = TestNode::with(Setup { change, ..Setup::default() }).await;
+        let answer = node.client().await.post(SHOP, self_block.clone()).await;
+        assert_eq!((answer.status.as_u16(), count(&node).await), (status, events), "{}", answer.text());
+    }
+}
+
+#[tokio::test]
 async fn beyond_the_open_events_there_is_no_room() {
-    let rows: [(fn(&mut Config), u16, &str); _] = [
-        (|config| config.limits.open_events = 0, 503, "node_full"),
-        (|config| config.limits.open_events_per_number = 0, 429, "number_full"),
-    ];
-    for (change, status, code) in rows {
+    let no_room: fn(&mut Config) = |config| config.limits.open_events = 0;
+    let no_room_for_the_number: fn(&mut Config) = |config| config.limits.open_events_per_number = 0;
+    for (change, status, code) in [(no_room, 503, "node_full"), (no_room_for_the_number, 429, "number_full")]
+    {
         let node = TestNode::with(Setup { change, ..Setup::default() }).await;
         let mut client = node.client().await;
         let answer = client.post(SHOP, READ).await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use laneway_channel::Secret;
 use laneway_gateway::api::{self, BodyLimits, Readiness};
 use laneway_gateway::clock::Clock;
-use laneway_gateway::config::{Account, Config, Number, Scopes, Token, Waba, token};
+use laneway_gateway::config::{Account, Accounts, Config, Number, Scopes, Token, Waba, token};
 use laneway_gateway::driver::{Driver, Parts};
 use laneway_gateway::node::Node;
 use laneway_gateway::server::{self, Limits};
@@ -16,7 +16,6 @@ use laneway_journal::{Journal, Options};
 use laneway_model::{AccountName, DatasetId, PhoneNumber, PhoneNumberId, Timestamp, WabaId};
 use tempfile::TempDir;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::Client;
@@ -70,7 +69,6 @@ pub(crate) struct TestNode {
     pub(crate) journal: Journal,
     pub(crate) readiness: watch::Sender<Readiness>,
     pub(crate) shutdown: CancellationToken,
-    pub(crate) server: JoinHandle<()>,
     pub(crate) node: Node,
     _config: watch::Sender<Arc<Config>>,
     _directory: TempDir,
@@ -108,13 +106,12 @@ impl TestNode {
         let router = api::everything(node.clone(), setup.body_limits);
         let bound = server::listen("127.0.0.1:0".parse().unwrap(), setup.server_limits).await.unwrap();
         let address = bound.address();
-        let server = tokio::spawn(bound.serve(router, shutdown.clone()));
+        tokio::spawn(bound.serve(router, shutdown.clone()));
         Self {
             address,
             journal,
             readiness: readiness_tx,
             shutdown,
-            server,
             node,
             _config: config_tx,
             _directory: directory,
@@ -139,11 +136,11 @@ fn config(data_dir: std::path::PathBuf, graph_url: Option<&str>) -> Config {
         &[(SHOP, Scopes::ALL), (SHOP_SEND_ONLY, Scopes::SEND), (SHOP_READ_ONLY, Scopes::READ)],
     );
     let salon = account("salon", "316055555555", &[(SALON, Scopes::ALL)]);
-    let mut config = Config { accounts: vec![shop, salon], ..Config::new(data_dir) };
-    for waba in config.accounts.iter_mut().flat_map(|account| &mut account.wabas) {
+    let mut accounts = vec![shop, salon];
+    for waba in accounts.iter_mut().flat_map(|account| &mut account.wabas) {
         waba.graph_url = graph_url.unwrap_or(Waba::GRAPH_URL).to_owned();
     }
-    config
+    Config { accounts: Accounts::new(accounts), ..Config::new(data_dir) }
 }
 
 fn account(name: &str, number: &str, tokens: &[(&str, Scopes)]) -> Account {

@@ -40,7 +40,8 @@ impl Document {
         let operation = self.operation(method, path);
         if operation.is_none() {
             assert!(matches!(status, 404 | 405), "{place}: is not documented");
-            let family = if path.starts_with("/v1.0") { "CmError" } else { "Problem" };
+            let is_of_cm = path == "/v1.0" || path.starts_with("/v1.0/");
+            let family = if is_of_cm { "CmError" } else { "Problem" };
             let reference = format!("#/components/schemas/{family}");
             return ("application/json".to_owned(), serde_json::json!({ "$ref": reference }));
         }
@@ -82,9 +83,9 @@ impl Document {
                     self.problem(target, value)?;
                     true
                 }
-                "type" => match rule {
-                    Value::Array(types) => types.iter().any(|t| is_of(t, value)),
-                    one => is_of(one, value),
+                "type" => match rule.as_array() {
+                    Some(types) => types.iter().any(|t| is_of(t, value)),
+                    None => is_of(rule, value),
                 },
                 "enum" => rule.as_array().unwrap().contains(value),
                 "oneOf" => {

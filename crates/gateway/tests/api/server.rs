@@ -102,18 +102,28 @@ async fn heads_have_a_size_and_a_number_of_fields() {
     let server = start(LIMITS, hello()).await;
     let fields = |count: usize| "a: b\r\n".repeat(count);
     for (head, status) in [
-        (format!("GET / HTTP/1.1\r\n{}\r\n", fields(HEADERS_MAX)), "200"),
-        (format!("GET / HTTP/1.1\r\n{}\r\n", fields(HEADERS_MAX + 1)), "431"),
-        (format!("GET / HTTP/1.1\r\na: {}\r\n\r\n", "x".repeat(1900)), "200"),
-        (format!("GET / HTTP/1.1\r\na: {}\r\n\r\n", "x".repeat(2048)), "431"),
-        (format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(2048)), "431"),
+        (format!("GET / HTTP/1.0\r\n{}\r\n", fields(HEADERS_MAX)), "200"),
+        (format!("GET / HTTP/1.0\r\n{}\r\n", fields(HEADERS_MAX + 1)), "431"),
+        (format!("GET / HTTP/1.0\r\na: {}\r\n\r\n", "x".repeat(1900)), "200"),
+        (format!("GET / HTTP/1.0\r\na: {}\r\n\r\n", "x".repeat(2048)), "431"),
+        (format!("GET /{} HTTP/1.0\r\n\r\n", "x".repeat(2048)), "431"),
         ("what is this\r\n\r\n".to_owned(), "400"),
     ] {
         let mut raw = Raw::connect(server.address).await;
         raw.write(&head).await;
-        let answer = raw.head().await;
+        let answer = raw.rest().await;
         assert_eq!(answer.split(' ').nth(1), Some(status), "{head:?}");
     }
+}
+
+#[tokio::test]
+async fn an_answer_does_not_wait_for_the_next_request() {
+    let server = start(LIMITS, hello()).await;
+    let mut raw = Raw::connect(server.address).await;
+    raw.write(format!("{GET}GET / HT")).await;
+    hello_on(&mut raw).await;
+    raw.write("TP/1.1\r\nhost: x\r\n\r\n").await;
+    hello_on(&mut raw).await;
 }
 
 #[tokio::test]

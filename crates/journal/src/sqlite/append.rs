@@ -106,6 +106,7 @@ pub(super) fn write_rows(
     planned: Vec<Planned>,
     news: &mut Vec<News>,
 ) -> Result<(), Failed> {
+    store.write_accounts().writing()?;
     for Planned { queue, sequence, account, first_key, row } in planned {
         insert(store, queue, sequence, account, &row).doing("writing a row").writing()?;
         insert_keys(store, queue, sequence, first_key, &row).doing("writing a key").writing()?;

@@ -94,6 +94,10 @@ pub(super) fn checkpoint(connection: &Connection, mode: Mode) -> Result<Log, Err
         .prepare_cached(statement)
         .and_then(|mut statement| statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))))
         .doing(DOING)?;
+    if pages < 0 && !matches!(mode, Mode::Noop) {
+        // Another checkpoint is running, so that this one did not even look.
+        return checkpoint(connection, Mode::Noop);
+    }
     let bytes = |pages: i64| u64::try_from(pages).unwrap_or(0) * PAGE_BYTES;
     let pending = bytes(pages - copied);
     let is_over = pending == 0 && !is_busy && matches!(mode, Mode::Restart | Mode::Truncate);

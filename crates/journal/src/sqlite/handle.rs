@@ -52,6 +52,7 @@ impl Sqlite {
     /// Opens the files and starts the threads.
     pub(crate) fn open(options: Options) -> Result<(Self, Feed), OpenError> {
         let Options { directory, limits, on_fatal } = options;
+        let limits = limits.at_least_one();
         let (store, indexer) = Store::open(&directory, limits, on_fatal)?;
         let epoch = store.lease(Queue::Events).epoch;
         let progress = indexer.progress();
@@ -64,7 +65,7 @@ impl Sqlite {
         let (checkpoints, log_thread) = Checkpoints::start(&directory).map_err(failed)?;
         let mut others = vec![log_thread];
         let read_queue = Arc::new(Mutex::new(read_queue));
-        for _ in 0..limits.readers.max(1) {
+        for _ in 0..limits.readers {
             let reader = Reader::open(&directory, Arc::clone(&progress), limits.rows_examined)
                 .map_err(|source| OpenError::Sqlite { path: directory.join(JOURNAL_FILE), source })?;
             let queue = Arc::clone(&read_queue);
@@ -274,7 +275,7 @@ impl Sqlite {
         };
         let _it_has_stopped_already = self.jobs.send(Job::Close);
         let store = threads.writer.join();
-        for _ in 0..self.limits.readers.max(1) {
+        for _ in 0..self.limits.readers {
             let _it_has_stopped_already = self.reads.send(ReadJob::Close);
         }
         let _it_has_stopped_already = self.indexing.send(IndexJob::Close);

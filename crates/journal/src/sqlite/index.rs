@@ -32,6 +32,8 @@ const APPLICATION_ID: i32 = 0x4c4e_5749;
 const FORMAT: u32 = 1;
 /// Sequences per bucket of persons, as a power of two.
 const BUCKET_BITS: u32 = 20;
+/// Keys added to filters at once; meanwhile the writer waits.
+const FILTERED_PER_STEP: usize = 2_000;
 /// Entries removed in one transaction.
 const REMOVED_PER_STEP: usize = 10_000;
 
@@ -287,13 +289,14 @@ impl Indexer {
             .and_then(|()| transaction.execute("UPDATE watermark SET keys = ?1", [signed(to)]))
             .and_then(|_| transaction.commit())
             .doing("writing the index")?;
-        let mut filters = self.progress.filters.write().unwrap_or_else(PoisonError::into_inner);
-        for (day, name, _) in &keys {
-            if let Some(filter) = filters.entry(*day).or_insert_with(|| Some(Filter::default())) {
-                filter.add(&name.hash);
+        for some in keys.chunks(FILTERED_PER_STEP) {
+            let mut filters = self.progress.filters.write().unwrap_or_else(PoisonError::into_inner);
+            for (day, name, _) in some {
+                if let Some(filter) = filters.entry(*day).or_insert_with(|| Some(Filter::default())) {
+                    filter.add(&name.hash);
+                }
             }
         }
-        drop(filters);
         self.progress.keys_to.store(to, Ordering::Release);
         Ok(())
     }

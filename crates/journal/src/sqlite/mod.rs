@@ -21,6 +21,8 @@ mod read;
 mod remove;
 mod schema;
 mod settle;
+#[cfg(test)]
+mod shadow;
 pub mod step;
 mod store;
 #[cfg(test)]

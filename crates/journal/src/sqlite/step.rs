@@ -187,7 +187,7 @@ fn transact(store: &mut Store, ops: Vec<Op>) -> Result<Applied, Error> {
         };
         applied.replies.push(reply);
     }
-    store.write_memory(before)?;
+    store.write_counters(before)?;
     run(store, "COMMIT")?;
     store.memory.commit();
     Ok(applied)

@@ -53,6 +53,8 @@ pub(super) struct Counters {
 pub(super) struct Accounts {
     ids: BTreeMap<AccountName, i64>,
     staged: Vec<AccountName>,
+    /// How many of the staged ones are written already.
+    written: usize,
 }
 
 /// A point to which the memory can return within the running transaction.
@@ -83,7 +85,7 @@ impl Counters {
 }
 
 impl Accounts {
-    /// The number of a name. A new one is staged: it is written with the running transaction.
+    /// The number of a name. A new one is staged, and written before the first row that has it.
     pub(super) fn id(&mut self, name: &AccountName) -> i64 {
         if let Some(id) = self.ids.get(name) {
             return *id;
@@ -98,6 +100,7 @@ impl Accounts {
         for name in self.staged.drain(mark..) {
             self.ids.remove(&name);
         }
+        self.written = self.written.min(mark);
     }
 }
 
@@ -115,6 +118,7 @@ impl Memory {
     pub(super) fn commit(&mut self) {
         self.keys.commit();
         self.accounts.staged.clear();
+        self.accounts.written = 0;
     }
 }
 
@@ -124,6 +128,7 @@ impl Store {
     /// # Errors
     /// [`OpenError`] says in one sentence what is wrong.
     pub fn open(path: &Path, limits: Limits, on_fatal: OnFatal) -> Result<(Self, Indexer), OpenError> {
+        let limits = limits.at_least_one();
         let directory = Directory::claim(path)?;
         let connection = open::journal(&directory)?;
         let file = path.join(open::JOURNAL_FILE);
@@ -161,8 +166,8 @@ impl Store {
         if lease == self.lease(lease.queue) { Ok(()) } else { Err(Error::Fenced) }
     }
 
-    /// Writes the counters and the new account names of the running transaction.
-    pub(super) fn write_memory(&self, before: Mark) -> Result<(), Error> {
+    /// Writes the counters of the running transaction.
+    pub(super) fn write_counters(&self, before: Mark) -> Result<(), Error> {
         let doing = "writing the counters";
         let Counters { sequences, calls, keys, .. } = self.memory.counters;
         let last = before.counters;
@@ -188,14 +193,19 @@ impl Store {
                 })
                 .doing(doing)?;
         }
-        for name in &self.memory.accounts.staged[before.accounts..] {
+        Ok(())
+    }
+
+    /// Writes the names of accounts that are new.
+    pub(super) fn write_accounts(&mut self) -> Result<(), Error> {
+        let Accounts { ids, staged, written } = &mut self.memory.accounts;
+        for name in &staged[*written..] {
             self.connection
                 .prepare_cached("INSERT INTO accounts (id, name) VALUES (?1, ?2)")
-                .and_then(|mut statement| {
-                    statement.execute(params![self.memory.accounts.ids.get(name), name.as_str()])
-                })
-                .doing(doing)?;
+                .and_then(|mut statement| statement.execute(params![ids.get(name), name.as_str()]))
+                .doing("writing an account")?;
         }
+        *written = staged.len();
         Ok(())
     }
 
@@ -246,10 +256,11 @@ impl Store {
 
 fn load(connection: &Connection, index: &IndexReader) -> Result<Memory, Error> {
     let doing = "reading the counters";
+    connection.execute("UPDATE counters SET epoch = epoch + 1", []).doing(doing)?;
     let counters = connection
         .query_row(
-            "UPDATE counters SET epoch = epoch + 1 RETURNING events, callbacks, forwards, events_calls,
-             callbacks_calls, forwards_calls, keys, epoch",
+            "SELECT events, callbacks, forwards, events_calls, callbacks_calls, forwards_calls, keys, epoch
+             FROM counters",
             [],
             |row| {
                 let number = |column| row.get(column).map(unsigned);

@@ -40,6 +40,33 @@ pub(crate) struct NewNumber {
     pub(crate) dataset: Option<bool>,
 }
 
+/// Whose token is meant.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum TokenName {
+    /// The one that reads so.
+    AccessToken(String),
+    /// That of the account which a business number belongs to.
+    Number(String),
+}
+
+/// Why a token could not be revoked or restored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TokenError {
+    /// The number cannot be read.
+    #[error("number: {0}")]
+    Unreadable(#[from] crate::phone::PhoneError),
+    /// No business has the number.
+    #[error("number: no business has it; there is {}", known.join(", "))]
+    UnknownNumber {
+        /// The numbers there are.
+        known: Vec<String>,
+    },
+    /// No account has the token.
+    #[error("access_token: no account has it; GET /sandbox/numbers lists those there are")]
+    UnknownToken,
+}
+
 /// Why a number could not be added.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NumberError {
@@ -115,6 +142,7 @@ impl World {
             app_secret: mint.app_secret(),
             dataset_id: fresh(|| mint.dataset_id(), |id| !self.index.waba_by_dataset.contains_key(id)),
             dataset_made,
+            revoked: false,
             people: BTreeMap::new(),
             clicks: BTreeMap::new(),
             by_user_id: BTreeMap::new(),
@@ -147,9 +175,48 @@ impl World {
         self.numbers.len()
     }
 
-    /// The account that a token belongs to.
+    /// The account that a token belongs to, unless the token was revoked.
     pub(crate) fn waba_of_token(&self, token: &str) -> Option<&str> {
-        self.index.waba_by_token.get(token).map(String::as_str)
+        let id = self.index.waba_by_token.get(token)?;
+        self.wabas.get(id).filter(|waba| !waba.revoked).map(|_| id.as_str())
+    }
+
+    /// Whether some account has this token, revoked or not.
+    pub(crate) fn knows_token(&self, token: &str) -> bool {
+        self.index.waba_by_token.contains_key(token)
+    }
+
+    /// Revokes the token of an account, or restores it, and tells the account's id.
+    ///
+    /// # Errors
+    /// [`TokenError`] if no account is meant.
+    pub(crate) fn revoke(&mut self, token: &TokenName, revoked: bool) -> Result<String, TokenError> {
+        let id = match token {
+            TokenName::AccessToken(token) => {
+                self.index.waba_by_token.get(token).ok_or(TokenError::UnknownToken)?
+            }
+            TokenName::Number(text) => {
+                let phone = Phone::lenient(text)?;
+                let unknown = || TokenError::UnknownNumber { known: self.business_phones() };
+                let id = self.number_id(&phone).ok_or_else(unknown)?;
+                &self.numbers[id].waba_id
+            }
+        };
+        let waba = self.wabas.get_mut(id).expect("the index names accounts that exist");
+        waba.revoked = revoked;
+        Ok(id.clone())
+    }
+
+    /// The ids of a business number, of its account and of its data set.
+    pub(crate) fn objects_of(&self, number_id: &str) -> Option<[String; 3]> {
+        let number = self.numbers.get(number_id)?;
+        let dataset_id = self.wabas.get(&number.waba_id)?.dataset_id.clone();
+        Some([number_id.to_owned(), number.waba_id.clone(), dataset_id])
+    }
+
+    /// The phone number ids.
+    pub(crate) fn number_ids(&self) -> Vec<String> {
+        self.numbers.keys().cloned().collect()
     }
 
     /// Whether `id` is a phone number id of the account.

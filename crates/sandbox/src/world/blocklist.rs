@@ -1,4 +1,7 @@
 //! Block lists: whom a business number has blocked.
+//!
+//! What Meta leaves unknown (U): a user named twice in one call is treated like one named in two calls; the list is served
+//! in the order of blocking.
 
 use std::collections::BTreeMap;
 
@@ -92,6 +95,13 @@ impl World {
             }
         }
         Ok(answer)
+    }
+
+    /// What an account would be told if each of the users could be blocked or unblocked.
+    pub(crate) fn pretend_to_change_blocklist(&self, waba_id: &str, entries: &[BlockEntry]) -> BlockAnswer {
+        let waba = self.wabas.get(waba_id);
+        let done = waba.map(|waba| entries.iter().map(|entry| waba.find(entry).1).collect());
+        BlockAnswer { done: done.unwrap_or_default(), failed: Vec::new() }
     }
 
     /// A page of a block list as the Graph API serves it.

@@ -126,7 +126,7 @@ pub(crate) struct TypingRow {
 
 impl World {
     /// A user writes to a business, with `ad` after a click on one of its ads. A blocked user's message is kept but
-    /// does not reach the business.
+    /// does not reach the business, not even after the user is unblocked; Meta does not say what happens then (U).
     ///
     /// # Errors
     /// [`WriteError`] if sender, recipient or text are impossible.
@@ -248,6 +248,21 @@ impl World {
         });
         self.index.message_count += 1;
         Ok((contact, wamid))
+    }
+
+    /// What an account would be told if its text could be sent.
+    ///
+    /// # Errors
+    /// The refusal of a recipient who cannot be understood.
+    pub(crate) fn pretend_to_write(
+        &self,
+        mint: &mut Mint,
+        waba_id: &str,
+        recipient: &Recipient,
+    ) -> Result<(ContactRef, String), Refusal> {
+        let unknown = || Refusal::UnknownObject { verb: "post", id: waba_id.to_owned() };
+        let (user, contact) = self.wabas.get(waba_id).ok_or_else(unknown)?.resolve(recipient)?;
+        Ok((contact, mint.wamid(&user, WamidDirection::Outbound)))
     }
 
     /// How many messages the filters leave, without looking at each.

@@ -52,7 +52,7 @@ pub enum Defect {
     },
     /// A key is given twice in one object; letter case makes no difference.
     DoubledKey {
-        /// The path of the second one, in the client's spelling.
+        /// The path of the second one, in the client's spelling but for control characters, which are replaced.
         path: String,
     },
 }
@@ -114,20 +114,6 @@ pub(super) fn text(body: &[u8]) -> Result<&str, ParseError> {
         return Err(ParseError { defect: Defect::Empty, place: Place::at("", 0) });
     }
     Ok(text)
-}
-
-/// Refuses what is not strict JSON: everything is looked at, also what is ignored later.
-pub(super) fn check(text: &str) -> Result<(), ParseError> {
-    let too_deep = Cell::new(false);
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    Strict { levels: NESTING_MAX, too_deep: &too_deep }
-        .deserialize(&mut deserializer)
-        .and_then(|()| deserializer.end())
-        .map_err(|error| {
-            let defect =
-                if too_deep.get() { Defect::TooDeep } else { Defect::Syntax { problem: words(&error) } };
-            ParseError { defect, place: Place::of(text, &error) }
-        })
 }
 
 /// The parser's words without the place, which is given in its own form.
@@ -216,16 +202,43 @@ pub(super) struct Member<'a> {
     pub(super) value: &'a str,
 }
 
-/// Reads parts of a text that [`check`] has passed. All the parts it is handed and returns are slices of that text,
-/// which is how it knows their places.
+/// Reads a text, or its blanked form. All the parts it is handed and returns are slices of what it reads, which is how it
+/// knows their places; a place is told by the characters that the client wrote, blanked or not.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a> {
     text: &'a str,
+    written: &'a str,
 }
 
 impl<'a> Reader<'a> {
+    /// Reads the text as it is.
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text }
+        Self { text, written: text }
+    }
+
+    /// Reads in place of this text its blanked form, in which every byte has the same place.
+    pub(super) fn blanked(self, text: &'a str) -> Self {
+        Self { text, written: self.written }
+    }
+
+    /// Refuses what is not strict JSON: everything is looked at, also what is ignored later. Nothing else may be called
+    /// before this has passed.
+    pub(super) fn check(self) -> Result<(), ParseError> {
+        let too_deep = Cell::new(false);
+        let mut deserializer = serde_json::Deserializer::from_str(self.text);
+        Strict { levels: NESTING_MAX, too_deep: &too_deep }
+            .deserialize(&mut deserializer)
+            .and_then(|()| deserializer.end())
+            .map_err(|error| {
+                let defect =
+                    if too_deep.get() { Defect::TooDeep } else { Defect::Syntax { problem: words(&error) } };
+                ParseError { defect, place: Place::of(self.written, &error) }
+            })
+    }
+
+    /// The whole text.
+    pub(super) fn whole(self) -> &'a str {
+        self.text
     }
 
     /// The members of an object, in order; none when there is no object.
@@ -242,7 +255,8 @@ impl<'a> Reader<'a> {
         match doubled(&members) {
             None => Ok(members),
             Some(member) => {
-                let key: String = member.key.chars().take(KEY_CHARS_MAX).collect();
+                let printable = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+                let key: String = member.key.chars().take(KEY_CHARS_MAX).map(printable).collect();
                 let path = if path.is_empty() { key } else { format!("{path}.{key}") };
                 Err(self.error(self.key_offset(member), Defect::DoubledKey { path }))
             }
@@ -306,7 +320,7 @@ impl<'a> Reader<'a> {
     }
 
     fn error(self, offset: usize, defect: Defect) -> ParseError {
-        ParseError { defect, place: Place::at(self.text, offset) }
+        ParseError { defect, place: Place::at(self.written, offset) }
     }
 
     fn offset(self, part: &str) -> usize {

@@ -79,14 +79,16 @@ impl fmt::Debug for ProductToken<'_> {
 /// [`ParseError`] says what is wrong, and where.
 pub fn parse(body: &[u8]) -> Result<EventRequest<'_>, ParseError> {
     let text = read::text(body)?;
-    let strict = match read::check(text) {
-        Ok(()) => return request(text),
+    let json = Reader::new(text);
+    let strict = match json.check() {
+        Ok(()) => return request(json),
         Err(error) => error,
     };
     match (&strict.defect, blank(text)) {
         (Defect::Syntax { .. }, Some(blanked)) => {
-            read::check(&blanked)?;
-            request(&blanked).map(EventRequest::into_owned)
+            let json = json.blanked(&blanked);
+            json.check()?;
+            request(json).map(EventRequest::into_owned)
         }
         _ => Err(strict),
     }
@@ -97,14 +99,14 @@ pub fn parse(body: &[u8]) -> Result<EventRequest<'_>, ParseError> {
 /// # Errors
 /// [`ParseError`] says what is wrong, and where.
 pub fn parse_item(item: &RawValue) -> Result<EventRequest<'_>, ParseError> {
-    read::check(item.get())?;
-    request(item.get())
+    let json = Reader::new(item.get());
+    json.check()?;
+    request(json)
 }
 
-fn request(text: &str) -> Result<EventRequest<'_>, ParseError> {
-    let json = Reader::new(text);
+fn request(json: Reader<'_>) -> Result<EventRequest<'_>, ParseError> {
     let [channel, event, from, to, reference, idempotency_key, authentication, messages] = json.object(
-        Some(text),
+        Some(json.whole()),
         "",
         ["channel", "event", "from", "to", "reference", "idempotency_key", "authentication", "messages"],
     )?;

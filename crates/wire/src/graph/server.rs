@@ -18,6 +18,7 @@ mod parameters;
 mod path;
 mod refusal;
 mod request;
+mod requested;
 mod wamid;
 
 pub use answer::{
@@ -34,4 +35,5 @@ pub use request::{
     MessageRequest, Recipient, USERS_PER_REQUEST_MAX, block_request, blocklist_query, conversion_batch,
     message_request,
 };
+pub use requested::{KNOWN_ERRORS, KnownError, RequestedError};
 pub use wamid::{WamidDirection, wamid};

@@ -356,3 +356,13 @@ fn the_trace_id_comes_from_the_body_or_else_from_the_header() {
         assert_eq!(answer.trace_id.as_deref(), Some(expected), "{body}");
     }
 }
+
+#[test]
+fn what_cannot_be_a_trace_id_is_not_kept() {
+    let header = [("x-fb-request-id", "A_xHw226CwK1JmTNs0vg6H7")];
+    for no_trace_id in ["", "two words", "line\\nbreak", "é", TOKEN, &"A".repeat(TRACE_ID_BYTES_MAX + 1)] {
+        let body = format!(r#"{{"error":{{"code":190,"fbtrace_id":"{no_trace_id}"}}}}"#);
+        let answer = answered(Verb::Block, 1, 401, &header, &body);
+        assert_eq!(answer.trace_id.as_deref(), Some("A_xHw226CwK1JmTNs0vg6H7"), "{no_trace_id}");
+    }
+}

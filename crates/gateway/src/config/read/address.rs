@@ -9,7 +9,7 @@ use super::super::source::Table;
 use super::{Reader, quoted};
 
 /// What can stand in `graph_url`.
-pub(super) const GRAPH_URL_ALLOWED: &str = "an address such as \"https://graph.facebook.com\"";
+const GRAPH_URL_ALLOWED: &str = "an address such as \"https://graph.facebook.com\"";
 
 impl Reader<'_> {
     /// The addresses to listen on, and whether they go together.
@@ -33,6 +33,28 @@ impl Reader<'_> {
             self.note(root.remark_at("admin_listen", says));
         }
     }
+
+    /// Where a WABA's Graph API is. Plain http is taken, because a sandbox speaks nothing else, and warned of when it
+    /// leaves this machine.
+    pub(super) fn graph_url(&mut self, waba: &Table<'_>) -> Option<String> {
+        let GraphUrl { url, is_in_clear } = self.parsed(waba, "graph_url", GRAPH_URL_ALLOWED, graph_url)?;
+        if is_in_clear {
+            let says = format!(
+                "the token travels in clear to {}; that is for a sandbox, Meta's address begins with https://",
+                quoted(&url)
+            );
+            self.warnings.push(waba.remark_at("graph_url", says));
+        }
+        Some(url)
+    }
+}
+
+/// The address of a Graph API.
+#[derive(Debug)]
+struct GraphUrl {
+    url: String,
+    /// Whether whoever is on the way to it can read the access token.
+    is_in_clear: bool,
 }
 
 /// Whether only one of the two can be listened on. Port 0 stands for any free one.
@@ -42,7 +64,7 @@ fn collide(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 /// Reads the address of a Graph API: scheme, host and port, nothing else. A slash at the end is dropped.
-pub(super) fn graph_url(text: &str) -> Result<String, String> {
+fn graph_url(text: &str) -> Result<GraphUrl, String> {
     if text.contains('@') {
         // The address is not shown, because what stands before the @ may be a password.
         return Err(format!("contains an @, and so perhaps a password; write {GRAPH_URL_ALLOWED}"));
@@ -50,16 +72,15 @@ pub(super) fn graph_url(text: &str) -> Result<String, String> {
     let refusal = |what: &str| format!("{} {what}; write {GRAPH_URL_ALLOWED}", quoted(text));
     let uri: Uri = text.parse().map_err(|_| refusal("is not an address"))?;
     let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| refusal("is not an address"))?;
-    match uri.scheme_str() {
-        Some("https") => {}
-        Some("http") if is_loopback(host) => {}
-        Some("http") => return Err(refusal("would carry the access token unencrypted to another machine")),
+    let is_in_clear = match uri.scheme_str() {
+        Some("https") => false,
+        Some("http") => !is_loopback(host),
         Some(_) | None => return Err(refusal("is not http or https")),
-    }
+    };
     if uri.path() != "/" || uri.query().is_some() || text.contains(['#', '?']) {
         return Err(refusal("goes on after the host and port"));
     }
-    Ok(text.strip_suffix('/').unwrap_or(text).to_owned())
+    Ok(GraphUrl { url: text.strip_suffix('/').unwrap_or(text).to_owned(), is_in_clear })
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -74,7 +95,7 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expected: Result<&str, &str>) {
         match (graph_url(text), expected) {
-            (Ok(found), Ok(expected)) => assert_eq!(found, expected),
+            (Ok(found), Ok(expected)) => assert_eq!(found.url, expected),
             (Err(found), Err(expected)) => assert!(found.contains(expected), "{text:?}: {found}"),
             (found, expected) => panic!("{text:?}: {found:?} instead of {expected:?}"),
         }
@@ -88,11 +109,7 @@ mod tests {
         check("http://127.0.0.1:8090", Ok("http://127.0.0.1:8090"));
         check("http://localhost:8090/", Ok("http://localhost:8090"));
         check("http://[::1]:8090", Ok("http://[::1]:8090"));
-        check("http://127.9.9.9", Ok("http://127.9.9.9"));
-        check("http://graph.facebook.com", Err("unencrypted"));
-        check("http://10.0.0.1:8090", Err("unencrypted"));
-        check("http://localhost.example.com", Err("unencrypted"));
-        check("http://[::2]:8090", Err("unencrypted"));
+        check("http://sandbox:8090", Ok("http://sandbox:8090"));
         check("https://graph.facebook.com/v26.0", Err("goes on"));
         check("https://graph.facebook.com//", Err("goes on"));
         check("https://graph.facebook.com?x=1", Err("goes on"));
@@ -106,6 +123,28 @@ mod tests {
         check("https://:443", Err("is not an address"));
         check("", Err("is not an address"));
         check("https://gráph.facebook.com", Err("is not an address"));
+    }
+
+    #[test]
+    fn what_can_be_read_on_the_way() {
+        for (text, expected) in [
+            ("https://graph.facebook.com", false),
+            ("https://sandbox:8090", false),
+            ("http://127.0.0.1:8090", false),
+            ("http://127.9.9.9", false),
+            ("http://localhost:8090", false),
+            ("http://LOCALHOST", false),
+            ("http://[::1]:8090", false),
+            ("http://sandbox:8090", true),
+            ("http://graph.facebook.com", true),
+            ("HTTP://graph.facebook.com", true),
+            ("http://10.0.0.1:8090", true),
+            ("http://0.0.0.0:8090", true),
+            ("http://localhost.example.com", true),
+            ("http://[::2]:8090", true),
+        ] {
+            assert_eq!(graph_url(text).unwrap().is_in_clear, expected, "{text}");
+        }
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 use serde::Serialize;
 
+use super::{KnownError, RequestedError};
+
 /// Why a whole call was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -63,6 +65,8 @@ pub enum Refusal {
     },
     /// The sandbox holds as much as it ever will: code 2, transient.
     Full,
+    /// Somebody asked for this error.
+    Requested(RequestedError),
 }
 
 /// The code for a call without a token.
@@ -247,6 +251,7 @@ impl Refusal {
                 transient: Some(true),
                 ..plain(503, 2, "The sandbox is full. POST /sandbox/reset empties it.")
             },
+            Refusal::Requested(error) => error.row(),
         }
     }
 }
@@ -322,7 +327,45 @@ impl MissingTokenCode {
     }
 }
 
+impl RequestedError {
+    /// A code with one of the subcodes known for it looks like that refusal, everything else like a plain error.
+    fn row(&self) -> Row {
+        let known = KnownError::of(self.code);
+        let base = match (self.code, self.subcode) {
+            (100, Some(33)) => unknown_object("post", "0"),
+            (100, Some(subcode)) => ConversionRefusal::WITH_SUBCODE
+                .into_iter()
+                .map(|why| why.row(0))
+                .find(|row| row.subcode == Some(subcode))
+                .unwrap_or_else(|| plain(400, 100, "Invalid parameter")),
+            (_, _) => plain(known.status, self.code, &known.message()),
+        };
+        // The Cloud API's own codes come with details, those of the Graph API without.
+        let is_cloud = self.code >= 130_000;
+        Row {
+            status: self.status.unwrap_or(base.status),
+            message: self.message.clone().unwrap_or_else(|| base.message.clone()),
+            subcode: self.subcode,
+            transient: self.is_transient.or(base.transient).or(known.is_transient()),
+            details: is_cloud.then(|| "A rule of the sandbox asked for this error.".to_owned()),
+            product_in_details: is_cloud,
+            ..base
+        }
+    }
+}
+
 impl ConversionRefusal {
+    /// Those with a subcode.
+    const WITH_SUBCODE: [ConversionRefusal; 7] = [
+        ConversionRefusal::TooOld,
+        ConversionRefusal::MissingChannel,
+        ConversionRefusal::ForbiddenField,
+        ConversionRefusal::UnknownName,
+        ConversionRefusal::InvalidClick,
+        ConversionRefusal::PageGiven,
+        ConversionRefusal::OtherAccount,
+    ];
+
     fn row(self, index: usize) -> Row {
         let (subcode, title, text) = match self {
             ConversionRefusal::Invalid(field) => {

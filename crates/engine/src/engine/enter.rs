@@ -1,0 +1,130 @@
+//! Events come in, and stand where they wait.
+
+use laneway_model::PhoneNumber;
+
+use crate::entries::{Chain, List, Open, Slot, State};
+use crate::inputs::{Entry, Now};
+use crate::lanes::Joined;
+use crate::numbers::Number;
+
+use super::Engine;
+
+impl Engine {
+    pub(super) fn accept(&mut self, now: Now, entry: &Entry) {
+        if let Some(known) = self.sequences.get(entry.sequence) {
+            // The journal lets an event be redriven as soon as its end is committed, and that may be heard of here before
+            // the end itself is.
+            let known = &self.entries[known];
+            if known.state == State::Ending && entry.order > known.order {
+                self.redriven.insert(entry.sequence, *entry);
+            }
+            return;
+        }
+        let number = self.number(entry.business);
+        self.numbers[number as usize].open += 1;
+        let due_ms = now.elapsed_after(entry.due.since(now.wall));
+        let slot = self.entries.insert(Open::new(entry, number, due_ms));
+        self.sequences.insert(entry.sequence, slot);
+        self.list_expiry(slot);
+        match entry.interrupted {
+            Some(journal_call) if self.kind(slot).is_some() => self.enter_interrupted(slot, journal_call),
+            // What came of a call for an event of an unknown kind cannot be judged; it is held like all of its kind.
+            Some(_) | None => self.enter(now, slot),
+        }
+    }
+
+    /// Lets an event stand in its lane if it has one, and makes it ready, now or later, if it may leave.
+    fn enter(&mut self, now: Now, slot: Slot) {
+        if !self.is_ordered(slot) || self.join_lane(slot) {
+            self.make_ready(now, slot);
+        }
+    }
+
+    /// Lets an event stand in its lane, where it holds the others back until its cut-off call is judged.
+    fn enter_interrupted(&mut self, slot: Slot, journal_call: u64) {
+        if self.is_ordered(slot) {
+            self.join_lane(slot);
+        }
+        self.entries[slot].state = State::Settling;
+        self.interrupted.entry(journal_call).or_default().push(slot);
+    }
+
+    /// Says whether the event is at the head of its lane.
+    fn join_lane(&mut self, slot: Slot) -> bool {
+        match self.lanes.join(&mut self.entries, slot) {
+            Joined::Waiting => return false,
+            Joined::AtHead => {}
+            Joined::BeforeHead(displaced) => {
+                self.unlink_waiting(displaced);
+                self.lanes.wait(&mut self.entries, displaced);
+            }
+        }
+        true
+    }
+
+    /// Puts an event that stands in no list where it waits for its turn, or for its moment.
+    pub(super) fn make_ready(&mut self, now: Now, slot: Slot) {
+        let open = &mut self.entries[slot];
+        if open.due_ms > now.elapsed_ms {
+            open.state = State::Later;
+            let due_ms = open.due_ms;
+            let list = self.later.entry(due_ms).or_insert(List::EMPTY);
+            self.entries.push_back(list, Chain::Waiting, slot);
+            return;
+        }
+        open.state = State::Ready;
+        let (number, kind) = (open.number, open.kind);
+        if let Some(kind) = self.policy.kinds.get(&kind) {
+            self.numbers[number as usize].push_ready(&mut self.entries, kind.class, slot);
+            self.put_in_ring(number);
+        }
+    }
+
+    /// Takes a waiting event from where it waits, because it is given up. Says whether it was waiting at all.
+    pub(super) fn give_up(&mut self, slot: Slot) -> bool {
+        match self.entries[slot].state {
+            State::Called | State::Settling | State::Ending => false,
+            State::Ready | State::Later => {
+                self.unlink_waiting(slot);
+                self.entries[slot].state = State::Ending;
+                true
+            }
+            State::Lane => {
+                self.entries[slot].state = State::Ending;
+                true
+            }
+        }
+    }
+
+    /// Takes an event out of its number's queue, or out of those that wait for their moment.
+    fn unlink_waiting(&mut self, slot: Slot) {
+        let Open { state, number, kind, due_ms, .. } = self.entries[slot];
+        match state {
+            State::Ready => {
+                if let Some(kind) = self.policy.kinds.get(&kind) {
+                    self.numbers[number as usize].unlink_ready(&mut self.entries, kind.class, slot);
+                }
+            }
+            State::Later => {
+                let list = self.later.get_mut(&due_ms).expect("an event that waits has a list");
+                self.entries.unlink(list, Chain::Waiting, slot);
+                if list.is_empty() {
+                    self.later.remove(&due_ms);
+                }
+            }
+            State::Lane | State::Called | State::Settling | State::Ending => {}
+        }
+    }
+
+    /// The business number's place in the table; one that was never heard of gets one.
+    pub(super) fn number(&mut self, business: PhoneNumber) -> u32 {
+        if let Some(number) = self.number_of.get(&business) {
+            return *number;
+        }
+        let number =
+            u32::try_from(self.numbers.len()).expect("there are far fewer than 2^32 business numbers");
+        self.numbers.push(Number::new(business, &self.policy.limits));
+        self.number_of.insert(business, number);
+        number
+    }
+}

@@ -1,0 +1,208 @@
+//! The state machine: what it holds, and which part of it takes which input.
+
+mod dispatch;
+mod enter;
+mod live;
+mod outcomes;
+mod settle;
+mod time;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use laneway_model::{Family, PhoneNumber, Status};
+
+use crate::decide::Decision;
+use crate::entries::{Entries, List, Slot};
+use crate::inputs::{
+    CallId, Control, Effect, Entry, Input, Now, NumberSetup, Reason, Sequence, SettlementId,
+};
+use crate::lanes::Lanes;
+use crate::numbers::Number;
+use crate::pauses::{PauseKey, Pauses};
+use crate::policy::{KindPolicy, Policy};
+use crate::sequences::Sequences;
+
+pub use live::Live;
+
+/// The engine of one queue.
+#[derive(Debug)]
+pub struct Engine {
+    policy: Policy,
+    random: fastrand::Rng,
+    phase: Phase,
+    entries: Entries,
+    sequences: Sequences,
+    lanes: Lanes,
+    numbers: Vec<Number>,
+    number_of: BTreeMap<PhoneNumber, u32>,
+    pauses: Pauses,
+    /// Numbers that may have something to send, each once, in turn.
+    ring: VecDeque<u32>,
+    /// Numbers that have as many calls under way as leave room for the others, by that count.
+    held_back: BTreeSet<(u32, u32)>,
+    /// Numbers to look at again at a moment, each once.
+    gates: BTreeSet<(u64, u32)>,
+    /// Events that wait for their due moment.
+    later: BTreeMap<u64, List>,
+    /// Events by the second in which they expire.
+    expiring: BTreeMap<u64, List>,
+    calls: BTreeMap<CallId, Call>,
+    settlements: BTreeMap<SettlementId, Vec<Slot>>,
+    /// Events whose call was cut off by the end of the process, by the journal's number of that call.
+    interrupted: BTreeMap<u64, Vec<Slot>>,
+    /// Events that were redriven before their end was known here to be committed.
+    redriven: BTreeMap<Sequence, Entry>,
+    calls_counted: CallId,
+    settlements_counted: SettlementId,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Loading,
+    Running,
+    Stopping,
+}
+
+#[derive(Debug)]
+struct Call {
+    number: u32,
+    family: Family,
+    members: Vec<Slot>,
+    begin: bool,
+    step: Step,
+    /// The refused scopes that it tries.
+    probes: Vec<PauseKey>,
+}
+
+/// What a call waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Loaded,
+    Begun,
+    Answered,
+}
+
+/// How much there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Open events.
+    pub open: usize,
+    /// Calls under way.
+    pub calls: usize,
+    /// Settlements not yet committed.
+    pub settlements: usize,
+}
+
+impl Engine {
+    /// An engine without events. The same seed and the same inputs give the same effects.
+    pub fn new(policy: Policy, seed: u64) -> Self {
+        Self {
+            policy,
+            random: fastrand::Rng::with_seed(seed),
+            phase: Phase::Loading,
+            entries: Entries::default(),
+            sequences: Sequences::default(),
+            lanes: Lanes::default(),
+            numbers: Vec::new(),
+            number_of: BTreeMap::new(),
+            pauses: Pauses::default(),
+            ring: VecDeque::new(),
+            held_back: BTreeSet::new(),
+            gates: BTreeSet::new(),
+            later: BTreeMap::new(),
+            expiring: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            settlements: BTreeMap::new(),
+            interrupted: BTreeMap::new(),
+            redriven: BTreeMap::new(),
+            calls_counted: 0,
+            settlements_counted: 0,
+        }
+    }
+
+    /// Takes one input and appends what follows from it. A report of a call or a settlement that does not wait for it does
+    /// nothing.
+    pub fn handle(&mut self, now: Now, input: Input, effects: &mut Vec<Effect>) {
+        match input {
+            Input::Accepted(entries) => {
+                entries.iter().for_each(|entry| self.accept(now, entry));
+                self.settle_interrupted(now, effects);
+            }
+            Input::Loaded { call, missing } => self.loaded(now, call, &missing, effects),
+            Input::Begun { call } => self.begun(call, effects),
+            Input::Answered { call, outcomes } => self.answered(now, call, outcomes, effects),
+            Input::Settled { settlement } => self.settled(now, settlement),
+            Input::Tick => {}
+            Input::Control(control) => self.control(now, control, effects),
+        }
+        self.time_passes(now, effects);
+        self.dispatch(now, effects);
+    }
+
+    /// How much there is.
+    pub fn counts(&self) -> Counts {
+        Counts { open: self.entries.len(), calls: self.calls.len(), settlements: self.settlements.len() }
+    }
+
+    /// How many events of a business number are open.
+    pub fn open_of(&self, business: PhoneNumber) -> usize {
+        self.number_of.get(&business).map_or(0, |number| self.numbers[*number as usize].open)
+    }
+
+    fn control(&mut self, now: Now, control: Control, effects: &mut Vec<Effect>) {
+        match control {
+            Control::Start => {
+                self.phase = Phase::Running;
+                self.settle_interrupted(now, effects);
+            }
+            Control::Configure(setups) => self.configure(now, &setups),
+            Control::Discard(sequences) => self.discard(now, &sequences, effects),
+            Control::Stop => self.phase = Phase::Stopping,
+        }
+    }
+
+    fn configure(&mut self, now: Now, setups: &[NumberSetup]) {
+        self.numbers.iter_mut().for_each(|number| number.setup = None);
+        for setup in setups {
+            let number = self.number(setup.business);
+            self.numbers[number as usize].setup = Some(*setup);
+        }
+        let families = [Family::Messages, Family::Blocks, Family::Conversions];
+        let numbers = (0_u32..).zip(&self.numbers);
+        let configured = numbers.filter_map(|(at, number)| Some((at, number.setup?)));
+        let known: BTreeSet<_> = configured
+            .flat_map(|(at, setup)| {
+                families
+                    .into_iter()
+                    .flat_map(move |family| PauseKey::all(at, family, &setup).collect::<Vec<_>>())
+            })
+            .collect();
+        self.pauses.reconfigure(now.elapsed_ms, |key| known.contains(&key));
+        self.put_all_in_ring();
+    }
+
+    fn discard(&mut self, now: Now, sequences: &[Sequence], effects: &mut Vec<Effect>) {
+        let mut given_up = Vec::new();
+        for sequence in sequences {
+            if let Some(slot) = self.sequences.get(*sequence)
+                && self.give_up(slot)
+            {
+                given_up.push(slot);
+            }
+        }
+        let end = Decision::end(Status::Discarded, Reason::Discarded);
+        self.end_all(now, &given_up, end, effects);
+    }
+
+    fn kind(&self, slot: Slot) -> Option<&KindPolicy> {
+        self.policy.kinds.get(&self.entries[slot].kind)
+    }
+
+    fn is_ordered(&self, slot: Slot) -> bool {
+        self.kind(slot).is_some_and(|kind| kind.ordered)
+    }
+
+    fn sequences_of(&self, slots: &[Slot]) -> Vec<Sequence> {
+        slots.iter().map(|slot| self.entries[*slot].sequence).collect()
+    }
+}

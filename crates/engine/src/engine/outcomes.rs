@@ -1,0 +1,174 @@
+//! Outcomes come back: what they mean for the events, for the number, and for wider scopes.
+
+use laneway_model::{Failure, FailureClass, Outcome, Scope, Timestamp};
+
+use crate::backoff;
+use crate::decide::{self, Decision, Tried};
+use crate::entries::Slot;
+use crate::inputs::{Alarm, CallId, Cause, Effect, Now};
+use crate::numbers::Tells;
+use crate::pauses::{PauseKey, RestCause};
+
+use super::{Call, Engine, Phase, Step};
+
+impl Engine {
+    pub(super) fn answered(
+        &mut self,
+        now: Now,
+        id: CallId,
+        mut outcomes: Vec<Outcome>,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.calls.get(&id).is_none_or(|call| call.step != Step::Answered) {
+            return;
+        }
+        let Some(call) = self.calls.remove(&id) else { return };
+        // Whatever left no outcome may have had its effect.
+        outcomes.resize_with(call.members.len(), lost);
+        self.judge_scopes(now, id, &call, &outcomes, effects);
+        let members = call.members.iter().zip(&outcomes);
+        let decisions: Vec<_> =
+            members.map(|(slot, outcome)| (*slot, self.decide(now, *slot, outcome))).collect();
+        self.close(&call);
+        self.settle(now, Cause::Call(id), &decisions, effects);
+    }
+
+    /// Judges the calls that the end of the process cut off, once all their members have been told. An engine that stops
+    /// leaves them to the next process.
+    pub(super) fn settle_interrupted(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        for (journal_call, slots) in std::mem::take(&mut self.interrupted) {
+            let decisions: Vec<_> =
+                slots.iter().map(|slot| (*slot, self.decide(now, *slot, &lost()))).collect();
+            self.settle(now, Cause::Interrupted(journal_call), &decisions, effects);
+        }
+    }
+
+    fn decide(&mut self, now: Now, slot: Slot, outcome: &Outcome) -> Decision {
+        let open = &mut self.entries[slot];
+        open.attempts = open.attempts.saturating_add(1);
+        let tried =
+            Tried { attempts: u32::from(open.attempts), expires: Timestamp::from_millis(open.expires_ms) };
+        let kind = self.policy.kinds.get(&open.kind).expect("an event of an unknown kind is never in a call");
+        decide::decide(&self.policy.limits, &mut self.random, now, kind, tried, outcome)
+    }
+
+    /// What the answer says of the number's window and of wider scopes.
+    fn judge_scopes(
+        &mut self,
+        now: Now,
+        id: CallId,
+        call: &Call,
+        outcomes: &[Outcome],
+        effects: &mut Vec<Effect>,
+    ) {
+        let mut tells = Tells { works: false, throttled: false, nothing: true };
+        let mut refused: Vec<PauseKey> = Vec::new();
+        for outcome in outcomes {
+            let Outcome::Failed(failure) = outcome else {
+                (tells.works, tells.nothing) = (true, false);
+                continue;
+            };
+            match failure.class {
+                FailureClass::NotSent | FailureClass::Unknown | FailureClass::Transient => continue,
+                FailureClass::Rejected => tells.works = true,
+                // A limit on messages to one person says nothing about all others.
+                FailureClass::Throttled { .. } if failure.scope == Scope::Event => tells.works = true,
+                FailureClass::Throttled { until } => {
+                    tells.throttled = true;
+                    self.throttle(now, call, failure.scope, until);
+                }
+                FailureClass::Unauthorized => {
+                    refused.extend(self.refuse(now, call, failure.scope, effects));
+                }
+            }
+            tells.nothing = false;
+        }
+        self.numbers[call.number as usize].call_answered(tells, &self.policy.limits);
+        if tells.nothing {
+            self.told_nothing(now, call.number);
+        }
+        self.end_probes(now, id, call, tells.works, &refused, effects);
+    }
+
+    fn throttle(&mut self, now: Now, call: &Call, scope: Scope, until: Option<Timestamp>) {
+        if let Some(key) = self.pause_key(call, scope) {
+            let wait = decide::named_wait(now, until).unwrap_or(self.policy.limits.throttle);
+            self.pauses.rest(key, RestCause::Throttle, now.elapsed_after(wait));
+        }
+    }
+
+    fn refuse(&mut self, now: Now, call: &Call, scope: Scope, effects: &mut Vec<Effect>) -> Option<PauseKey> {
+        let key = self.pause_key(call, scope)?;
+        if self.pauses.refuse(key, now.elapsed_after(self.policy.limits.probe)) {
+            let business = self.numbers[call.number as usize].business;
+            effects.push(Effect::Alarm(Alarm::Unauthorized { business, family: call.family, scope }));
+        }
+        Some(key)
+    }
+
+    /// None for a failure of one event, and none for a number that has lost its setup: nothing of it is sent anyway.
+    fn pause_key(&self, call: &Call, scope: Scope) -> Option<PauseKey> {
+        let setup = self.numbers[call.number as usize].setup.as_ref()?;
+        PauseKey::of(scope, call.number, call.family, setup)
+    }
+
+    /// After a few calls in a row that told nothing, the number rests before the next, longer each time.
+    fn told_nothing(&mut self, now: Now, number: u32) {
+        let key = PauseKey::Number(number);
+        if self.pauses.is_resting(now.elapsed_ms, key) {
+            return;
+        }
+        let limits = self.policy.limits;
+        let in_a_row = self.numbers[number as usize].count_inconclusive();
+        if let Some(rests) = in_a_row.checked_sub(limits.outage_calls).filter(|rests| *rests > 0) {
+            let rest = backoff::delay(&limits, &mut self.random, rests).min(limits.outage_max);
+            self.pauses.rest(key, RestCause::Outage, now.elapsed_after(rest));
+        }
+    }
+
+    /// Ends the refusals that the call was to try, if it shows that they are over.
+    fn end_probes(
+        &mut self,
+        now: Now,
+        id: CallId,
+        call: &Call,
+        works: bool,
+        refused: &[PauseKey],
+        effects: &mut Vec<Effect>,
+    ) {
+        let business = self.numbers[call.number as usize].business;
+        for key in &call.probes {
+            if refused.contains(key) {
+                self.pauses.end_probe(*key, id, now.elapsed_ms);
+            } else if !works {
+                self.pauses.end_probe(*key, id, now.elapsed_after(self.policy.limits.throttle));
+            } else if self.pauses.recover(*key) {
+                let scope = key.scope();
+                effects.push(Effect::Alarm(Alarm::Recovered { business, family: call.family, scope }));
+            }
+        }
+        // Others have waited for what this call would show.
+        if !call.probes.is_empty() {
+            self.put_all_in_ring();
+        }
+    }
+
+    /// The call that was to try refused scopes came to nothing.
+    pub(super) fn probes_told_nothing(&mut self, now: Now, id: CallId, call: &Call) {
+        self.end_probes(now, id, call, false, &[], &mut Vec::new());
+    }
+}
+
+/// A call that was sent and whose answer nobody saw.
+const fn lost() -> Outcome {
+    Outcome::Failed(Failure {
+        class: FailureClass::Unknown,
+        scope: Scope::Event,
+        code: None,
+        subcode: None,
+        detail: String::new(),
+    })
+}

@@ -1,0 +1,180 @@
+//! What stops the calls of a scope: rests, which end by themselves, and refused credentials, which end when a call works.
+
+use std::collections::BTreeMap;
+
+use laneway_model::{Family, Scope};
+
+use crate::inputs::{CallId, NumberSetup, ScopeId};
+
+/// What a pause covers. Numbers are meant by their place in the engine's table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum PauseKey {
+    Family(u32, Family),
+    Number(u32),
+    Waba(ScopeId),
+    Credential(ScopeId),
+    App(ScopeId),
+}
+
+/// Why a scope rests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum RestCause {
+    /// The service cannot be reached or has trouble of its own: no use in trying every event.
+    Outage,
+    /// The service wants fewer calls.
+    Throttle,
+}
+
+/// Whether a call may be made now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Gate {
+    /// Yes; and these refused scopes are tried with it.
+    Open(Vec<PauseKey>),
+    /// Not before this moment.
+    Until(u64, Obstacle),
+    /// Not before the call that tries a refused scope has been answered.
+    Probing,
+}
+
+/// What stands against a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Obstacle {
+    Rest(RestCause),
+    Refused,
+}
+
+/// The pauses in force.
+#[derive(Debug, Default)]
+pub(crate) struct Pauses {
+    rests: BTreeMap<PauseKey, Rest>,
+    refusals: BTreeMap<PauseKey, Refusal>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    /// Monotonic, milliseconds.
+    until_ms: u64,
+    cause: RestCause,
+}
+
+/// A credential or a permission that does not work.
+#[derive(Clone, Copy, Debug)]
+struct Refusal {
+    /// When one call may try it. Monotonic, milliseconds.
+    probe_at_ms: u64,
+    /// That call, while it is under way.
+    probe: Option<CallId>,
+}
+
+impl PauseKey {
+    const SCOPES: [Scope; 5] =
+        [Scope::NumberFamily, Scope::Number, Scope::Waba, Scope::Credential, Scope::App];
+
+    /// The key of one scope; a failure of one event pauses nothing.
+    pub(crate) fn of(scope: Scope, number: u32, family: Family, setup: &NumberSetup) -> Option<Self> {
+        match scope {
+            Scope::Event => None,
+            Scope::NumberFamily => Some(Self::Family(number, family)),
+            Scope::Number => Some(Self::Number(number)),
+            Scope::Waba => Some(Self::Waba(setup.waba)),
+            Scope::Credential => Some(Self::Credential(match family {
+                Family::Messages | Family::Blocks => setup.messages_credential,
+                Family::Conversions => setup.conversions_credential,
+            })),
+            Scope::App => Some(Self::App(setup.app)),
+        }
+    }
+
+    /// The keys of everything that a call of this number and family is part of.
+    pub(crate) fn all(number: u32, family: Family, setup: &NumberSetup) -> impl Iterator<Item = Self> {
+        Self::SCOPES.into_iter().filter_map(move |scope| Self::of(scope, number, family, setup))
+    }
+
+    /// The scope that the key is of.
+    pub(crate) const fn scope(self) -> Scope {
+        match self {
+            Self::Family(..) => Scope::NumberFamily,
+            Self::Number(_) => Scope::Number,
+            Self::Waba(_) => Scope::Waba,
+            Self::Credential(_) => Scope::Credential,
+            Self::App(_) => Scope::App,
+        }
+    }
+}
+
+impl Pauses {
+    pub(crate) fn gate(&self, now_ms: u64, number: u32, family: Family, setup: &NumberSetup) -> Gate {
+        let mut probes = Vec::new();
+        if self.rests.is_empty() && self.refusals.is_empty() {
+            return Gate::Open(probes);
+        }
+        let (mut until, mut probing): (Option<(u64, Obstacle)>, bool) = (None, false);
+        for key in PauseKey::all(number, family, setup) {
+            if let Some(rest) = self.rests.get(&key).filter(|rest| rest.until_ms > now_ms) {
+                until = until.max(Some((rest.until_ms, Obstacle::Rest(rest.cause))));
+            }
+            match self.refusals.get(&key) {
+                None => {}
+                Some(Refusal { probe: Some(_), .. }) => probing = true,
+                Some(refusal) if refusal.probe_at_ms > now_ms => {
+                    until = until.max(Some((refusal.probe_at_ms, Obstacle::Refused)));
+                }
+                Some(_) => probes.push(key),
+            }
+        }
+        match until {
+            Some((until_ms, obstacle)) => Gate::Until(until_ms, obstacle),
+            None if probing => Gate::Probing,
+            None => Gate::Open(probes),
+        }
+    }
+
+    /// Lets a scope rest, or rest longer.
+    pub(crate) fn rest(&mut self, key: PauseKey, cause: RestCause, until_ms: u64) {
+        if self.rests.get(&key).is_none_or(|known| known.until_ms < until_ms) {
+            self.rests.insert(key, Rest { until_ms, cause });
+        }
+    }
+
+    pub(crate) fn is_resting(&self, now_ms: u64, key: PauseKey) -> bool {
+        self.rests.get(&key).is_some_and(|rest| rest.until_ms > now_ms)
+    }
+
+    /// Notes that a scope's credential was refused, and says whether that is new.
+    pub(crate) fn refuse(&mut self, key: PauseKey, probe_at_ms: u64) -> bool {
+        let is_new = !self.refusals.contains_key(&key);
+        let refusal = self.refusals.entry(key).or_insert(Refusal { probe_at_ms, probe: None });
+        refusal.probe_at_ms = refusal.probe_at_ms.max(probe_at_ms);
+        is_new
+    }
+
+    /// This call tries the refused scope; no other does until it has ended.
+    pub(crate) fn begin_probe(&mut self, key: PauseKey, call: CallId) {
+        if let Some(refusal) = self.refusals.get_mut(&key) {
+            refusal.probe = Some(call);
+        }
+    }
+
+    /// The call has ended; the scope is still refused, and is tried again at `probe_at_ms` or later.
+    pub(crate) fn end_probe(&mut self, key: PauseKey, call: CallId, probe_at_ms: u64) {
+        if let Some(refusal) = self.refusals.get_mut(&key) {
+            refusal.probe = refusal.probe.filter(|probe| *probe != call);
+            refusal.probe_at_ms = refusal.probe_at_ms.max(probe_at_ms);
+        }
+    }
+
+    /// The scope's credential works. Says whether it had been refused.
+    pub(crate) fn recover(&mut self, key: PauseKey) -> bool {
+        self.refusals.remove(&key).is_some()
+    }
+
+    /// Takes over a new configuration. Credentials may have been mended, so every refused scope may be tried at once, with
+    /// one call as always; a scope that no number belongs to any more is forgotten, and so are rests that are over.
+    pub(crate) fn reconfigure(&mut self, now_ms: u64, belongs: impl Fn(PauseKey) -> bool) {
+        self.rests.retain(|_, rest| rest.until_ms > now_ms);
+        self.refusals.retain(|key, _| belongs(*key));
+        for refusal in self.refusals.values_mut() {
+            refusal.probe_at_ms = refusal.probe_at_ms.min(now_ms);
+        }
+    }
+}

@@ -1,0 +1,465 @@
+//! What should be true of every event. A model with plain maps: it follows the engine's effects and objects to any that
+//! may not be.
+
+use std::collections::BTreeMap;
+
+use laneway_engine::{
+    Alarm, CallId, Cause, Change, Effect, Entry, KindPolicy, LostAnswer, NumberSetup, Policy, Reason,
+    Sequence, SettlementId,
+};
+use laneway_engine::{Limits, Now};
+use laneway_model::{Failure, FailureClass, Family, Outcome, PhoneNumber, Scope, Status, Timestamp};
+
+use crate::numbers::{Key, Numbers};
+
+/// An event, from its acceptance to its end.
+#[derive(Debug)]
+pub(crate) struct Event {
+    pub(crate) entry: Entry,
+    pub(crate) due_ms: u64,
+    attempts: u32,
+    pub(crate) stage: Stage,
+    /// Told anew while its end is being committed.
+    redriven: Option<Entry>,
+}
+
+/// Where an event stands: in exactly one of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Waiting,
+    Called(CallId),
+    /// Its call was cut off by the end of the process.
+    Interrupted(u64),
+    Settling(Settling),
+    Ended(Option<Status>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Settling {
+    settlement: SettlementId,
+    pub(crate) status: Status,
+    again_ms: u64,
+    /// Whether a call of this process led to it.
+    by_call: bool,
+}
+
+/// A call under way.
+#[derive(Clone, Debug)]
+struct Call {
+    business: PhoneNumber,
+    kind: KindPolicy,
+    members: Vec<Sequence>,
+    probes: Vec<Key>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Loading,
+    Running,
+    Stopping,
+}
+
+/// All that is known.
+#[derive(Debug)]
+pub(crate) struct Shadow {
+    policy: Policy,
+    pub(crate) now: Now,
+    phase: Phase,
+    pub(crate) events: BTreeMap<Sequence, Event>,
+    calls: BTreeMap<CallId, Call>,
+    settlements: BTreeMap<SettlementId, Vec<Sequence>>,
+    numbers: Numbers,
+    last_call: CallId,
+    last_settlement: SettlementId,
+    /// What the input at hand must lead to.
+    expected: Expected,
+}
+
+/// Effects that must follow from an input, once.
+#[derive(Debug, Default)]
+struct Expected {
+    settle: Option<(CallId, Vec<(Sequence, Outcome)>)>,
+    go_on: Option<Effect>,
+    alarms: Vec<Alarm>,
+    discards: Vec<Sequence>,
+}
+
+impl Shadow {
+    pub(crate) fn new(policy: Policy, now: Now) -> Self {
+        let numbers = Numbers::new(policy.limits);
+        Self {
+            policy,
+            now,
+            phase: Phase::Loading,
+            events: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            settlements: BTreeMap::new(),
+            numbers,
+            last_call: 0,
+            last_settlement: 0,
+            expected: Expected::default(),
+        }
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.phase == Phase::Running
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.phase == Phase::Stopping
+    }
+
+    pub(crate) fn kind(&self, sequence: Sequence) -> Option<&KindPolicy> {
+        self.policy.kinds.get(&self.events[&sequence].entry.kind)
+    }
+
+    pub(crate) fn open(&self) -> impl Iterator<Item = (&Sequence, &Event)> {
+        self.events.iter().filter(|(_, event)| !matches!(event.stage, Stage::Ended(_)))
+    }
+
+    pub(crate) fn counts(&self) -> (usize, usize, usize) {
+        (self.open().count(), self.calls.len(), self.settlements.len())
+    }
+}
+
+// Inputs, before the engine is told.
+impl Shadow {
+    pub(crate) fn accept(&mut self, entry: Entry) {
+        match self.events.get_mut(&entry.sequence) {
+            Some(Event { stage: Stage::Settling(settling), redriven, entry: known, .. })
+                if !settling.status.is_open() && entry.order > known.order =>
+            {
+                *redriven = Some(entry);
+            }
+            Some(Event { stage: Stage::Ended(_), .. }) | None => self.insert(entry),
+            Some(_) => {}
+        }
+    }
+
+    fn insert(&mut self, entry: Entry) {
+        let known = self.policy.kinds.contains_key(&entry.kind);
+        let stage = entry.interrupted.filter(|_| known).map_or(Stage::Waiting, Stage::Interrupted);
+        let due_ms = self.now.elapsed_ms + millis(entry.due.since(self.now.wall));
+        let attempts = entry.attempts;
+        self.events.insert(entry.sequence, Event { entry, due_ms, attempts, stage, redriven: None });
+    }
+
+    pub(crate) fn start(&mut self) {
+        self.phase = Phase::Running;
+    }
+
+    pub(crate) fn stop(&mut self) {
+        self.phase = Phase::Stopping;
+    }
+
+    pub(crate) fn configure(&mut self, setups: &[NumberSetup]) {
+        self.numbers.configure(self.now, setups);
+    }
+
+    pub(crate) fn discard(&mut self, sequences: &[Sequence]) {
+        let waiting = |sequence: &&Sequence| {
+            self.events.get(sequence).is_some_and(|event| event.stage == Stage::Waiting)
+        };
+        self.expected.discards = sequences.iter().filter(waiting).copied().collect();
+        self.expected.discards.sort_unstable();
+        self.expected.discards.dedup();
+    }
+
+    /// Bodies are at hand, or the journal refused to begin the call because of members that are gone.
+    pub(crate) fn loaded(&mut self, call: CallId, missing: &[Sequence]) {
+        let known = self.calls.get_mut(&call).expect("only calls under way are loaded");
+        known.members.retain(|member| !missing.contains(member));
+        let (members, begin) = (known.members.clone(), known.kind.begin);
+        for sequence in missing {
+            self.events.get_mut(sequence).unwrap().stage = Stage::Ended(None);
+        }
+        if members.is_empty() {
+            let call_gone = self.calls.remove(&call).unwrap();
+            self.numbers.vanish(self.now, call, call_gone.business, &call_gone.probes);
+        } else {
+            self.expected.go_on = Some(match begin {
+                true => Effect::Begin { call, members },
+                false => Effect::Send { call, members },
+            });
+        }
+    }
+
+    pub(crate) fn begun(&mut self, call: CallId) {
+        let members = self.calls[&call].members.clone();
+        self.expected.go_on = Some(Effect::Send { call, members });
+    }
+
+    /// A member without an outcome counts as one whose answer was lost.
+    pub(crate) fn answered(&mut self, id: CallId, outcomes: &[Outcome]) {
+        let call = self.calls.remove(&id).expect("only calls under way are answered");
+        let lost = Outcome::Failed(Failure {
+            class: FailureClass::Unknown,
+            scope: Scope::Event,
+            code: None,
+            subcode: None,
+            detail: String::new(),
+        });
+        let outcomes: Vec<_> =
+            (0..call.members.len()).map(|at| outcomes.get(at).unwrap_or(&lost).clone()).collect();
+        let party = (call.business, call.kind.family);
+        self.expected.alarms = self.numbers.answer(self.now, id, party, &outcomes, &call.probes);
+        self.expected.settle = Some((id, call.members.into_iter().zip(outcomes).collect()));
+    }
+
+    pub(crate) fn settled(&mut self, settlement: SettlementId) {
+        for sequence in
+            self.settlements.remove(&settlement).expect("only settlements on their way are committed")
+        {
+            let event = self.events.get_mut(&sequence).unwrap();
+            let Stage::Settling(settling) = event.stage else { panic!("{sequence} is not being settled") };
+            if settling.status.is_open() {
+                event.stage = Stage::Waiting;
+                event.due_ms = settling.again_ms;
+            } else {
+                event.stage = Stage::Ended(Some(settling.status));
+                if let Some(entry) = event.redriven.take() {
+                    self.insert(entry);
+                }
+            }
+        }
+    }
+}
+
+// Effects, one by one.
+impl Shadow {
+    pub(crate) fn observe(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Load { call, members } => self.observe_load(*call, members),
+            Effect::Begin { .. } | Effect::Send { .. } => {
+                assert_eq!(self.expected.go_on.take().as_ref(), Some(effect), "a call goes on unasked");
+            }
+            Effect::Settle { settlement, cause, changes } => {
+                assert_eq!(*settlement, self.last_settlement + 1);
+                assert!(!changes.is_empty());
+                self.last_settlement = *settlement;
+                self.settlements.insert(*settlement, changes.iter().map(|change| change.sequence).collect());
+                match cause {
+                    Cause::Call(call) => self.observe_answer(*settlement, *call, changes),
+                    Cause::Interrupted(call) => self.observe_interrupted(*settlement, *call, changes),
+                    Cause::Decision => {
+                        changes.iter().for_each(|change| self.observe_decision(*settlement, change))
+                    }
+                }
+            }
+            Effect::Alarm(alarm) => {
+                let at = self.expected.alarms.iter().position(|expected| expected == alarm);
+                self.expected.alarms.remove(at.unwrap_or_else(|| panic!("{alarm:?} for no reason")));
+            }
+        }
+    }
+
+    fn observe_load(&mut self, call: CallId, members: &[Sequence]) {
+        assert_eq!(self.phase, Phase::Running, "a call opens while none may");
+        assert_eq!(call, self.last_call + 1);
+        self.last_call = call;
+        let kind = *self.kind(*members.first().expect("a call has members")).expect("a known kind");
+        let business = self.events[&members[0]].entry.business;
+        assert!(members.len() <= kind.group_max);
+        for sequence in members {
+            let event = &self.events[sequence];
+            assert_eq!(event.stage, Stage::Waiting, "{sequence} is not waiting");
+            assert_eq!((self.kind(*sequence).unwrap().class, event.entry.business), (kind.class, business));
+            assert!(event.due_ms <= self.now.elapsed_ms, "{sequence} is not due");
+            assert!(self.now.wall < event.entry.expires, "{sequence} is sent after its time");
+            assert_eq!(self.must_wait_for(*sequence), None, "{sequence} leaves before its turn");
+            self.events.get_mut(sequence).unwrap().stage = Stage::Called(call);
+        }
+        let free = self.policy.limits.calls_in_flight_max - self.calls.len();
+        assert!(free > 0, "more calls under way than allowed");
+        let probes = self.numbers.open(self.now, call, business, kind.family);
+        self.calls.insert(call, Call { business, kind, members: members.to_vec(), probes });
+    }
+
+    /// The event of the same lane that must be dealt with before this one leaves.
+    fn must_wait_for(&self, sequence: Sequence) -> Option<String> {
+        self.lane_mates(sequence).find_map(|(other, event)| {
+            let is_earlier = event.entry.order < self.events[&sequence].entry.order;
+            let is_called = match event.stage {
+                Stage::Called(_) => true,
+                Stage::Settling(settling) => settling.by_call,
+                Stage::Waiting | Stage::Interrupted(_) | Stage::Ended(_) => false,
+            };
+            (is_earlier || is_called).then(|| format!("{other} {event:?}; self {:?}", self.events[&sequence]))
+        })
+    }
+
+    fn lane_mates(&self, sequence: Sequence) -> impl Iterator<Item = (&Sequence, &Event)> {
+        let lane = self.events[&sequence].entry.person_hash;
+        let ordered = self.kind(sequence).is_some_and(|kind| kind.ordered);
+        self.open().filter(move |(other, event)| {
+            let both = ordered && self.kind(**other).is_some_and(|kind| kind.ordered);
+            both && **other != sequence && event.entry.person_hash == lane
+        })
+    }
+
+    fn observe_answer(&mut self, settlement: SettlementId, call: CallId, changes: &[Change]) {
+        let (answered, members) =
+            self.expected.settle.take().expect("a call is settled once, when it was answered");
+        assert_eq!((call, changes.len()), (answered, members.len()));
+        for (change, (sequence, outcome)) in changes.iter().zip(&members) {
+            assert_eq!((change.sequence, self.events[sequence].stage), (*sequence, Stage::Called(call)));
+            self.observe_tried(settlement, change, outcome, true);
+        }
+    }
+
+    fn observe_interrupted(&mut self, settlement: SettlementId, call: u64, changes: &[Change]) {
+        assert_eq!(self.phase, Phase::Running, "more members may be told, or a next process judges them");
+        for change in changes {
+            assert_eq!(self.events[&change.sequence].stage, Stage::Interrupted(call));
+            let lost = Outcome::Failed(Failure {
+                class: FailureClass::Unknown,
+                scope: Scope::Event,
+                code: None,
+                subcode: None,
+                detail: String::new(),
+            });
+            self.observe_tried(settlement, change, &lost, false);
+        }
+        let left = self.open().find(|(_, event)| event.stage == Stage::Interrupted(call));
+        assert!(left.is_none(), "one call's outcomes belong into one settlement");
+    }
+
+    /// An event was in a call: its change must be what its outcome means.
+    fn observe_tried(&mut self, settlement: SettlementId, change: &Change, outcome: &Outcome, by_call: bool) {
+        let (now, limits) = (self.now, self.policy.limits);
+        let kind = *self.kind(change.sequence).unwrap();
+        let event = self.events.get_mut(&change.sequence).unwrap();
+        event.attempts += 1;
+        let expires = event.entry.expires;
+        let verdict = verdict(&limits, now, kind.lost_answer, event.attempts, outcome);
+        match verdict {
+            Verdict::End(status) => assert_eq!(change.status, status),
+            Verdict::Retry { least_ms, most_ms } if change.status == Status::Retrying => {
+                let delay_ms = change.due.as_millis() - now.wall.as_millis();
+                assert!((least_ms..=most_ms).contains(&delay_ms), "{delay_ms} ms after {outcome:?}");
+                assert!(change.due < expires, "a retry is planned for after its time");
+                let is_resent = *outcome_class(outcome) == FailureClass::Unknown
+                    && kind.lost_answer == LostAnswer::Resend;
+                assert_eq!(change.possibly_duplicate, is_resent);
+                assert_eq!(change.reason == Reason::Resend, is_resent);
+            }
+            Verdict::Retry { most_ms, .. } => {
+                assert_eq!(change.status, Status::Expired);
+                assert!(!change.possibly_duplicate, "it is not sent a second time");
+                assert!(expires.as_millis() <= now.wall.as_millis() + most_ms, "it had time left");
+                let is_over = expires <= now.wall;
+                assert_eq!(change.reason == Reason::Expired, is_over);
+                assert_eq!(change.reason == Reason::ExpiresBeforeRetry, !is_over);
+            }
+        }
+        self.settling(settlement, change, by_call);
+    }
+
+    fn observe_decision(&mut self, settlement: SettlementId, change: &Change) {
+        let event = &self.events[&change.sequence];
+        assert_eq!(event.stage, Stage::Waiting, "only what waits is decided about");
+        if change.status == Status::Expired {
+            assert!(event.entry.expires <= self.now.wall, "it had time left");
+            assert_eq!(change.reason, Reason::Expired);
+        } else {
+            assert_eq!((change.status, change.reason), (Status::Discarded, Reason::Discarded));
+            let at = self.expected.discards.iter().position(|sequence| *sequence == change.sequence);
+            self.expected.discards.remove(at.expect("discarded unasked, or twice"));
+        }
+        self.settling(settlement, change, false);
+    }
+
+    fn settling(&mut self, settlement: SettlementId, change: &Change, by_call: bool) {
+        let again_ms = self.now.elapsed_ms + millis(change.due.since(self.now.wall));
+        let settling = Settling { settlement, status: change.status, again_ms, by_call };
+        self.events.get_mut(&change.sequence).unwrap().stage = Stage::Settling(settling);
+    }
+}
+
+// What must hold after every input.
+impl Shadow {
+    pub(crate) fn check(&mut self) {
+        assert!(self.expected.settle.is_none(), "an answered call is not settled");
+        assert!(self.expected.go_on.is_none(), "a call does not go on");
+        assert!(self.expected.alarms.is_empty(), "no alarm: {:?}", self.expected.alarms);
+        assert!(self.expected.discards.is_empty(), "not discarded: {:?}", self.expected.discards);
+        if self.phase == Phase::Running {
+            let interrupted = |event: &Event| matches!(event.stage, Stage::Interrupted(_));
+            assert!(!self.open().any(|(_, event)| interrupted(event)), "left interrupted");
+            let waiting = || self.open().filter(|(_, event)| event.stage == Stage::Waiting);
+            for (sequence, event) in waiting() {
+                let step = event.entry.expires.as_millis().div_ceil(1000) * 1000;
+                let is_over = event.entry.expires < Timestamp::MAX && step <= self.now.wall.as_millis();
+                assert!(!is_over, "{sequence} waits on after its time");
+                assert!(self.obstacle(*sequence).is_some(), "{sequence} could leave: {event:?}");
+            }
+        }
+    }
+
+    /// Why a waiting event does not leave.
+    fn obstacle(&self, sequence: Sequence) -> Option<String> {
+        let event = &self.events[&sequence];
+        let free = self.policy.limits.calls_in_flight_max - self.calls.len();
+        let Some(kind) = self.kind(sequence) else { return Some("an unknown kind".to_owned()) };
+        if event.due_ms > self.now.elapsed_ms {
+            return Some("not due".to_owned());
+        }
+        if free == 0 {
+            return Some("too many calls under way".to_owned());
+        }
+        let of_number = self.numbers.obstacle(self.now, event.entry.business, kind.family, free);
+        let stands_before = |(_, mate): &(&Sequence, &Event)| {
+            mate.entry.order < event.entry.order || mate.stage != Stage::Waiting
+        };
+        of_number.or_else(|| {
+            self.lane_mates(sequence).any(|mate| stands_before(&mate)).then(|| "its lane".to_owned())
+        })
+    }
+}
+
+/// What an outcome means.
+enum Verdict {
+    End(Status),
+    Retry { least_ms: u64, most_ms: u64 },
+}
+
+fn verdict(limits: &Limits, now: Now, lost: LostAnswer, attempts: u32, outcome: &Outcome) -> Verdict {
+    let doubled = millis(limits.backoff_base) << (attempts - 1).min(31);
+    let backoff_ms = doubled.min(millis(limits.backoff_max));
+    let exactly = |ms| Verdict::Retry { least_ms: ms, most_ms: ms };
+    let failure = match outcome {
+        Outcome::Confirmed => return Verdict::End(Status::Confirmed),
+        Outcome::Relayed => return Verdict::End(Status::Relayed),
+        Outcome::Failed(failure) => failure,
+    };
+    match failure.class {
+        FailureClass::NotSent if attempts == 1 => exactly(0),
+        FailureClass::NotSent | FailureClass::Transient => {
+            Verdict::Retry { least_ms: 0, most_ms: backoff_ms }
+        }
+        FailureClass::Unknown if lost == LostAnswer::Hold => Verdict::End(Status::InDoubt),
+        FailureClass::Unknown => Verdict::Retry { least_ms: 0, most_ms: backoff_ms },
+        FailureClass::Rejected => Verdict::End(Status::Failed),
+        FailureClass::Unauthorized if failure.scope == Scope::Event => exactly(millis(limits.probe)),
+        FailureClass::Unauthorized => exactly(0),
+        FailureClass::Throttled { until } => match until.filter(|until| *until > now.wall) {
+            Some(until) => exactly(millis(until.since(now.wall))),
+            None if failure.scope == Scope::Event => {
+                let least_ms = millis(limits.pair_rate);
+                Verdict::Retry { least_ms, most_ms: least_ms + backoff_ms }
+            }
+            None => exactly(millis(limits.throttle)),
+        },
+    }
+}
+
+fn outcome_class(outcome: &Outcome) -> &FailureClass {
+    match outcome {
+        Outcome::Failed(failure) => &failure.class,
+        Outcome::Confirmed | Outcome::Relayed => panic!("no failure is tried again"),
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap()
+}

@@ -1,0 +1,93 @@
+//! `laneway config check`, and the documents that the binary prints.
+
+use std::fs;
+use std::path::Path;
+
+use insta::assert_snapshot;
+use tempfile::TempDir;
+
+use crate::harness::{Process, Shop, TOKENS, run, shown};
+
+/// A mistake of every kind that a hurried person makes.
+const BAD: &str = r#"
+listn = "127.0.0.1:8080"
+admin_listen = "0.0.0.0:8081"
+store = "mysql"
+
+[[account]]
+name = "shop"
+country = "Atlantis"
+tokens = [{ hash = "11111111-2222-4333-8444-555555555555", scopes = ["sent"] }]
+
+[[account.waba]]
+id = "not-digits"
+access_token = "EAAG-a-bare-secret"
+dataset_id = "123"
+graph_url = "http://graph.facebook.com"
+numbers = [{ number = "0612345678", phone_number_id = "1" }]
+"#;
+
+#[test]
+fn every_mistake_is_reported_at_once() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("laneway.toml");
+    fs::write(&path, BAD).unwrap();
+    let check = run(&["config", "check", "--config", shown(&path)]);
+    assert_eq!((check.code, check.stdout.as_str()), (1, ""));
+    let report = check.stderr.replace(shown(&path), "laneway.toml");
+    assert!(!report.contains("a-bare-secret") && !report.contains("11111111-2222"), "{report}");
+    assert_snapshot!(report);
+
+    // The same for programs, and from `serve`, which does not start.
+    let listed = run(&["config", "check", "--json", "--config", shown(&path)]);
+    assert_eq!((listed.code, listed.stderr.as_str()), (1, ""));
+    let listed = listed.json();
+    let mistakes = listed["mistakes"].as_array().unwrap();
+    assert_eq!(mistakes.len() + 1, check.stderr.lines().count());
+    assert_eq!((&mistakes[0]["line"], &mistakes[0]["key"]), (&2.into(), &"listn".into()), "{listed}");
+    let (code, said) = Process::start(&["serve", "--config", shown(&path)]).ended();
+    assert_eq!(code, Some(1));
+    let (without_count, _) = check.stderr.trim_end().rsplit_once('\n').unwrap();
+    assert_eq!(said.trim_end(), without_count);
+}
+
+#[test]
+fn a_good_configuration_is_said_to_be_good() {
+    let shop = Shop::open();
+    let config = shop.config();
+    let check = run(&["config", "check", "--config", shown(&config)]);
+    assert_eq!(check.code, 0, "{check:?}");
+    assert_eq!(check.stdout, format!("{}: no mistakes; accounts 1, numbers 1\n", config.display()));
+    // The secrets of the test are files that everyone may read.
+    for line in check.stderr.lines() {
+        assert!(
+            line.starts_with("warning: ") && line.contains("is open to every user of this machine"),
+            "{line}"
+        );
+    }
+    let listed = run(&["config", "check", "--json", "--config", shown(&config)]);
+    assert_eq!((listed.code, listed.stderr.as_str()), (0, ""));
+    let listed = listed.json();
+    assert_eq!(listed["mistakes"], serde_json::json!([]));
+    assert_eq!(listed["warnings"].as_array().unwrap().len(), check.stderr.lines().count());
+    let all = format!("{}{}{listed}", check.stdout, check.stderr);
+    assert!(!all.contains(&TOKENS.all.text) && !all.contains(shop.world.own("access_token")), "{all}");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let check = run(&["config", "check", "--config", "nowhere/laneway.toml"]);
+    assert_eq!((check.code, check.stdout.as_str()), (1, ""));
+    assert!(check.stderr.starts_with("nowhere/laneway.toml: cannot be read: "), "{check:?}");
+}
+
+#[test]
+fn openapi_is_the_committed_document() {
+    let printed = run(&["openapi"]);
+    assert_eq!((printed.code, printed.stderr.as_str()), (0, ""));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../gateway/openapi.json");
+    assert!(
+        printed.stdout == fs::read_to_string(path).unwrap(),
+        "crates/gateway/openapi.json is another document"
+    );
+}

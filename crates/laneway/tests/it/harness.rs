@@ -1,0 +1,12 @@
+//! Starts the real binary and talks to it as a shell and an HTTP client would. Nothing here sleeps: whatever has to
+//! be waited for is a line on stderr or an answer that the server holds back, and every wait has an end.
+
+mod http;
+mod process;
+mod running;
+mod shop;
+
+pub(crate) use http::{Answer, Host};
+pub(crate) use process::{Finished, Process, run, run_with};
+pub(crate) use running::{CUSTOMER, Dev, Gateway, World, Written, envelope, id_of};
+pub(crate) use shop::{ADMIN_TOKEN, Shop, TOKENS, shown};

@@ -1,0 +1,61 @@
+//! What `--help` prints, and what a wrong call is told.
+
+use insta::assert_snapshot;
+
+use crate::harness::run;
+
+#[test]
+fn every_verb_explains_itself() {
+    for verb in [
+        "",
+        "dev",
+        "serve",
+        "sandbox",
+        "send",
+        "send mark-as-read",
+        "send typing",
+        "send block",
+        "send unblock",
+        "send conversion",
+        "events",
+        "events list",
+        "events show",
+        "config",
+        "config check",
+        "token",
+        "token new",
+        "token hash",
+        "openapi",
+    ] {
+        let words: Vec<_> = verb.split_whitespace().chain(["--help"]).collect();
+        let help = run(&words);
+        assert_eq!((help.code, help.stderr.as_str()), (0, ""), "{verb}");
+        let name = format!("help {verb}").trim().replace(' ', "_");
+        assert_snapshot!(name, help.stdout);
+    }
+}
+
+#[test]
+fn a_wrong_call_exits_with_2_and_prints_no_data() {
+    for (call, says) in [
+        ("", "Usage: laneway [OPTIONS] <COMMAND>"),
+        ("deliver", "unrecognized subcommand 'deliver'"),
+        ("send", "Usage: laneway send [OPTIONS] <COMMAND>"),
+        ("send block", "--to <NUMBER>"),
+        ("send conversion --to 0031612345678", "<TYPE>"),
+        ("send mark-as-read", "--message-id <WAMID>"),
+        ("send conversion Purchase --to 0031612345678 --custom order_id", "NAME=VALUE"),
+        ("events show", "<ID>"),
+        ("events list --limit many", "invalid value 'many' for '--limit <N>'"),
+        ("serve", "--config <FILE>"),
+        ("dev --listen localhost", "invalid value 'localhost' for '--listen <ADDRESS>'"),
+        ("dev --store postgres://shop:secret@host/laneway", "PostgreSQL is not yet supported"),
+        ("sandbox --conversions 3", "14, 5 or 2"),
+        ("dev --log-format xml", "[possible values: text, json]"),
+    ] {
+        let words: Vec<_> = call.split_whitespace().collect();
+        let refused = run(&words);
+        assert_eq!((refused.code, refused.stdout.as_str()), (2, ""), "{call:?}");
+        assert!(refused.stderr.contains(says), "{call:?}: {}", refused.stderr);
+    }
+}

@@ -1,0 +1,17 @@
+//! Tests through the real binary: what a person at a shell, a client, an operator and a crash see of it. Every test
+//! starts its own processes on free ports, in its own directory.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
+#![expect(clippy::print_stderr, reason = "a test that fails shows what its processes said")]
+
+mod command_line;
+mod config;
+mod delivery;
+mod dev;
+mod durability;
+mod harness;
+mod help;
+mod operation;
+mod restart;
+mod seed_page;
+mod tokens;
