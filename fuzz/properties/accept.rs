@@ -8,9 +8,7 @@ use laneway_channel::meta::{Call, Member, Verb, encode};
 use laneway_gateway::accept::{self, Context, Refusal, Rules};
 use laneway_gateway::config::{Account, Country, Number, Waba};
 use laneway_journal::{NewRow, Row};
-use laneway_model::{
-    AccountName, DatasetId, Event, EventId, PhoneNumber, PhoneNumberId, Timestamp, WabaId,
-};
+use laneway_model::{AccountName, DatasetId, Event, EventId, PhoneNumber, PhoneNumberId, Timestamp, WabaId};
 use laneway_wire::cm;
 use serde_json::value::RawValue;
 
@@ -125,7 +123,8 @@ fn check_token(input: &Input<'_>, request: &cm::EventRequest<'_>, kept: &[&[u8]]
     let Some(token) = request.product_token.as_ref().map(|token| token.expose()) else { return };
     let body = String::from_utf8_lossy(input.body);
     // With an escape in the body its text is not what is read, and elsewhere the client may have written anything.
-    let is_only_token = token.len() >= TOKEN_BYTES_MIN && !body.contains('\\') && body.matches(token).count() == 1;
+    let is_only_token =
+        token.len() >= TOKEN_BYTES_MIN && !body.contains('\\') && body.matches(token).count() == 1;
     if is_only_token {
         let finds = |bytes: &&[u8]| bytes.windows(token.len()).any(|part| part == token.as_bytes());
         assert!(!kept.iter().any(finds), "the token is kept");

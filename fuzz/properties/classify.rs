@@ -18,8 +18,7 @@ const TOKEN: &str = "EAAGm0PX4ZCpsBAKZCtoken";
 const CONVERSIONS_TOKEN: &str = "EAALconversionsZDtoken";
 const VERBS: [Verb; 5] = [Verb::MarkAsRead, Verb::Typing, Verb::Block, Verb::UnBlock, Verb::Conversions];
 const PERSONS: [&str; 4] = ["+16505551234", "+14155559876", "US.13491208655302741918", "+5511987654321"];
-const STATUSES: [u16; 16] =
-    [200, 201, 204, 302, 400, 401, 403, 404, 405, 408, 413, 429, 500, 503, 504, 999];
+const STATUSES: [u16; 16] = [200, 201, 204, 302, 400, 401, 403, 404, 405, 408, 413, 429, 500, 503, 504, 999];
 
 /// Far more than the longest sentence of the table and the words of Meta's that are kept.
 const DETAIL_CHARS_MAX: usize = 800;

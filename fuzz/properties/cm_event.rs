@@ -82,42 +82,35 @@ fn check_item(json: &RawValue, result: &Result<EventRequest<'_>, ParseError>) {
 
 /// JSON with comments and trailing commas wherever they can stand is read as it is with spaces there.
 fn check_pasted(json: &str) {
-    let mut pasted = Vec::new();
-    let mut spaced = Vec::new();
-    let mut put = |text: &str, spaces: &str| {
-        pasted.extend_from_slice(text.as_bytes());
-        spaced.extend_from_slice(spaces.as_bytes());
-    };
-    let mut in_string = false;
-    let mut escaped = false;
-    let mut before = '[';
+    let mut pasted = String::new();
+    let mut spaced = String::new();
+    let (mut in_string, mut escaped, mut before) = (false, false, '[');
     for character in json.chars() {
-        let outside = !in_string;
-        if outside && matches!(character, ']' | '}') && !matches!(before, '[' | '{') {
-            put("/**/,// ,\r\n", "          \r\n");
-        }
-        let mut buffer = [0; 4];
-        let text: &str = character.encode_utf8(&mut buffer);
-        put(text, text);
-        if outside && matches!(character, '[' | '{' | ',' | ':') {
-            put("//\"\n/*],*/", "   \n      ");
-        }
+        let is_outside = !in_string;
+        let (in_front, behind) = match character {
+            ']' | '}' if is_outside && !matches!(before, '[' | '{') => ("/**/,// ,\r\n", ""),
+            '[' | '{' | ',' | ':' if is_outside => ("", "//\"\n/*],*/"),
+            _ => ("", ""),
+        };
+        let spaces = |text: &str| text.replace(|c| !matches!(c, '\r' | '\n'), " ");
+        pasted.extend([in_front, character.encode_utf8(&mut [0; 4]), behind]);
+        spaced.extend([&spaces(in_front), &*character.encode_utf8(&mut [0; 4]), &spaces(behind)]);
         if character == '"' && !escaped {
             in_string = !in_string;
         }
         escaped = in_string && character == '\\' && !escaped;
-        if outside && !character.is_ascii_whitespace() {
+        if is_outside && !character.is_ascii_whitespace() {
             before = character;
         }
     }
-    put("//", "  ");
-    let strict = cm::parse(&spaced);
-    assert_eq!(cm::parse(&pasted), strict, "comments and trailing commas make a difference");
+    pasted += "//";
+    let strict = cm::parse(spaced.as_bytes());
+    assert_eq!(cm::parse(pasted.as_bytes()), strict, "comments and trailing commas make a difference");
 }
 
 /// What is read of strict JSON is what an ordinary reader finds there.
 fn check_fields(json: &str, result: &Result<EventRequest<'_>, ParseError>) {
-    // The ordinary reader takes objects with this key for something of its own.
+    // The ordinary reader takes objects with this key, which escapes can spell too, for something of its own.
     const PRIVATE: &str = "$serde_json::private::";
     let (Ok(request), Ok(value)) = (result, serde_json::from_str::<Value>(json)) else { return };
     if json.contains(PRIVATE) || json.contains('\\') {

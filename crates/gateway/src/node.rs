@@ -183,23 +183,33 @@ fn report_panic<T>(ended: Result<T, tokio::task::JoinError>) -> Option<T> {
     ended.inspect_err(|error| tracing::error!(%error, "a task did not run to its end")).ok()
 }
 
-/// Deletes events that have been final for as long as they are kept.
+/// Deletes events that have been final for as long as they are kept, and keys that are free again.
 async fn purge(node: Node, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(PURGE_EVERY) => {}
         }
-        let kept = node.config.borrow().retention.final_events;
-        let settled_before = node.clock.wall().saturating_sub(kept);
-        loop {
-            match node.journal.purge(Queue::Events, settled_before, PURGE_STEP).await {
-                Ok(0) => break,
-                Ok(deleted) => tracing::debug!(deleted, "deleted events that were kept long enough"),
-                Err(error) => {
-                    tracing::warn!(%error, "cannot delete old events now");
-                    break;
-                }
+        let now = node.clock.wall();
+        let settled_before = now.saturating_sub(node.config.borrow().retention.final_events);
+        let journal = &node.journal;
+        purge_all("events", || journal.purge(Queue::Events, settled_before, PURGE_STEP)).await;
+        purge_all("keys", || journal.purge_keys(now, PURGE_STEP)).await;
+    }
+}
+
+/// Deletes in small steps until nothing is left to delete, so that accepting goes on between them.
+async fn purge_all<F>(what: &'static str, step: impl Fn() -> F)
+where
+    F: Future<Output = Result<u64, laneway_journal::Error>>,
+{
+    loop {
+        match step().await {
+            Ok(0) => return,
+            Ok(deleted) => tracing::debug!(what, deleted, "deleted what was kept long enough"),
+            Err(error) => {
+                tracing::warn!(what, %error, "cannot delete what was kept long enough; it is tried again");
+                return;
             }
         }
     }

@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn the_time_of_day_is_short() {
-        assert_eq!(time_of_day(Timestamp::from_millis(1_795_000_000_207)), "09:06:40.207");
+        assert_eq!(time_of_day(Timestamp::from_millis(1_795_000_000_207)), "11:06:40.207");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{RawQuery, State as Shares};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use bytes::Bytes;
 use laneway_wire::graph::server::Edge;
 use serde::{Deserialize, Serialize};
@@ -20,15 +20,16 @@ use query::{Filters, Query};
 
 use crate::body;
 use crate::duration;
+use crate::faults::FaultRule;
 use crate::limits::{ADVANCE_MAX, CONTROL_BODY_BYTES_MAX, STATE_BODY_BYTES_MAX};
 use crate::shared::Shared;
 use crate::state::State;
-use crate::world::{NewNumber, UserMessage};
+use crate::world::{NewNumber, TokenName, UserMessage};
 
 type Answer = Result<Response, ControlError>;
 
 /// Every control path with its methods and what it is for. The page and every 404 are made of it.
-pub(crate) const ENDPOINTS: [(&str, &str, &str); 11] = [
+pub(crate) const ENDPOINTS: [(&str, &str, &str); 14] = [
     (
         "/sandbox/numbers",
         "GET, POST",
@@ -50,9 +51,20 @@ pub(crate) const ENDPOINTS: [(&str, &str, &str); 11] = [
         "what to do where Meta's behaviour is unknown; POST changes the named ones",
     ),
     (
+        "/sandbox/faults",
+        "GET, POST, DELETE",
+        r#"rules that make calls fail; POST {"call":"messages","code":130429,"when":{"next":3}} adds one, DELETE removes all or ?id=N"#,
+    ),
+    (
+        "/sandbox/tokens/revoke",
+        "POST",
+        r#"{"number"} or {"access_token"}: calls with the token answer 190 from now on"#,
+    ),
+    ("/sandbox/tokens/restore", "POST", "the same the other way"),
+    (
         "/sandbox/reset",
         "POST",
-        "forgets chats, blocks, clicks, conversions and the log; numbers and clock stay",
+        "forgets chats, blocks, clicks, conversions, faults and the log, and restores tokens; numbers, switches and clock stay",
     ),
     ("/sandbox/state", "GET, PUT", "the whole world as JSON, to export and to import"),
     ("/", "GET", "this page"),
@@ -69,7 +81,10 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/sandbox/requests", get(requests))
         .route("/sandbox/clock", get(clock).post(advance))
         .route("/sandbox/switches", get(switches).post(change_switches))
-        .route("/sandbox/reset", axum::routing::post(reset))
+        .route("/sandbox/faults", get(faults).post(add_fault).delete(remove_faults))
+        .route("/sandbox/tokens/revoke", post(|shared, body| set_revoked(shared, body, true)))
+        .route("/sandbox/tokens/restore", post(|shared, body| set_revoked(shared, body, false)))
+        .route("/sandbox/reset", post(reset))
         .route("/sandbox/state", get(export).put(import))
 }
 
@@ -207,8 +222,38 @@ async fn change_switches(Shares(shared): Shares<Arc<Shared>>, body: Body) -> Ans
     json(&switches.map_err(ControlError::json)?)
 }
 
+async fn faults(Shares(shared): Shares<Arc<Shared>>, RawQuery(query): RawQuery) -> Answer {
+    let query = Query::parse(query.as_deref(), &[])?;
+    query.wait(&shared, |shared| shared.faults.rows().len()).await;
+    json(&shared.faults.rows())
+}
+
+async fn add_fault(Shares(shared): Shares<Arc<Shared>>, body: Body) -> Answer {
+    let rule: FaultRule = parse(&body::read(body, CONTROL_BODY_BYTES_MAX).await?)?;
+    json(&shared.add_fault(rule)?)
+}
+
+async fn remove_faults(Shares(shared): Shares<Arc<Shared>>, RawQuery(query): RawQuery) -> Answer {
+    let id = Query::parse(query.as_deref(), &["id"])?.id()?;
+    let removed = shared.remove_faults(id);
+    match id {
+        Some(id) if removed == 0 => Err(ControlError::unknown(
+            format!("there is no fault {id}"),
+            "GET /sandbox/faults lists those there are".to_owned(),
+        )),
+        Some(_) | None => json(&serde_json::json!({"removed": removed})),
+    }
+}
+
+async fn set_revoked(Shares(shared): Shares<Arc<Shared>>, body: Body, revoked: bool) -> Answer {
+    let token: TokenName = parse(&body::read(body, CONTROL_BODY_BYTES_MAX).await?)?;
+    let waba_id = shared.change(|inner| inner.world.revoke(&token, revoked))?;
+    json(&serde_json::json!({"waba_id": waba_id, "revoked": revoked}))
+}
+
 async fn reset(Shares(shared): Shares<Arc<Shared>>) -> Answer {
     shared.change(|inner| inner.world.reset());
+    shared.remove_faults(None);
     shared.log().clear();
     json(&serde_json::json!({"success": true}))
 }

@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-pub(crate) use rule::{Fault, Target};
-pub use rule::{Cut, FaultCall, FaultError, FaultRule, Preset, When};
 use rule::Parsed;
+pub use rule::{Cut, FaultCall, FaultError, FaultRule, Preset, When};
+pub(crate) use rule::{Fault, Target};
 
 use crate::limits::FAULTS_MAX;
 use crate::world::World;
@@ -134,6 +134,13 @@ impl Faults {
     }
 }
 
+impl FaultRow {
+    /// The rule's number.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+}
+
 impl Rule {
     fn row(&self) -> FaultRow {
         FaultRow { id: self.id, struck: self.struck, rule: self.asked.clone() }
@@ -144,7 +151,8 @@ impl Rule {
         let is_about = |objects: &rule::Objects| objects.ids.iter().any(|id| id == target.object);
         self.asked.call.covers(target)
             && self.parsed.objects.as_ref().is_none_or(is_about)
-            && (self.asked.access_token.is_none() || self.asked.access_token.as_deref() == target.token.as_deref())
+            && (self.asked.access_token.is_none()
+                || self.asked.access_token.as_deref() == target.token.as_deref())
             && self.parsed.fault.as_ref().is_none_or(|fault| fault.suits(target))
     }
 }

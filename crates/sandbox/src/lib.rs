@@ -5,22 +5,9 @@
 //! version in the path. The control side, under `/sandbox`, is where a person or a test plays everybody else: customers
 //! write, click on ads, time passes, and whatever WhatsApp and Events Manager now hold can be looked at.
 //!
-//! It is deterministic: ids come from a seed, the clock moves ahead on request, and nothing fails by chance. Where nobody
-//! outside Meta knows what Meta does, there is a switch with a default:
-//!
-//! | switch | default | otherwise |
-//! |---|---|---|
-//! | `partial_block_status` | `400` | `200`: HTTP status when a block failed for some or all users |
-//! | `block_already_blocked` | `success` | `failure` |
-//! | `unblock_not_blocked` | `success` | `failure` |
-//! | `unblock_needs_window` | `false` | `true`: unblocking, too, needs a message within 24 hours |
-//! | `blocklist_page_size` | `25` | 1 to 1000 |
-//! | `blocked_text` | `sync` | `status`: a text to a blocked user is taken and fails with 130403 afterwards |
-//! | `read_after_30_days` | `true` | `false`: 131009 |
-//! | `read_while_blocked` | `true` | `false`: 131009 |
-//! | `read_refusal_status` | `400` | `500`: HTTP status of 131009 |
-//! | `missing_token` | `190` | `200`, `104`: the code without a token |
-//! | `conversions` | `14` | `5`, `2`: how many of the event names pass |
+//! It is deterministic: ids come from a seed, the clock moves ahead on request, and nothing fails by chance: what is to
+//! fail, a [`FaultRule`] says. Where nobody outside Meta knows what Meta does, one of the [`Switches`] decides. The
+//! manual is docs/sandbox.md; tests keep its tables equal to this code.
 //!
 //! What is deliberately not here: anything about the gateway. The sandbox knows Meta's JSON and nothing else.
 //!
@@ -46,6 +33,8 @@ mod duration;
 mod faults;
 mod graph;
 mod limits;
+#[cfg(test)]
+mod manual;
 mod mint;
 mod page;
 mod phone;

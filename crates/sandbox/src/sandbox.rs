@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::DropGuard;
 
 use crate::clock::VirtualClock;
+use crate::faults::{FaultError, FaultRule};
 use crate::limits::STOP_GRACE;
 use crate::mint::Mint;
 use crate::saver;
@@ -188,6 +189,19 @@ impl Sandbox {
         let message = UserMessage { from, to, text, ad };
         let now = self.shared.clock.now();
         self.shared.change(|inner| inner.world.user_writes(&mut inner.mint, &message, now))
+    }
+
+    /// Adds a fault rule, as `POST /sandbox/faults` does, and tells its number.
+    ///
+    /// # Errors
+    /// [`FaultError`] if the rule makes no sense, names what is not there, or is one too many.
+    pub fn add_fault(&self, rule: FaultRule) -> Result<u64, FaultError> {
+        self.shared.add_fault(rule).map(|row| row.id())
+    }
+
+    /// Removes all fault rules.
+    pub fn remove_faults(&self) {
+        self.shared.remove_faults(None);
     }
 
     /// The switches in force.

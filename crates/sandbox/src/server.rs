@@ -1,19 +1,26 @@
 //! The HTTP server: who may call, which side a call is for, and how answers look on the wire.
 
+use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use axum::Router;
+use axum::body::{Body, HttpBody};
 use axum::extract::{OriginalUri, Request, State as Shares};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use bytes::Bytes;
+use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use hyper::body::Frame;
 use laneway_wire::graph::server::FIXED_HEADERS;
 use subtle::ConstantTimeEq as _;
 
 use crate::body::{self, BodyError};
 use crate::control::{self, ControlError};
-use crate::graph::{self, Call, GraphAnswer};
+use crate::graph::{self, Call, GraphAnswer, Reply};
 use crate::limits::GRAPH_BODY_BYTES_MAX;
 use crate::page;
 use crate::shared::Shared;
@@ -30,15 +37,53 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
 
 /// Lets a control call pass if it presents the control token, or none is needed.
 async fn guard(Shares(shared): Shares<Arc<Shared>>, request: Request, next: Next) -> Response {
-    if is_allowed(&shared, request.headers(), request.uri().query()) {
-        next.run(request).await
-    } else {
-        ControlError::unauthorized().into_response()
+    match admitted(&shared, request.headers(), request.uri().query()) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
     }
 }
 
-fn is_allowed(shared: &Shared, headers: &HeaderMap, query: Option<&str>) -> bool {
-    let Some(wanted) = &shared.control_token else { return true };
+/// Whether a control call may pass: with a control token, if it presents the token; without one, if no page of another
+/// site can be behind it.
+fn admitted(shared: &Shared, headers: &HeaderMap, query: Option<&str>) -> Result<(), ControlError> {
+    match &shared.control_token {
+        None => from_this_machine(headers),
+        Some(wanted) if presents(wanted, headers, query) => Ok(()),
+        Some(_) => Err(ControlError::unauthorized()),
+    }
+}
+
+/// Refuses what a browser sends on behalf of another site. A site can make its own name resolve to a loopback address
+/// and so read answers (DNS rebinding): then `Host` has that name. Or it can just send, blindly: then `Origin` has it.
+fn from_this_machine(headers: &HeaderMap) -> Result<(), ControlError> {
+    if let Some(host) = headers.get(header::HOST)
+        && !host.to_str().is_ok_and(is_loopback)
+    {
+        return Err(ControlError::foreign("this sandbox is not reached under that name".to_owned()));
+    }
+    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
+    let authority = origin
+        .to_str()
+        .ok()
+        .and_then(|origin| origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")));
+    if authority.is_some_and(is_loopback) {
+        Ok(())
+    } else {
+        Err(ControlError::foreign("a page of another site may not control this sandbox".to_owned()))
+    }
+}
+
+/// Whether `host` or `host:port` is this machine, by its own name or address.
+fn is_loopback(authority: &str) -> bool {
+    let Ok(authority) = authority.parse::<Authority>() else { return false };
+    let host = authority.host();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Whether the call presents the control token, in a header or in the query.
+fn presents(wanted: &str, headers: &HeaderMap, query: Option<&str>) -> bool {
     let is_right = |given: &str| bool::from(given.as_bytes().ct_eq(wanted.as_bytes()));
     let by_header = text(headers, &header::AUTHORIZATION)
         .and_then(|header| header.split_once(' '))
@@ -57,11 +102,9 @@ async fn graph_or_unknown(Shares(shared): Shares<Arc<Shared>>, request: Request)
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
     if path == "/sandbox" || path.starts_with("/sandbox/") {
-        return if is_allowed(&shared, &parts.headers, parts.uri.query()) {
-            control::unknown_path(path).into_response()
-        } else {
-            ControlError::unauthorized().into_response()
-        };
+        let admitted = admitted(&shared, &parts.headers, parts.uri.query());
+        return admitted
+            .map_or_else(ControlError::into_response, |()| control::unknown_path(path).into_response());
     }
     let body = match body::read(body, GRAPH_BODY_BYTES_MAX).await {
         Ok(body) => Some(body),
@@ -79,7 +122,35 @@ async fn graph_or_unknown(Shares(shared): Shares<Arc<Shared>>, request: Request)
         host: owned(header::HOST),
         body,
     };
-    dressed(graph::answer(&shared, call))
+    let Reply { answer, latency } = graph::answer(&shared, call);
+    if !latency.is_zero() {
+        tokio::select! {
+            () = tokio::time::sleep(latency) => {}
+            () = shared.stopping.cancelled() => {}
+        }
+    }
+    // hyper sends no byte of a head before it has asked for the body, and closes the connection when that fails.
+    answer.map_or_else(|| Response::new(Body::new(NoBody)), dressed)
+}
+
+/// The body of an answer that is not to be sent at all.
+struct NoBody;
+
+/// The connection is cut on request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a fault rule cuts this connection")]
+struct CutOnRequest;
+
+impl HttpBody for NoBody {
+    type Data = Bytes;
+    type Error = CutOnRequest;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, CutOnRequest>>> {
+        Poll::Ready(Some(Err(CutOnRequest)))
+    }
 }
 
 /// The answer with the headers that Meta's carry.

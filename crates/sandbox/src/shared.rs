@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::VirtualClock;
-use crate::faults::Faults;
+use crate::faults::{FaultError, FaultRow, FaultRule, Faults};
 use crate::mint::Mint;
 use crate::requests::{LoggedCall, RequestLog};
 use crate::state::State;
@@ -67,6 +67,23 @@ impl Shared {
         let result = action(&mut self.inner());
         self.changed();
         result
+    }
+
+    /// Adds a fault rule, then rings.
+    ///
+    /// # Errors
+    /// [`FaultError`] if the rule cannot be added.
+    pub(crate) fn add_fault(&self, rule: FaultRule) -> Result<FaultRow, FaultError> {
+        let row = self.faults.add(&self.inner().world, rule)?;
+        self.changes.send_modify(|times| *times += 1);
+        Ok(row)
+    }
+
+    /// Removes one fault rule or all, then rings, and tells how many there were.
+    pub(crate) fn remove_faults(&self, id: Option<u64>) -> usize {
+        let removed = self.faults.remove(id);
+        self.changes.send_modify(|times| *times += 1);
+        removed
     }
 
     /// Rings: the world changed.

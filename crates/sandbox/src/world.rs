@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use crate::phone::Phone;
 use crate::switches::Switches;
 
-pub(crate) use accounts::{NewNumber, TokenError, TokenName};
 pub use accounts::NumberInfo;
+pub(crate) use accounts::{NewNumber, TokenError, TokenName};
 use blocklist::Blocklist;
 use chats::Chat;
 pub(crate) use chats::UserMessage;

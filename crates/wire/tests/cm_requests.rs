@@ -143,7 +143,8 @@ fn characters() {
 #[test]
 fn wrong_types() {
     check("[]", Err("the body: expected an object, found an array (line 1, column 1)"));
-    check(" \"x\"", Err("the body: expected an object, found text (line 1, column 1)"));
+    check(" \"x\"", Err("the body: expected an object, found text (line 1, column 2)"));
+    check("// a list\n []", Err("the body: expected an object, found an array (line 2, column 2)"));
     check("null", Err("the body: expected an object, found null (line 1, column 1)"));
     check("{\"channel\":\n  1}", Err("channel: expected text, found a number (line 2, column 3)"));
     check(r#"{"event":{"type":{}}}"#, Err("event.type: expected text, found an object (line 1, column 18)"));

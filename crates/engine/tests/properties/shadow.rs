@@ -8,7 +8,7 @@ use laneway_engine::{
     Sequence, SettlementId,
 };
 use laneway_engine::{Limits, Now};
-use laneway_model::{Failure, FailureClass, Family, Outcome, PhoneNumber, Scope, Status, Timestamp};
+use laneway_model::{Failure, FailureClass, Outcome, PhoneNumber, Scope, Status, Timestamp};
 
 use crate::numbers::{Key, Numbers};
 

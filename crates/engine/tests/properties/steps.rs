@@ -36,7 +36,7 @@ pub(crate) enum Step {
     /// Both clocks go on.
     Pass(u64),
     /// The wall clock is set.
-    StepWall(i64),
+    SetWall(i64),
     /// Time passes until the engine wants to be woken.
     Wake,
     /// One of the engine's effects is performed and reported.
@@ -149,7 +149,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         1 => any::<usize>().prop_map(Step::TellAgain),
         3 => any::<usize>().prop_map(Step::Redrive),
         5 => passing().prop_map(Step::Pass),
-        1 => (-9_000_000..9_000_000_i64).prop_map(Step::StepWall),
+        1 => (-9_000_000..9_000_000_i64).prop_map(Step::SetWall),
         5 => Just(Step::Wake),
         40 => (any::<usize>(), how()).prop_map(|(which, how)| Step::Work { which, how }),
         1 => (0..40_u64).prop_map(Step::Stray),

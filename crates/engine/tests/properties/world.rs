@@ -68,7 +68,7 @@ impl World {
                 self.pass(*ms);
                 self.tell(Input::Tick);
             }
-            Step::StepWall(ms) => {
+            Step::SetWall(ms) => {
                 self.now.wall = shifted(self.now.wall, *ms);
                 self.tell(Input::Tick);
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use laneway_engine::{Control, Effect, Engine, Entry, Input, LostAnswer, Now, NumberSetup, Policy, ScopeId};
 use laneway_model::{EventKind, Failure, FailureClass, Outcome, PhoneNumber, Scope, Timestamp};
 
-const EVENTS: u64 = 20_000;
+const EVENTS: u64 = 5_000;
 const HOUR_MS: u64 = 3_600_000;
 
 /// Plays an hour in which every call fails at once in this way, then one in which all work; gives the calls of the first
@@ -67,6 +67,7 @@ fn play(class: FailureClass) -> (u32, u32, usize) {
         }
         let Some(wake_ms) = engine.next_wake(now).filter(|wake_ms| *wake_ms <= 2 * HOUR_MS) else { break };
         now = Now { elapsed_ms: wake_ms, wall: start.saturating_add(Duration::from_millis(wake_ms)) };
+        inputs.push_back(Input::Tick);
     }
     let later = calls_per_minute[1..].iter().copied().max().unwrap();
     (calls_per_minute[0], later, engine.counts().open)

@@ -76,7 +76,7 @@ impl Sqlite {
             spawn("journal-index", move || indexing::run(indexer, index_queue, index_gauges))
                 .map_err(failed)?,
         );
-        let writer = Writer {
+        let mut writer = Writer {
             store,
             jobs: job_queue,
             feed: publisher,
@@ -86,6 +86,7 @@ impl Sqlite {
             log: Log::default(),
             commits: 0,
         };
+        writer.tell(Log::default());
         let writer = spawn("journal-write", move || writer.run()).map_err(failed)?;
         let threads = Mutex::new(Some(Threads { writer, others }));
         Ok((Self { directory, limits, epoch, jobs, reads, indexing, gauges, threads }, feed))

@@ -320,6 +320,26 @@ fn keys_are_removed_from_the_index_day_by_day() {
 }
 
 #[test]
+fn a_key_that_was_given_again_is_found_under_its_later_day() {
+    let (_directory, mut store, mut indexer) = opened();
+    let given = |at: u64, until: u64| NewRow {
+        keys: vec![Key { until: Timestamp::from_millis(until), ..key(1) }],
+        ..row(at)
+    };
+    let day = 86_400_000;
+    append_one(&mut store, given(10, 100)).unwrap();
+    append_one(&mut store, given(100, 3 * day)).unwrap();
+    indexer.catch_up().unwrap();
+    store.tidy().unwrap();
+    assert_eq!(store.memory.keys.len(), 0);
+    let again = EventId::new(Timestamp::from_millis(100), 0, 2);
+    for at in [200, 2 * day] {
+        assert_eq!(append_one(&mut store, given(at, 5 * day)).unwrap(), Appended::Replay(again), "{at}");
+    }
+    assert!(matches!(append_one(&mut store, given(3 * day, 5 * day)).unwrap(), Appended::Accepted(_)));
+}
+
+#[test]
 fn the_index_forgets_rows_that_are_gone() {
     let (_directory, mut store, mut indexer) = opened();
     for n in 0..40 {

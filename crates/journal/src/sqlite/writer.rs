@@ -59,7 +59,6 @@ impl Batch {
 impl Writer {
     /// Works until it is told to stop or nobody can send any more; gives the store back to be closed.
     pub(super) fn run(mut self) -> Store {
-        self.tell(Log::default());
         while let Ok(first) = self.jobs.recv() {
             let (batch, is_last) = self.gather(first);
             self.commit(batch);
@@ -161,7 +160,8 @@ impl Writer {
         }
     }
 
-    fn tell(&mut self, log: Log) {
+    /// Shows how things stand.
+    pub(super) fn tell(&mut self, log: Log) {
         self.log = log;
         let counters = &self.store.memory.counters;
         let progress = self.store.index.progress();

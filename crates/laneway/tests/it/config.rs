@@ -23,7 +23,7 @@ tokens = [{ hash = "11111111-2222-4333-8444-555555555555", scopes = ["sent"] }]
 id = "not-digits"
 access_token = "EAAG-a-bare-secret"
 dataset_id = "123"
-graph_url = "http://graph.facebook.com"
+graph_url = "graph.facebook.com"
 numbers = [{ number = "0612345678", phone_number_id = "1" }]
 "#;
 

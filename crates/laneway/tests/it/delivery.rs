@@ -173,3 +173,42 @@ fn the_clock_moves_gateway_and_whatsapp_together() {
     let answer = dev.gateway.0.post("/v1.0/event", &envelope(dev.world.number(), CUSTOMER, &conversion));
     assert_eq!((answer.status, &answer.any_json()["error"]["code"]), (400, &json!("event_time_too_old")));
 }
+
+#[test]
+fn what_meta_cannot_take_in_time_expires() {
+    let directory = TempDir::new().unwrap();
+    let dev = Dev::start(directory.path());
+    let message = dev.world.user_writes(CUSTOMER, "Hello");
+    dev.world.host.post("/sandbox/faults", r#"{"preset":"meta_down"}"#).json();
+    let event = json!({"type": "MarkAsRead", "custom": {"message_id": message.wamid}});
+    let id = dev.gateway.submit(dev.world.number(), CUSTOMER, &event);
+    assert_eq!(dev.gateway.tried(&id)["attempts"][0]["outcome"], "transient");
+    assert_eq!(dev.gateway.list("status=open").len(), 1);
+
+    dev.world.host.post("/sandbox/clock", r#"{"advance":"25h"}"#).json();
+    let event = dev.gateway.ended(&id);
+    assert_eq!(event["status"], "expired", "{event}");
+    assert!(event["reason"].as_str().unwrap().starts_with("Its time "), "{event}");
+    assert_eq!(dev.world.chat(CUSTOMER).last().unwrap()["read_at"], Value::Null);
+}
+
+#[test]
+fn events_wait_for_a_token_that_works_again() {
+    let directory = TempDir::new().unwrap();
+    let dev = Dev::start(directory.path());
+    dev.world.host.post("/sandbox/faults", r#"{"preset":"dead_token"}"#).json();
+    let id = dev.gateway.submit(dev.world.number(), CUSTOMER, &json!({"type": "Block"}));
+    let event = dev.gateway.tried(&id);
+    assert_eq!(
+        (&event["waiting_for"], &event["attempts"][0]["code"]),
+        (&json!("credential"), &json!(190)),
+        "{event}"
+    );
+    assert_eq!(dev.gateway.0.get("/readyz").status, 200);
+
+    assert_eq!(dev.world.host.send("DELETE", "/sandbox/faults", "").unwrap().status, 200);
+    // The gateway asks again with one event every five minutes.
+    dev.world.host.post("/sandbox/clock", r#"{"advance":"6m"}"#).json();
+    assert_eq!(dev.gateway.ended(&id)["status"], "confirmed");
+    assert_eq!(dev.world.blocked(), [CUSTOMER]);
+}

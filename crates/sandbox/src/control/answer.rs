@@ -6,8 +6,9 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use crate::body::BodyError;
+use crate::faults::FaultError;
 use crate::state::StateError;
-use crate::world::WriteError;
+use crate::world::{TokenError, WriteError};
 
 /// Why a control call failed: `{"error":{"message","hint"}}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +43,19 @@ impl ControlError {
         }
     }
 
+    /// 403: a page of another site stands behind the call.
+    pub(crate) fn foreign(message: String) -> ControlError {
+        ControlError {
+            status: StatusCode::FORBIDDEN,
+            message,
+            hint: Some(
+                "without a control token, only this machine may control the sandbox, under localhost or a loopback \
+                 address"
+                    .to_owned(),
+            ),
+        }
+    }
+
     /// 400: the body is not the JSON it should be.
     pub(crate) fn json(error: serde_json::Error) -> ControlError {
         ControlError::invalid(format!("body: {error}"))
@@ -62,6 +76,34 @@ impl From<WriteError> for ControlError {
             }
             WriteError::UnknownBusiness { .. } => StatusCode::NOT_FOUND,
             WriteError::Full => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        ControlError { status, message: error.to_string(), hint: None }
+    }
+}
+
+impl From<FaultError> for ControlError {
+    fn from(error: FaultError) -> ControlError {
+        let status = match &error {
+            FaultError::Nothing
+            | FaultError::TwoThings
+            | FaultError::WithoutCode(_)
+            | FaultError::Status
+            | FaultError::Latency
+            | FaultError::LieWithoutEffect(_)
+            | FaultError::Number
+            | FaultError::TwoNumbers => StatusCode::BAD_REQUEST,
+            FaultError::UnknownNumber { .. } | FaultError::UnknownToken => StatusCode::NOT_FOUND,
+            FaultError::Full => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        ControlError { status, message: error.to_string(), hint: None }
+    }
+}
+
+impl From<TokenError> for ControlError {
+    fn from(error: TokenError) -> ControlError {
+        let status = match &error {
+            TokenError::Unreadable(_) => StatusCode::BAD_REQUEST,
+            TokenError::UnknownNumber { .. } | TokenError::UnknownToken => StatusCode::NOT_FOUND,
         };
         ControlError { status, message: error.to_string(), hint: None }
     }

@@ -63,6 +63,11 @@ impl Query {
         self.get("since").map_or(Ok(0), |value| number("since", value))
     }
 
+    /// `id`, if given.
+    pub(super) fn id(&self) -> Result<Option<u64>, ControlError> {
+        self.get("id").map(|value| number("id", value)).transpose()
+    }
+
     /// The filters, checked against the world.
     ///
     /// # Errors

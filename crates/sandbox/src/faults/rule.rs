@@ -198,10 +198,10 @@ pub(super) struct Objects {
 
 /// A rule taken apart.
 #[derive(Clone, Debug)]
-pub(super) struct Parsed {
+pub(crate) struct Parsed {
     pub(super) objects: Option<Objects>,
-    pub(super) fault: Option<Fault>,
-    pub(super) latency: Duration,
+    pub(crate) fault: Option<Fault>,
+    pub(crate) latency: Duration,
     pub(super) turn: Turn,
 }
 
@@ -232,7 +232,7 @@ impl FaultRule {
     ///
     /// # Errors
     /// [`FaultError`] for the first thing that is wrong with it.
-    pub(super) fn parse(&self, world: &World) -> Result<Parsed, FaultError> {
+    pub(crate) fn parse(&self, world: &World) -> Result<Parsed, FaultError> {
         let latency = self.latency()?;
         let (fault, latency) = match self.preset {
             None => (self.fault()?, latency.unwrap_or_default()),
@@ -322,20 +322,6 @@ impl FaultRule {
 }
 
 impl FaultCall {
-    /// Every kind, with what it is, for the documentation.
-    #[cfg(test)]
-    pub(super) const ALL: [(FaultCall, &'static str); 9] = [
-        (FaultCall::Any, "every call there is"),
-        (FaultCall::Messages, "`POST /{phone_number_id}/messages`: read marks, typing indicators and texts"),
-        (FaultCall::Typing, "of these, read marks with a typing indicator"),
-        (FaultCall::Block, "`POST /{phone_number_id}/block_users`"),
-        (FaultCall::Unblock, "`DELETE /{phone_number_id}/block_users`"),
-        (FaultCall::Blocklist, "`GET /{phone_number_id}/block_users`"),
-        (FaultCall::Events, "`POST /{dataset_id}/events`"),
-        (FaultCall::Dataset, "`GET` and `POST /{waba_id}/dataset`"),
-        (FaultCall::PhoneNumbers, "`GET /{waba_id}/phone_numbers`"),
-    ];
-
     /// Whether the call is of this kind.
     pub(super) fn covers(self, target: &Target<'_>) -> bool {
         match self {
@@ -380,17 +366,6 @@ impl Fault {
 }
 
 impl Preset {
-    /// Every preset, with what it is, for the documentation.
-    #[cfg(test)]
-    pub(super) const ALL: [(Preset, &'static str); 6] = [
-        (Preset::DeadToken, r#"the access token has expired: `"code":190`"#),
-        (Preset::Throttled, r#"too many calls: `"code":130429`"#),
-        (Preset::AnswerLost, r#"the effect stands, the client sees a closed connection: `"cut":"after"`"#),
-        (Preset::Slow600Ms, r#"`"latency":"600ms"`"#),
-        (Preset::Lying200, r#"success without an effect: `"lie":true`"#),
-        (Preset::MetaDown, r#"`"code":2` with HTTP 503 and `"is_transient":true`"#),
-    ];
-
     fn meaning(self) -> (Option<Fault>, Duration) {
         let error = |code| {
             let plain =

@@ -1,6 +1,7 @@
 //! Every rule of the Graph side: a request goes in, status, code and subcode come out.
 
 mod conversions;
+mod faults;
 
 use std::time::Duration;
 
@@ -71,6 +72,7 @@ impl Bench {
             .replace("<their waba>", &self.theirs.waba_id)
             .replace("<their dataset>", &self.theirs.dataset_id)
             .replace("<token>", &self.ours.access_token)
+            .replace("<their token>", &self.theirs.access_token)
             .replace("<wamid>", &self.wamid)
             .replace("<their wamid>", &self.their_wamid)
             .replace("<clid>", &self.clid)
@@ -89,6 +91,10 @@ impl Bench {
         token: Option<&str>,
         body: &str,
     ) -> GraphAnswer {
+        self.reply(request, content_type, token, body).answer.expect("no rule cuts the connection")
+    }
+
+    fn reply(&self, request: &str, content_type: Option<&str>, token: Option<&str>, body: &str) -> Reply {
         let request = self.filled(request);
         let (method, target) = request.split_once(' ').expect("a method and a path");
         let (path, query) = match target.split_once('?') {
@@ -148,6 +154,8 @@ fn who_may_call_what() {
         ("PUT /v26.0/<number>/messages", JSON, Some("<token>"), READ, SUCCESS),
         ("POST /<number>/messages", JSON, Some("<token>"), READ, SUCCESS),
         ("POST /v99.0/<number>/messages?access_token=<token>", JSON, None, READ, SUCCESS),
+        ("POST /<number>/messages?access_token=EAAwrong", JSON, Some("<token>"), READ, SUCCESS),
+        ("POST /<number>/messages?access_token=<token>", JSON, Some("EAAwrong"), READ, (401, 190, 0)),
         (
             MESSAGES,
             FORM,
@@ -251,7 +259,11 @@ fn the_code_without_a_token() {
     for (code, expected) in [(190, (401, 190, 0)), (200, (403, 200, 0)), (104, (400, 104, 0))] {
         let changes = format!(r#"{{"missing_token":{code}}}"#);
         let bench = Bench::new(Switches::default().with(changes.as_bytes()).unwrap());
-        assert_eq!(verdict(&bench.call(MESSAGES, JSON, None, READ)), expected);
+        for (request, token) in
+            [(MESSAGES, None), (MESSAGES, Some("")), ("POST /<number>/messages?access_token=", None)]
+        {
+            assert_eq!(verdict(&bench.call(request, JSON, token, READ)), expected, "{request} {token:?}");
+        }
     }
 }
 

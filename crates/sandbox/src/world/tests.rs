@@ -1,6 +1,9 @@
 //! What the world remembers, seen without a server. Time is a number here.
 
-use laneway_wire::graph::server::{BlockEntry, BlockVerb, Recipient, Refusal, UserRefusal};
+use laneway_wire::graph::server::{
+    BlockEntry, BlockVerb, BlocklistQuery, ConversionFields, ConversionRefusal, Recipient, Refusal,
+    UserRefusal,
+};
 
 use super::*;
 use crate::clock::Moment;
@@ -47,6 +50,17 @@ impl Bench {
         let entry = BlockEntry::Phone(user.to_owned());
         let answer = self.world.change_blocklist(&self.id, verb, &[entry], now).unwrap();
         answer.failed.first().map_or(Ok(()), |(_, why)| Err(*why))
+    }
+
+    /// What Meta makes of a conversion that happened so many seconds before `NOW`.
+    fn convert(&self, clid: &str, seconds_ago: u64) -> Result<(), Refusal> {
+        let waba_id = self.world.numbers().remove(0).waba_id;
+        let event = serde_json::json!({"event_name": "LeadSubmitted", "event_time": NOW.seconds() - seconds_ago,
+            "action_source": "business_messaging", "messaging_channel": "whatsapp",
+            "user_data": {"whatsapp_business_account_id": waba_id, "ctwa_clid": clid}});
+        let event = serde_json::value::to_raw_value(&event).unwrap();
+        let fields = [ConversionFields::read(0, &event).unwrap()];
+        self.world.check_conversions(&waba_id, &fields, NOW)
     }
 
     /// When each message of the only chat was read, in seconds after `NOW`.
@@ -157,6 +171,26 @@ fn a_list_is_full_at_64_000() {
     bench.change(BlockVerb::UnBlock, &number(7), NOW).unwrap();
     bench.change(BlockVerb::Block, &number(BLOCKLIST_MAX), NOW).unwrap();
     assert_eq!(bench.world.blocked_count(None), BLOCKLIST_MAX);
+    let wide = BlocklistQuery { limit: Some(5_000), ..BlocklistQuery::default() };
+    assert_eq!(bench.world.blocklist_page(&bench.id, &wide).unwrap().rows.len(), 1_000);
+}
+
+#[test]
+fn a_month_is_thirty_days() {
+    let mut bench = Bench::new();
+    bench.world.switches.read_after_30_days = false;
+    let wamid = bench.customer_writes(NOW);
+    let mut read = |us: u64| bench.world.read(&bench.id, &wamid, false, after(us)).is_ok();
+    assert!(read(720 * HOUR));
+    assert!(!read(720 * HOUR + 1));
+}
+
+#[test]
+fn an_event_is_too_old_after_seven_days() {
+    let mut bench = Bench::new();
+    let clid = bench.write(CUSTOMER, BUSINESS, true, NOW).unwrap().ctwa_clid.unwrap();
+    assert_eq!(bench.convert(&clid, 604_800), Ok(()));
+    assert_eq!(bench.convert(&clid, 604_801), Err(Refusal::conversion(0, ConversionRefusal::TooOld)));
 }
 
 #[test]
@@ -235,11 +269,18 @@ fn an_id_of_the_same_seed_is_not_minted_twice() {
 fn a_reset_keeps_who_exists() {
     let mut bench = full();
     let numbers = bench.world.numbers();
+    let clid = bench.write(CUSTOMER, BUSINESS, true, NOW).unwrap().ctwa_clid.unwrap();
+    assert_eq!(bench.convert(&clid, 0), Ok(()));
+    let token = TokenName::Number(BUSINESS.to_owned());
+    bench.world.revoke(&token, true).unwrap();
     bench.world.reset();
+    assert!(bench.world.waba_of_token(&numbers[0].access_token).is_some(), "tokens are restored");
     assert_eq!(bench.world.numbers(), numbers);
     assert_eq!(bench.world.message_count(None, None), 0);
     assert_eq!(bench.world.blocked_count(None), 0);
     assert_eq!(bench.world.conversion_count(None), 0);
+    let forgotten = Refusal::conversion(0, ConversionRefusal::InvalidClick);
+    assert_eq!(bench.convert(&clid, 0), Err(forgotten));
     bench.customer_writes(NOW);
     bench.answer(NOW).unwrap();
 }

@@ -236,9 +236,9 @@ impl<'a> Reader<'a> {
             })
     }
 
-    /// The whole text.
+    /// The value that the text is, without the white space around it.
     pub(super) fn whole(self) -> &'a str {
-        self.text
+        self.text.trim_ascii()
     }
 
     /// The members of an object, in order; none when there is no object.

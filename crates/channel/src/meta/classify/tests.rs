@@ -1,3 +1,5 @@
+//! Tests of [`super`]: classify.
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! Tests of [`super`]: codes.
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::{env, fs};

@@ -1,3 +1,5 @@
+//! Tests of [`super`]: encode.
+
 use std::sync::Arc;
 
 use laneway_model::{

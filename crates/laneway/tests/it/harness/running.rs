@@ -9,6 +9,9 @@ use super::{Answer, Host, Process};
 /// The user of CM.com's events page, who writes at every start of `dev`.
 pub(crate) const CUSTOMER: &str = "+316012345678";
 
+/// How often to look, for a second each, whether an event was tried.
+const TRIES: usize = 20;
+
 /// A gateway, as a client with a token sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct Gateway(pub(crate) Host);
@@ -25,6 +28,18 @@ impl Gateway {
     #[track_caller]
     pub(crate) fn ended(&self, id: &str) -> Value {
         self.0.get(&format!("/api/v1/events/{id}?wait=final&timeout=20s")).json()
+    }
+
+    /// The event once a call that carried it has ended; for events that do not come to an end.
+    #[track_caller]
+    pub(crate) fn tried(&self, id: &str) -> Value {
+        for _ in 0..TRIES {
+            let event = self.0.get(&format!("/api/v1/events/{id}?wait=final&timeout=1s")).json();
+            if event["attempts"][0]["finished_at"].is_string() {
+                return event;
+            }
+        }
+        panic!("no call has carried {id}");
     }
 
     /// Submits an event and returns what became of it.

@@ -1,69 +1,12 @@
-//! The sandbox from outside: real sockets, a raw HTTP client, the control surface and the Graph side together.
+//! The control surface and the Graph side together.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
-
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderMap, Request};
-use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use laneway_sandbox::{NumberInfo, Options, Sandbox, StartError};
-use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use laneway_sandbox::{Options, Sandbox, StartError};
+use serde_json::json;
 
-struct Answer {
-    status: u16,
-    headers: HeaderMap,
-    body: String,
-}
-
-impl Answer {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
-    }
-}
-
-/// One call on a connection of its own.
-async fn call(address: SocketAddr, request: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-    let stream = TcpStream::connect(address).await.unwrap();
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
-    let driver = tokio::spawn(connection);
-    let (method, path) = request.split_once(' ').unwrap();
-    let mut builder = Request::builder().method(method).uri(path).header("host", address.to_string());
-    for (name, value) in headers {
-        builder = builder.header(*name, *value);
-    }
-    let request = builder.body(Full::new(Bytes::copy_from_slice(body.as_bytes()))).unwrap();
-    let response = sender.send_request(request).await.unwrap();
-    let (parts, body) = response.into_parts();
-    let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
-    drop(sender);
-    driver.await.unwrap().unwrap();
-    Answer { status: parts.status.as_u16(), headers: parts.headers, body }
-}
-
-async fn control(sandbox: &Sandbox, request: &str, body: &str) -> Answer {
-    call(sandbox.address(), request, &[], body).await
-}
-
-/// A Graph call with the number's token and a JSON body.
-async fn graph(sandbox: &Sandbox, business: &NumberInfo, request: &str, body: &Value) -> Answer {
-    let bearer = format!("Bearer {}", business.access_token);
-    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
-    call(sandbox.address(), request, &headers, &body.to_string()).await
-}
-
-fn options() -> Options {
-    Options { listen: "127.0.0.1:0".parse().unwrap(), seed: Some(1), ..Options::default() }
-}
-
-async fn start() -> Sandbox {
-    Sandbox::start(options()).await.unwrap()
-}
+use crate::{call, control, graph, options, start};
 
 #[tokio::test]
 async fn a_customer_is_read_blocked_and_converted() {
@@ -241,38 +184,6 @@ async fn the_page_stands_alone() {
 }
 
 #[tokio::test]
-async fn a_control_token_guards_all_but_the_graph() {
-    let guarded = Options { control_token: Some("open sesame".to_owned()), ..options() };
-    let sandbox = Sandbox::start(guarded).await.unwrap();
-    let right = [("authorization", "Bearer open sesame")];
-    let wrong = [("authorization", "Bearer open")];
-    let by_query = "?control_token=open%20sesame";
-    for path in ["/", "/sandbox/numbers", "/sandbox/state", "/sandbox/nothing"] {
-        let status = async |request: String, headers: &[(&str, &str)]| {
-            call(sandbox.address(), &request, headers, "").await.status
-        };
-        let expected = if path == "/sandbox/nothing" { 404 } else { 200 };
-        assert_eq!(status(format!("GET {path}"), &[]).await, 401, "{path}");
-        assert_eq!(status(format!("GET {path}"), &wrong).await, 401, "{path}");
-        assert_eq!(status(format!("GET {path}?control_token=open"), &[]).await, 401, "{path}");
-        assert_eq!(status(format!("GET {path}"), &right).await, expected, "{path}");
-        assert_eq!(status(format!("GET {path}{by_query}"), &[]).await, expected, "{path}");
-    }
-    let business = &sandbox.numbers()[0];
-    let request = format!("GET /{}/phone_numbers", business.waba_id);
-    assert_eq!(graph(&sandbox, business, &request, &json!({})).await.status, 200);
-}
-
-#[tokio::test]
-async fn off_loopback_a_control_token_is_needed() {
-    let open = Options { listen: "0.0.0.0:0".parse().unwrap(), ..options() };
-    let refused = Sandbox::start(open.clone()).await;
-    assert!(matches!(refused, Err(StartError::ControlTokenMissing(_))));
-    let guarded = Options { control_token: Some("open sesame".to_owned()), ..open };
-    Sandbox::start(guarded).await.unwrap().stop().await.unwrap();
-}
-
-#[tokio::test]
 async fn an_address_in_use_is_said() {
     let sandbox = start().await;
     let again = Sandbox::start(Options { listen: sandbox.address(), ..options() }).await;
@@ -387,6 +298,16 @@ async fn a_reset_starts_over_with_the_same_numbers() {
     assert_eq!(sandbox.numbers(), numbers);
     for listing in ["messages", "requests", "conversions", "blocklist", "typing"] {
         assert_eq!(control(&sandbox, &format!("GET /sandbox/{listing}"), "").await.body, "[]", "{listing}");
+    }
+}
+
+#[tokio::test]
+async fn the_manual_names_the_ids_of_seed_1() {
+    let manual = include_str!("../../../../docs/sandbox.md");
+    let sandbox = start().await;
+    let business = &sandbox.numbers()[0];
+    for id in [&business.phone_number_id, &business.waba_id, &business.dataset_id] {
+        assert!(manual.contains(id), "{id}");
     }
 }
 
