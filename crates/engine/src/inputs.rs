@@ -60,9 +60,12 @@ pub struct Entry {
 /// What the engine is told.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// These events are durable and open: just accepted, redriven, or found at start.
+    /// These events are durable and open: just accepted, redriven, or found at start. An event that is open already is
+    /// not taken twice; one that is redriven (its `order` grew) while the commit of its end has not been reported yet
+    /// starts anew after that report.
     Accepted(Vec<Entry>),
-    /// The bodies of the call's members are at hand, except for those that no longer exist.
+    /// The bodies of the call's members are at hand, except for those that no longer exist. As an answer to
+    /// [`Effect::Begin`]: the journal would not begin the call, because these members are final or gone.
     Loaded {
         /// The call.
         call: CallId,
@@ -78,7 +81,7 @@ pub enum Input {
     Answered {
         /// The call.
         call: CallId,
-        /// One per member, in the order of [`Effect::Send`].
+        /// One per member, in the order of [`Effect::Send`]. A member without one counts as a lost answer.
         outcomes: Vec<Outcome>,
     },
     /// The settlement is committed.
@@ -97,7 +100,8 @@ pub enum Input {
 pub enum Control {
     /// The open set is complete; calls may begin.
     Start,
-    /// These are the business numbers now. Numbers that are not among them keep their events and send none.
+    /// These are the business numbers now. Numbers that are not among them keep their events and send none. Whatever a
+    /// dead credential has paused is tried at once, with one call.
     Configure(Vec<NumberSetup>),
     /// An operator gives these events up. Those in a call are left alone.
     Discard(Vec<Sequence>),

@@ -11,11 +11,11 @@
 //!                └───────────────────────── due again ◀──────────── retrying ◀────────────────┘
 //! ```
 //!
-//! * Every open event is one small entry here ([`entries`]); its body stays in the journal until a call is built.
-//! * Events that do not commute wait in a lane ([`lanes`]): the next leaves only after its predecessor's outcome is
+//! * Every open event is one small entry here (module `entries`); its body stays in the journal until a call is built.
+//! * Events that do not commute wait in a lane (module `lanes`): the next leaves only after its predecessor's outcome is
 //!   committed, that is, after `Settled`.
 //! * How many calls a business number may have under way, and how fast they may follow one another, is kept per number
-//!   ([`numbers`]); what a throttle, an outage or a dead credential stops, is kept per scope ([`pauses`]).
+//!   (module `numbers`); what a throttle, an outage or a dead credential stops, is kept per scope (module `pauses`).
 //! * Delays run on monotonic time, expiry on wall time: both are in [`Now`].
 
 mod backoff;

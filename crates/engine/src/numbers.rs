@@ -16,6 +16,8 @@ pub(crate) struct Number {
     /// How it is reached; a number without is kept and sends nothing.
     pub(crate) setup: Option<NumberSetup>,
     pub(crate) open: usize,
+    /// Whether `open` has changed since somebody asked.
+    pub(crate) is_recounted: bool,
     pub(crate) in_flight: u32,
     queues: [Queue; Class::COUNT],
     /// The class whose turn it is.
@@ -65,6 +67,7 @@ impl Number {
             business,
             setup: None,
             open: 0,
+            is_recounted: false,
             in_flight: 0,
             queues: [queue; Class::COUNT],
             turn: 0,

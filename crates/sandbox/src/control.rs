@@ -33,18 +33,18 @@ pub(crate) const ENDPOINTS: [(&str, &str, &str); 14] = [
     (
         "/sandbox/numbers",
         "GET, POST",
-        "the business numbers with all a client needs; POST {} adds a fresh, separate one",
+        "the business numbers with all a client needs; POST `{}` adds a fresh, separate one",
     ),
     (
         "/sandbox/messages",
         "GET, POST",
-        r#"the chats; POST {"from","to","text","ad"} lets a customer write, with "ad":true after a click on an ad"#,
+        r#"the chats, `?business=&user=`; POST `{"from","to","text","ad"}` lets a customer write, with `"ad":true` after a click on an ad"#,
     ),
-    ("/sandbox/blocklist", "GET", "who is blocked, ?business="),
-    ("/sandbox/conversions", "GET", "the conversion events received, ?dataset="),
-    ("/sandbox/typing", "GET", "typing indicators shown now, ?business=&user="),
-    ("/sandbox/requests", "GET", "every Graph call, numbered, ?since=N"),
-    ("/sandbox/clock", "GET, POST", r#"the clock; POST {"advance":"25h"} moves it ahead"#),
+    ("/sandbox/blocklist", "GET", "who is blocked, `?business=`"),
+    ("/sandbox/conversions", "GET", "the conversion events received, `?dataset=`"),
+    ("/sandbox/typing", "GET", "typing indicators shown now, `?business=&user=`"),
+    ("/sandbox/requests", "GET", "every Graph call, numbered, `?since=N`"),
+    ("/sandbox/clock", "GET, POST", r#"the clock; POST `{"advance":"25h"}` moves it ahead"#),
     (
         "/sandbox/switches",
         "GET, POST",
@@ -53,12 +53,12 @@ pub(crate) const ENDPOINTS: [(&str, &str, &str); 14] = [
     (
         "/sandbox/faults",
         "GET, POST, DELETE",
-        r#"rules that make calls fail; POST {"call":"messages","code":130429,"when":{"next":3}} adds one, DELETE removes all or ?id=N"#,
+        r#"rules that make calls fail; POST `{"call":"messages","code":130429,"when":{"next":3}}` adds one, DELETE removes all or `?id=N`"#,
     ),
     (
         "/sandbox/tokens/revoke",
         "POST",
-        r#"{"number"} or {"access_token"}: calls with the token answer 190 from now on"#,
+        r#"`{"number"}` or `{"access_token"}`: calls with the token answer 190 from now on"#,
     ),
     ("/sandbox/tokens/restore", "POST", "the same the other way"),
     (

@@ -34,7 +34,7 @@ mod faults;
 mod graph;
 mod limits;
 #[cfg(test)]
-mod manual;
+mod manual_tests;
 mod mint;
 mod page;
 mod phone;

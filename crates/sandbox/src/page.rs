@@ -41,7 +41,7 @@ fn html(numbers: &[NumberInfo]) -> String {
     }
     let mut control = String::new();
     for (path, methods, what) in ENDPOINTS {
-        line(&mut control, &format!("<dt><code>{methods} {path}</code></dt><dd>{}</dd>", escaped(what)));
+        line(&mut control, &format!("<dt><code>{methods} {path}</code></dt><dd>{}</dd>", coded(what)));
     }
     include_str!("page.html")
         .replace("{numbers}", rows.trim_end())
@@ -63,6 +63,16 @@ fn row(rows: &mut String, cells: &[&str]) {
 fn line(text: &mut String, line: &str) {
     text.push_str(line);
     text.push('\n');
+}
+
+/// Escaped, with what stands between backticks set as code.
+fn coded(text: &str) -> String {
+    let parts = text.split('`').enumerate();
+    let set = |(index, part)| match (index % 2, escaped(part)) {
+        (0, part) => part,
+        (_, part) => format!("<code>{part}</code>"),
+    };
+    parts.map(set).collect()
 }
 
 fn escaped(text: &str) -> String {
@@ -91,7 +101,7 @@ mod tests {
             "+316098765432",
             "/{phone_number_id}/messages",
             "/sandbox/clock",
-            "{&quot;advance&quot;:&quot;25h&quot;}",
+            "<code>{&quot;advance&quot;:&quot;25h&quot;}</code>",
         ] {
             assert!(html.contains(wanted), "{wanted}");
         }

@@ -207,7 +207,16 @@ fn doubled_keys() {
 fn nesting() {
     let nested = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
     check(nested(63), Ok(""));
-    check(nested(64), Err("the body is nested deeper than 64 levels (line 1, column 70)"));
+    check(nested(64), Err("the body is nested deeper than 64 levels (line 1, column 69)"));
+    let opened = "[".repeat(64);
+    check(
+        format!(r#"["]}}\\\"[{{",{{"a\\":[]}},{opened} // é"#),
+        Err("the body is nested deeper than 64 levels (line 1, column 87)"),
+    );
+    check(
+        format!("{opened}// é\n[\n \n1"),
+        Err("the body is nested deeper than 64 levels (line 2, column 1)"),
+    );
     let opened = "[".repeat(20_000);
     for body in [
         format!("{{\"event\":{{\"custom\":{opened}"),

@@ -4,9 +4,10 @@
 
 use laneway_wire::graph::server::{
     BlockAnswer, BlockEntry, BlockVerb, BlockedRow, ContactRef, ConversionFields, ConversionRefusal, Cursor,
-    EventTime, MessageRequest, MissingTokenCode, Parameters, Path, PhoneNumberRow, Refusal, UserRefusal,
-    block_answer, block_request, blocklist_answer, blocklist_query, conversion_batch, dataset_answer,
-    datasets_answer, events_answer, message_answer, message_request, phone_numbers_answer, success_answer,
+    EventTime, KNOWN_ERRORS, MessageRequest, MissingTokenCode, Parameters, Path, PhoneNumberRow, Refusal,
+    RequestedError, UserRefusal, block_answer, block_request, blocklist_answer, blocklist_query,
+    conversion_batch, dataset_answer, datasets_answer, events_answer, message_answer, message_request,
+    phone_numbers_answer, success_answer,
 };
 
 /// A fixture's bytes, without the line end an editor may have left.
@@ -192,6 +193,49 @@ fn the_table_of_refusals() {
         assert_eq!(error["type"], kind, "{refusal:?}");
         assert_eq!(error["fbtrace_id"], TRACE, "{refusal:?}");
     }
+}
+
+/// Status, code, subcode, message and transience of an error that was asked for.
+#[track_caller]
+fn check_requested(error: RequestedError, expected: (u16, u64, Option<u64>, &str, Option<bool>)) {
+    let refusal = Refusal::Requested(error);
+    let body: serde_json::Value = serde_json::from_slice(&refusal.body(TRACE)).unwrap();
+    let error = &body["error"];
+    let found = (
+        refusal.status(),
+        error["code"].as_u64().unwrap(),
+        error["error_subcode"].as_u64(),
+        error["message"].as_str().unwrap(),
+        error["is_transient"].as_bool(),
+    );
+    assert_eq!(found, expected);
+    assert_eq!(error["error_data"].is_object(), expected.1 >= 130_000, "{error}");
+}
+
+#[test]
+fn errors_that_were_asked_for() {
+    let plain =
+        |code| RequestedError { code, subcode: None, status: None, message: None, is_transient: None };
+    let sub = |code, subcode| RequestedError { subcode: Some(subcode), ..plain(code) };
+    check_requested(plain(190), (401, 190, None, "(#190) Access token has expired", None));
+    check_requested(sub(190, 463), (401, 190, Some(463), "(#190) Access token has expired", None));
+    check_requested(plain(2), (503, 2, None, "(#2) API Service", Some(true)));
+    check_requested(plain(4), (429, 4, None, "(#4) API Too Many Calls", Some(true)));
+    for code in [200, 210, 299] {
+        check_requested(plain(code), (403, code.into(), None, &format!("(#{code}) API Permission"), None));
+    }
+    check_requested(plain(300), (400, 300, None, "(#300) Error", None));
+    check_requested(plain(130_429), (429, 130_429, None, "(#130429) Rate limit hit", None));
+    check_requested(sub(100, 2_804_087), (400, 100, Some(2_804_087), "Invalid parameter", Some(false)));
+    check_requested(sub(100, 7), (400, 100, Some(7), "Invalid parameter", None));
+    let all = RequestedError {
+        status: Some(418),
+        message: Some("x".to_owned()),
+        is_transient: Some(true),
+        ..sub(100, 2_804_003)
+    };
+    check_requested(all, (418, 100, Some(2_804_003), "x", Some(true)));
+    assert!(KNOWN_ERRORS.is_sorted_by(|left, right| left.code < right.code));
 }
 
 /// Feeds one body to every reader; none may panic, whatever each makes of it.

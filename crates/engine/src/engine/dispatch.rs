@@ -165,11 +165,8 @@ impl Engine {
     /// Frees what the call held of its number.
     pub(super) fn close(&mut self, call: &Call) {
         let state = &mut self.numbers[call.number as usize];
-        let was_held_back = self.held_back.remove(&(state.in_flight, call.number));
+        self.held_back.remove(&(state.in_flight, call.number));
         state.in_flight -= 1;
-        if was_held_back {
-            self.held_back.insert((state.in_flight, call.number));
-        }
         self.put_in_ring(call.number);
     }
 

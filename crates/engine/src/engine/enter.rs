@@ -21,7 +21,7 @@ impl Engine {
             return;
         }
         let number = self.number(entry.business);
-        self.numbers[number as usize].open += 1;
+        self.count_open(number, |open| open + 1);
         let due_ms = now.elapsed_after(entry.due.since(now.wall));
         let slot = self.entries.insert(Open::new(entry, number, due_ms));
         self.sequences.insert(entry.sequence, slot);

@@ -54,6 +54,8 @@ pub struct Engine {
     redriven: BTreeMap<Sequence, Entry>,
     calls_counted: CallId,
     settlements_counted: SettlementId,
+    /// Numbers whose count of open events has changed since somebody asked, each once.
+    recounted: Vec<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +119,7 @@ impl Engine {
             redriven: BTreeMap::new(),
             calls_counted: 0,
             settlements_counted: 0,
+            recounted: Vec::new(),
         }
     }
 
@@ -147,6 +150,25 @@ impl Engine {
     /// How many events of a business number are open.
     pub fn open_of(&self, business: PhoneNumber) -> usize {
         self.number_of.get(&business).map_or(0, |number| self.numbers[*number as usize].open)
+    }
+
+    /// The numbers whose count of open events has changed since the last time this was asked, with their counts.
+    pub fn recounted(&mut self) -> Vec<(PhoneNumber, usize)> {
+        let count = |number: u32| {
+            let number = &mut self.numbers[number as usize];
+            number.is_recounted = false;
+            (number.business, number.open)
+        };
+        self.recounted.drain(..).map(count).collect()
+    }
+
+    fn count_open(&mut self, number: u32, change: impl FnOnce(usize) -> usize) {
+        let state = &mut self.numbers[number as usize];
+        state.open = change(state.open);
+        if !state.is_recounted {
+            state.is_recounted = true;
+            self.recounted.push(number);
+        }
     }
 
     fn control(&mut self, now: Now, control: Control, effects: &mut Vec<Effect>) {

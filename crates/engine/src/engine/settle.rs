@@ -80,7 +80,7 @@ impl Engine {
         }
         self.unlist_expiry(slot);
         let Open { sequence, number, .. } = self.entries[slot];
-        self.numbers[number as usize].open -= 1;
+        self.count_open(number, |open| open - 1);
         self.sequences.remove(sequence);
         self.entries.remove(slot);
         if let Some(entry) = self.redriven.remove(&sequence) {

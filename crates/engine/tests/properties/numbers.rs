@@ -98,8 +98,15 @@ impl Numbers {
         }
     }
 
-    /// A call of this number opens: nothing may stand against it. Says which refused scopes it tries.
-    pub(crate) fn open(&mut self, now: Now, call: CallId, business: PhoneNumber, family: Family) -> Vec<Key> {
+    /// A call of this number opens, one of `free` that are left: nothing may stand against it. Says which refused scopes
+    /// it tries.
+    pub(crate) fn open(
+        &mut self,
+        now: Now,
+        call: CallId,
+        (business, family): (PhoneNumber, Family),
+        free: usize,
+    ) -> Vec<Key> {
         let setup = self.setups.get(&business).expect("a number without a setup sends nothing");
         let mut probes = Vec::new();
         for key in Key::all(family, setup) {
@@ -115,6 +122,7 @@ impl Numbers {
         let rate = setup.calls_per_second_max as usize;
         let number = self.number(business);
         assert!(number.in_flight < number.window, "more calls under way than the window allows: {number:?}");
+        assert!((number.in_flight as usize) < free, "no room is left for others: {number:?}");
         number.in_flight += 1;
         number.opened_ms.retain(|at| at + 1000 > now.elapsed_ms);
         assert!(number.opened_ms.len() < rate, "more than {rate} calls in a second: {number:?}");

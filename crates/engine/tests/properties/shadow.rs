@@ -271,7 +271,7 @@ impl Shadow {
         }
         let free = self.policy.limits.calls_in_flight_max - self.calls.len();
         assert!(free > 0, "more calls under way than allowed");
-        let probes = self.numbers.open(self.now, call, business, kind.family);
+        let probes = self.numbers.open(self.now, call, (business, kind.family), free);
         self.calls.insert(call, Call { business, kind, members: members.to_vec(), probes });
     }
 

@@ -165,10 +165,12 @@ fn passing() -> impl Strategy<Value = u64> {
 }
 
 fn draft() -> impl Strategy<Value = Draft> {
-    let due_in_ms = prop_oneof![4 => Just(0_u64), 1 => 0..5_000_u64];
+    let due_in_ms = prop_oneof![4 => Just(0_u64), 1 => 0..5_000_u64, 1 => Just(1_500_u64)];
     let expires_in_ms = prop_oneof![
         1 => Just(None),
         2 => (-100..60_000_i64).prop_map(Some),
+        // Exactly when an event is due, or would be tried again.
+        2 => prop_oneof![Just(Some(1_500)), Just(Some(5_000)), Just(Some(300_000))],
         2 => (60_000..90_000_000_i64).prop_map(Some),
     ];
     let attempts = prop_oneof![4 => Just(0_u32), 1 => 0..400_u32];

@@ -200,7 +200,7 @@ impl World {
         if let Some(entry) = pick(self.told.iter().filter(ended), which).copied() {
             self.next += 1;
             let expires = self.now.wall.saturating_add(Duration::from_hours(1));
-            let order = self.next * 10;
+            let order = 1_000 + self.next * 10;
             self.accept(vec![Entry { order, due: self.now.wall, expires, interrupted: None, ..entry }]);
         }
     }
@@ -292,7 +292,7 @@ impl World {
         let expires = draft.expires_in_ms.map_or(Timestamp::MAX, |ms| shifted(self.now.wall, ms));
         Entry {
             sequence,
-            order: if draft.late { (sequence * 10).saturating_sub(35) } else { sequence * 10 },
+            order: if draft.late { 1_000 + sequence * 10 - 35 } else { 1_000 + sequence * 10 },
             business: business(draft.number),
             person_hash: draft.person + 100 * draft.number as u64,
             kind: KINDS[draft.kind],

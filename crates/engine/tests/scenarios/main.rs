@@ -593,3 +593,30 @@ fn an_operator_gives_up_what_waits_but_not_what_is_under_way() {
         ",
     );
 }
+
+#[test]
+fn a_number_whose_count_changed_is_told_once_however_it_changed() {
+    check(
+        "
+        accept 1 MarkAsRead a from=A
+        > load 1 [1]
+        accept 2 Typing b from=A due=30s expires=25s
+        accept 3 MarkAsRead c from=Z
+        recounted
+        > A 2, Z 1
+        recounted
+        >
+        +26s
+        > settle 1: 2 expired (Expired)
+        settled 1
+        recounted
+        > A 1
+        discard 3
+        > settle 2: 3 discarded (Discarded)
+        settled 2
+        loaded 1 without 1
+        recounted
+        > Z 0, A 0
+        ",
+    );
+}

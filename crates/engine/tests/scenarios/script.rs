@@ -9,7 +9,7 @@
 //! answer CALL OUTCOME…                 confirmed relayed rejected transient not_sent unknown
 //!                                      unauthorized[@SCOPE] throttled[@SCOPE][=30s]
 //! +30s        time passes              wake        time passes until the engine wants to be woken
-//! live SEQUENCE    count    start    stop    configure [with NUMBER…] [only NUMBER…]    discard SEQUENCE…
+//! live SEQUENCE    count    recounted    start    stop    configure [with NUMBER…] [only NUMBER…]    discard SEQUENCE…
 //! ```
 //! The numbers A and B are configured unless a story says otherwise; they share one token for conversions and nothing
 //! else. `with hold`, `with window=2`, `with rate=2`, `with slots=4` and `without start` stand at the beginning. The kind
@@ -33,7 +33,9 @@ pub(crate) fn check(story: &str) {
     for line in &story {
         if !line.starts_with('>') {
             played.push((*line).to_owned());
-            played.extend(stage.play(line).into_iter().map(|effect| format!("> {effect}")));
+            played.extend(
+                stage.play(line).into_iter().map(|effect| format!("> {effect}").trim_end().to_owned()),
+            );
         }
     }
     assert_eq!(
@@ -109,6 +111,12 @@ impl Stage {
                 Input::Tick
             }
             "live" => return vec![self.live(number(0))],
+            "recounted" => {
+                let recounted = self.engine.recounted();
+                let text: Vec<_> =
+                    recounted.iter().map(|(number, open)| format!("{} {open}", letter(*number))).collect();
+                return vec![text.join(", ")];
+            }
             "count" => {
                 let counts = self.engine.counts();
                 return vec![format!(

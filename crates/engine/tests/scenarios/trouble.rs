@@ -73,6 +73,7 @@ fn a_report_that_comes_twice_sends_nothing_twice() {
         answer 1 confirmed
         loaded 1
         > begin 1 [1]
+        loaded 1
         answer 1 confirmed
         begun 1
         > send 1 [1]

@@ -61,6 +61,13 @@ impl Call {
         self.members.retain(|member| sequences.contains(&member.id.sequence()));
     }
 
+    /// Leaves out one member, and says whether none is left.
+    pub(super) fn leave_out(&mut self, sequence: Sequence) -> bool {
+        self.members.retain(|member| member.id.sequence() != sequence);
+        self.unreadable.retain(|(known, _)| *known != sequence);
+        self.members.is_empty() && self.unreadable.is_empty()
+    }
+
     /// Where to send it, or the answer to a call that cannot be made at all.
     pub(super) fn sendable(&self) -> Result<Arc<Target>, Answer> {
         let detail = match &self.target {

@@ -23,6 +23,7 @@ pub struct Delivery {
     ended_seconds: Histogram,
     open: Gauge<u64, AtomicU64>,
     alarms: Counter,
+    clock_steps: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -55,6 +56,7 @@ impl Delivery {
             ended_seconds: Histogram::new(exponential_buckets(0.001, 4.0, 16)),
             open: Gauge::default(),
             alarms: Counter::default(),
+            clock_steps: Counter::default(),
         };
         registry.register("calls", "Calls made, by verb", this.calls.clone());
         registry.register(
@@ -71,6 +73,11 @@ impl Delivery {
         );
         registry.register("open_events", "Events that are not final", this.open.clone());
         registry.register("alarms", "Pauses begun for a refused token or permission", this.alarms.clone());
+        registry.register(
+            "clock_steps",
+            "Steps of the wall clock by more than a minute",
+            this.clock_steps.clone(),
+        );
         this
     }
 
@@ -95,6 +102,11 @@ impl Delivery {
     /// So many events are not final.
     pub(super) fn open(&self, events: usize) {
         self.open.set(u64::try_from(events).unwrap_or(u64::MAX));
+    }
+
+    /// The wall clock was set.
+    pub(super) fn clock_stepped(&self) {
+        self.clock_steps.inc();
     }
 
     /// A person must act, or need no longer.

@@ -22,7 +22,7 @@ use laneway_engine::{
 use laneway_journal::{
     Feed, Fresh, Journal, Lease, NewCall, OpenRow, Queue, Row, Sequence, Settlement, Wake,
 };
-use laneway_model::{Answer, EventKind, PhoneNumber, Route, Timestamp};
+use laneway_model::{Answer, EventKind, Route, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -73,10 +73,10 @@ pub struct Driver {
     done: mpsc::Sender<Done>,
     reports: mpsc::Receiver<Done>,
     tasks: TaskTracker,
+    /// The clocks as they stood at the last look.
+    looked: Now,
     /// The highest sequence that the engine has been told of.
     seen: Sequence,
-    /// Numbers whose count of open events may have changed since it was last published.
-    touched: Vec<PhoneNumber>,
     /// Settlements on their way: what is announced when they are committed.
     settling: BTreeMap<SettlementId, Vec<Outcome>>,
 }
@@ -138,6 +138,10 @@ const REPORTS_MAX: usize = 8192;
 const COMMANDS_MAX: usize = 1024;
 /// How long calls under way have at shutdown.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+/// The longest sleep between two looks at the clocks.
+const SLEEP_MAX: Duration = Duration::from_secs(60);
+/// A difference between the clocks beyond this is a step of the wall clock, and said so.
+const CLOCK_STEP: Duration = Duration::from_secs(60);
 /// How long to wait before the journal is asked again.
 const JOURNAL_RETRY: Duration = Duration::from_millis(250);
 
@@ -176,10 +180,11 @@ impl Driver {
             done,
             reports,
             tasks: TaskTracker::new(),
+            looked: Now::default(),
             seen: 0,
-            touched: Vec::new(),
             settling: BTreeMap::new(),
         };
+        driver.looked = driver.now();
         driver.configure();
         driver.load().await?;
         Ok((driver, handle))
@@ -194,6 +199,7 @@ impl Driver {
         let mut may_change = true;
         self.tell(Input::Control(Control::Start));
         while !stop.is_cancelled() {
+            self.watch_clock();
             self.publish_open();
             let sleep = self.sleep_time();
             tokio::select! {
@@ -211,7 +217,7 @@ impl Driver {
                     Err(_) => may_change = false,
                 },
                 () = clock_moved(&mut moved) => self.tell(Input::Tick),
-                () = sleep_for(sleep) => self.tell(Input::Tick),
+                () = tokio::time::sleep(sleep) => self.tell(Input::Tick),
             }
         }
         self.wind_down().await
@@ -240,11 +246,26 @@ impl Driver {
         Now { elapsed_ms, wall: self.clock.wall() }
     }
 
-    fn sleep_time(&self) -> Option<Duration> {
+    /// How long nothing happens by itself. Never longer than a minute, so that a wall clock that was set ahead is noticed.
+    fn sleep_time(&self) -> Duration {
         let now = self.now();
-        self.engine
-            .next_wake(now)
-            .map(|wake_ms| Duration::from_millis(wake_ms.saturating_sub(now.elapsed_ms)))
+        let wake = self.engine.next_wake(now);
+        let wait = wake.map(|wake_ms| Duration::from_millis(wake_ms.saturating_sub(now.elapsed_ms)));
+        wait.unwrap_or(SLEEP_MAX).min(SLEEP_MAX)
+    }
+
+    /// Compares the two clocks with how they stood before. A wall clock that was set shows itself as a difference.
+    fn watch_clock(&mut self) {
+        let now = self.now();
+        let elapsed_ms = now.elapsed_ms.saturating_sub(self.looked.elapsed_ms);
+        let expected = self.looked.wall.saturating_add(Duration::from_millis(elapsed_ms));
+        let step = expected.since(now.wall).max(now.wall.since(expected));
+        if step > CLOCK_STEP {
+            let is_ahead = now.wall > expected;
+            tracing::warn!(step_s = step.as_secs(), is_ahead, "the wall clock was set; expiry follows it");
+            self.telemetry.delivery.clock_stepped();
+        }
+        self.looked = now;
     }
 
     fn configure(&mut self) {
@@ -306,22 +327,17 @@ impl Driver {
     }
 
     fn accept(&mut self, entries: Vec<Entry>) {
-        self.touched.extend(entries.iter().map(|entry| entry.business));
         self.tell(Input::Accepted(entries));
     }
 
     /// Publishes the counts that the limits are compared with.
     fn publish_open(&mut self) {
-        if self.touched.is_empty() {
-            return;
+        let recounted = self.engine.recounted();
+        if !recounted.is_empty() {
+            let open = self.engine.counts().open;
+            self.shared.set_open(open, recounted.into_iter());
+            self.telemetry.delivery.open(open);
         }
-        self.touched.sort_unstable();
-        self.touched.dedup();
-        let open = self.engine.counts().open;
-        let numbers = self.touched.iter().map(|number| (*number, self.engine.open_of(*number)));
-        self.shared.set_open(open, numbers);
-        self.telemetry.delivery.open(open);
-        self.touched.clear();
     }
 }
 
@@ -388,7 +404,6 @@ impl Driver {
         if let Some(opened) = Call::new(rows, self.clock.wall(), |row| directory.target(row.business)) {
             self.calls.insert(call, opened);
         }
-        self.touched.extend(rows.iter().map(|row| row.business));
         Input::Loaded { call, missing }
     }
 
@@ -552,7 +567,10 @@ impl Driver {
                 }
                 Input::Begun { call }
             }
-            Done::NotOpen { call, sequence } => Input::Loaded { call, missing: vec![sequence] },
+            Done::NotOpen { call, sequence } => {
+                self.leave_out(call, sequence);
+                Input::Loaded { call, missing: vec![sequence] }
+            }
             Done::Answered { call, members, answer } => self.answered(call, &members, answer),
             Done::Settled { settlement, rows } => {
                 self.settled(settlement, &rows);
@@ -562,6 +580,14 @@ impl Driver {
         };
         self.tell(input);
         Ok(())
+    }
+
+    /// Takes a member that is final or gone out of a call, and forgets a call without members.
+    fn leave_out(&mut self, call: CallId, sequence: Sequence) {
+        let is_empty = self.calls.get_mut(&call).is_some_and(|call| call.leave_out(sequence));
+        if is_empty {
+            self.calls.remove(&call);
+        }
     }
 
     fn settled(&mut self, settlement: SettlementId, rows: &[Row]) {
@@ -639,13 +665,6 @@ async fn pause(doing: &'static str, error: &laneway_journal::Error) {
 /// Reports to the driver; once that is gone, nobody needs to know.
 async fn report_to(done: &mpsc::Sender<Done>, report: Done) {
     done.send(report).await.unwrap_or_default();
-}
-
-async fn sleep_for(time: Option<Duration>) {
-    match time {
-        Some(time) => tokio::time::sleep(time).await,
-        None => std::future::pending().await,
-    }
 }
 
 async fn clock_moved(moved: &mut Option<watch::Receiver<u64>>) {

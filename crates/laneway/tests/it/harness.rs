@@ -6,7 +6,7 @@ mod process;
 mod running;
 mod shop;
 
-pub(crate) use http::{Answer, Host};
+pub(crate) use http::{Answer, Connection, Host};
 pub(crate) use process::{Finished, Process, run, run_with};
 pub(crate) use running::{CUSTOMER, Dev, Gateway, World, Written, envelope, id_of};
 pub(crate) use shop::{ADMIN_TOKEN, Shop, TOKENS, shown};

@@ -4,8 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
 #![expect(clippy::print_stderr, reason = "a test that fails shows what its processes said")]
 
+mod bad_input;
 mod command_line;
 mod config;
+mod crashes;
 mod delivery;
 mod dev;
 mod durability;

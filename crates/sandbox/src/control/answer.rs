@@ -89,7 +89,7 @@ impl From<FaultError> for ControlError {
             | FaultError::WithoutCode(_)
             | FaultError::Status
             | FaultError::Latency
-            | FaultError::LieWithoutEffect(_)
+            | FaultError::LieWithoutEffect
             | FaultError::Number
             | FaultError::TwoNumbers => StatusCode::BAD_REQUEST,
             FaultError::UnknownNumber { .. } | FaultError::UnknownToken => StatusCode::NOT_FOUND,

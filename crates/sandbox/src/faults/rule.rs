@@ -154,8 +154,8 @@ pub enum FaultError {
     #[error("latency: a duration of at most {} s, written 600ms or 5s", LATENCY_MAX.as_secs())]
     Latency,
     /// Such calls have no effect to leave out.
-    #[error("lie: {0:?} calls have no effect that could be left out")]
-    LieWithoutEffect(FaultCall),
+    #[error("lie: only messages, typing, block, unblock and events calls can be lied about")]
+    LieWithoutEffect,
     /// The number cannot be read.
     #[error("number: a phone number has 7 to 15 digits, country code first, written 00…, +… or bare")]
     Number,
@@ -233,7 +233,7 @@ impl FaultRule {
     /// # Errors
     /// [`FaultError`] for the first thing that is wrong with it.
     pub(crate) fn parse(&self, world: &World) -> Result<Parsed, FaultError> {
-        let latency = self.latency()?;
+        let latency = self.delay()?;
         let (fault, latency) = match self.preset {
             None => (self.fault()?, latency.unwrap_or_default()),
             Some(_) if self.code.is_some() || self.cut.is_some() || self.lie => {
@@ -249,7 +249,7 @@ impl FaultRule {
             return Err(FaultError::Nothing);
         }
         if fault == Some(Fault::Lie) && !self.call.has_effect() {
-            return Err(FaultError::LieWithoutEffect(self.call));
+            return Err(FaultError::LieWithoutEffect);
         }
         if self.access_token.as_deref().is_some_and(|token| !world.knows_token(token)) {
             return Err(FaultError::UnknownToken);
@@ -294,7 +294,7 @@ impl FaultRule {
         }
     }
 
-    fn latency(&self) -> Result<Option<Duration>, FaultError> {
+    fn delay(&self) -> Result<Option<Duration>, FaultError> {
         let Some(text) = &self.latency else { return Ok(None) };
         match duration::parse(text) {
             Ok(latency) if latency <= LATENCY_MAX => Ok(Some(latency)),

@@ -230,9 +230,11 @@ impl<'a> Reader<'a> {
             .deserialize(&mut deserializer)
             .and_then(|()| deserializer.end())
             .map_err(|error| {
-                let defect =
-                    if too_deep.get() { Defect::TooDeep } else { Defect::Syntax { problem: words(&error) } };
-                ParseError { defect, place: Place::of(self.written, &error) }
+                if too_deep.get() {
+                    return self.error(too_deep_at(self.text), Defect::TooDeep);
+                }
+                let place = Place::of(self.written, &error);
+                ParseError { defect: Defect::Syntax { problem: words(&error) }, place }
             })
     }
 
@@ -334,6 +336,24 @@ impl<'a> Reader<'a> {
             Cow::Owned(_) => self.offset(member.value),
         }
     }
+}
+
+/// Where the bracket stands that opens one level too many; up to there the text is JSON. The parser's own place is
+/// somewhere behind it, because it still looks for the bracket that closes.
+fn too_deep_at(text: &str) -> usize {
+    let (mut levels, mut in_string, mut escaped) = (0_usize, false, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string && levels == NESTING_MAX => return at,
+            b'[' | b'{' if !in_string => levels += 1,
+            b']' | b'}' if !in_string => levels = levels.saturating_sub(1),
+            _ => {}
+        }
+    }
+    text.len()
 }
 
 /// The earliest member whose key was there before. Sorting keeps this fast for objects with thousands of keys.

@@ -1,7 +1,8 @@
-//! A plain HTTP client: one connection per request, so that a process may come and go between two of them.
+//! A plain HTTP client: one connection per request, so that a process may come and go between two of them; or one
+//! connection that is kept, for many requests in a row and for bytes that are no proper request.
 
-use std::io::{self, Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
 
 use serde_json::Value;
 
@@ -76,14 +77,116 @@ impl Host {
     }
 }
 
+/// The error of an answer that ends before it is whole.
+fn cut_off() -> io::Error {
+    io::ErrorKind::UnexpectedEof.into()
+}
+
+/// A connection that is kept, on which anything may be written.
+pub(crate) struct Connection {
+    stream: BufReader<TcpStream>,
+    /// The lines that begin every request of [`Connection::post`].
+    headers: String,
+}
+
+impl Connection {
+    #[track_caller]
+    pub(crate) fn open(host: &Host) -> Self {
+        Self::try_open(host).unwrap()
+    }
+
+    /// Opens a connection.
+    ///
+    /// # Errors
+    /// When nobody listens.
+    pub(crate) fn try_open(host: &Host) -> io::Result<Self> {
+        let stream = TcpStream::connect(&host.address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        let mut headers = format!("host: {}\r\n", host.address);
+        for (name, value) in &host.headers {
+            headers.push_str(&format!("{name}: {value}\r\n"));
+        }
+        Ok(Self { stream: BufReader::new(stream), headers })
+    }
+
+    /// Writes all of it; what the server says meanwhile is not read.
+    ///
+    /// # Errors
+    /// When the server has closed the connection.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.get_mut().write_all(bytes)
+    }
+
+    /// Posts a body and reads the answer.
+    ///
+    /// # Errors
+    /// When no whole answer comes.
+    pub(crate) fn post(&mut self, path: &str, body: &[u8]) -> io::Result<Answer> {
+        let length = body.len();
+        let head = format!("POST {path} HTTP/1.1\r\n{}content-length: {length}\r\n\r\n", self.headers);
+        self.write(&[head.as_bytes(), body].concat())?;
+        self.answer()
+    }
+
+    /// Reads the next answer.
+    ///
+    /// # Errors
+    /// When no whole answer comes.
+    pub(crate) fn answer(&mut self) -> io::Result<Answer> {
+        let mut answer = self.head()?;
+        let mut body = vec![0; answer.length().ok_or_else(cut_off)?];
+        self.stream.read_exact(&mut body)?;
+        answer.body = String::from_utf8(body).map_err(io::Error::other)?;
+        Ok(answer)
+    }
+
+    /// Reads the next answer as far as its head, which is all that a HEAD request gets.
+    ///
+    /// # Errors
+    /// When no whole head comes.
+    pub(crate) fn head(&mut self) -> io::Result<Answer> {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if self.stream.read_line(&mut head)? == 0 {
+                return Err(cut_off());
+            }
+        }
+        Answer::of_head(head.trim_end())
+    }
+
+    /// Tells the server that nothing more will be written.
+    #[track_caller]
+    pub(crate) fn finish(&self) {
+        self.stream.get_ref().shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// Waits until the server closes the connection, and refuses anything that it says before.
+    #[track_caller]
+    pub(crate) fn closed(mut self) {
+        let mut rest = String::new();
+        match self.stream.read_to_string(&mut rest) {
+            Ok(_) => assert_eq!(rest, ""),
+            // A server that closes with bytes unread resets the connection; closed is closed.
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::ConnectionReset, "{error}"),
+        }
+    }
+}
+
 impl Answer {
     fn read(text: String) -> io::Result<Self> {
-        let cut_off = || io::Error::from(io::ErrorKind::UnexpectedEof);
         let (head, body) = text.split_once("\r\n\r\n").ok_or_else(cut_off)?;
+        let answer = Self { body: body.to_owned(), ..Self::of_head(head)? };
+        if answer.length() == Some(body.len()) { Ok(answer) } else { Err(cut_off()) }
+    }
+
+    fn of_head(head: &str) -> io::Result<Self> {
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(cut_off)?;
-        let answer = Self { status, head: head.to_owned(), body: body.to_owned() };
-        let length = answer.header("content-length").and_then(|length| length.parse().ok());
-        if length == Some(body.len()) { Ok(answer) } else { Err(cut_off()) }
+        Ok(Self { status, head: head.to_owned(), body: String::new() })
+    }
+
+    fn length(&self) -> Option<usize> {
+        self.header("content-length").and_then(|length| length.parse().ok())
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {

@@ -48,7 +48,7 @@ impl Bench {
 
 #[track_caller]
 fn check_covered(rule: &Value, expected: &[&str]) {
-    let bench = Bench::with_rules(&[rule.clone()]);
+    let bench = Bench::with_rules(std::slice::from_ref(rule));
     let is_hit = |(_, request, body): &&(&str, &str, &str)| bench.json(request, body).status == 418;
     let hit: Vec<_> = CALLS.iter().filter(is_hit).map(|(name, ..)| *name).collect();
     assert_eq!(hit, expected, "{rule}");
