@@ -93,7 +93,10 @@ pub(crate) async fn run(options: Options, logs: &logs::Options) -> anyhow::Resul
     let clock = Arc::new(SharedClock(sandbox.clock()));
     let running = node::start(config, clock, Arc::new(Telemetry::new())).await?;
     let business = numbers.first().context("the sandbox has no business number")?;
-    let written = sandbox.user_writes(CUSTOMER, &business.number, "Hi", true)?;
+    let written = match sandbox.greeting() {
+        Some(greeting) => greeting.clone(),
+        None => sandbox.user_writes(CUSTOMER, &business.number, "Hi", true)?,
+    };
     introduce(&running, &sandbox, business, &written);
     say(format_args!("ready in {} ms", started.monotonic().as_millis()));
     let ended = running.node().driver.ended();

@@ -109,6 +109,7 @@ pub struct StopError {
 
 /// A running sandbox. Dropping it stops the server; [`Sandbox::stop`] also waits for it and saves the state.
 pub struct Sandbox {
+    greeting: Option<Written>,
     address: SocketAddr,
     shared: Arc<Shared>,
     state_file: Option<PathBuf>,
@@ -143,9 +144,7 @@ impl Sandbox {
         let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let shared = Arc::new(Shared::new(state, mint, options.control_token));
-        if is_fresh {
-            first_world(&shared);
-        }
+        let greeting = is_fresh.then(|| first_world(&shared));
         // Subscribed to before anything is saved, so that no change falls between the two.
         let dirty = shared.dirty.subscribe();
         if let Some(path) = &options.state_file {
@@ -156,6 +155,7 @@ impl Sandbox {
         let saver =
             options.state_file.clone().map(|path| tokio::spawn(saver::run(Arc::clone(&shared), dirty, path)));
         Ok(Sandbox {
+            greeting,
             address,
             server: tokio::spawn(serve(listener, Arc::clone(&shared))),
             saver,
@@ -168,6 +168,11 @@ impl Sandbox {
     /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The message that the customer of a first world wrote; none where a state file was taken up.
+    pub fn greeting(&self) -> Option<&Written> {
+        self.greeting.as_ref()
     }
 
     /// Its clock, to share.
@@ -249,14 +254,14 @@ fn load(options: &Options) -> Result<Option<State>, StartError> {
 }
 
 /// The seed page's business, and its customer who comes from an ad.
-fn first_world(shared: &Shared) {
+fn first_world(shared: &Shared) -> Written {
     let now = shared.clock.now();
     shared.change(|inner| {
         let business = NewNumber { number: Some(FIRST_BUSINESS.to_owned()), ..NewNumber::default() };
         inner.world.add_number(&mut inner.mint, &business).expect("an empty world has room for the number");
         let hi = UserMessage { from: FIRST_CUSTOMER, to: FIRST_BUSINESS, text: "Hi", ad: true };
-        inner.world.user_writes(&mut inner.mint, &hi, now).expect("the customer can write to the business");
-    });
+        inner.world.user_writes(&mut inner.mint, &hi, now).expect("the customer can write to the business")
+    })
 }
 
 async fn serve(listener: TcpListener, shared: Arc<Shared>) {

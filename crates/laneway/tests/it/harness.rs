@@ -9,4 +9,4 @@ mod shop;
 pub(crate) use http::{Answer, Connection, Host};
 pub(crate) use process::{Finished, Process, run, run_with};
 pub(crate) use running::{CUSTOMER, Dev, Gateway, World, Written, envelope, id_of};
-pub(crate) use shop::{ADMIN_TOKEN, Shop, TOKENS, shown};
+pub(crate) use shop::{ADMIN_TOKEN, Serve, Shop, TOKENS, shown};

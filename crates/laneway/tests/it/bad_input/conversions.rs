@@ -36,8 +36,8 @@ fn what_cannot_work_is_refused_with_the_reason() {
     const VALUE: &str = "event.custom.value";
     const TIME: &str = "event.custom.event_time";
     const DAY: u64 = 24 * 60 * 60;
-    let mut desk = Desk::open();
-    let desk = &mut desk;
+    let mut open = Desk::open();
+    let desk = &mut open;
     for (given, meant) in [
         ("Lead", "LeadSubmitted"),
         ("purchased", "Purchase"),
@@ -49,7 +49,12 @@ fn what_cannot_work_is_refused_with_the_reason() {
         check(desk, (given, json!({})), ("unknown_event_type", TYPE), &said);
     }
     check(desk, ("Subscribe", json!({})), ("unknown_event_type", TYPE), "known types: MarkAsRead");
-    check(desk, ("EventTypeHere", json!({})), ("unknown_event_type", TYPE), "the placeholder of CM.com's page");
+    check(
+        desk,
+        ("EventTypeHere", json!({})),
+        ("unknown_event_type", TYPE),
+        "the placeholder of CM.com's page",
+    );
 
     for (given, said) in [
         ("eur0", "did you mean \\\"EUR\\\"?"),
@@ -59,7 +64,12 @@ fn what_cannot_work_is_refused_with_the_reason() {
         ("", "ISO 4217"),
         ("DEM", "ISO 4217"),
     ] {
-        check(desk, ("Purchase", json!({"currency": given, "value": 1})), ("unknown_currency", CURRENCY), said);
+        check(
+            desk,
+            ("Purchase", json!({"currency": given, "value": 1})),
+            ("unknown_currency", CURRENCY),
+            said,
+        );
     }
     for (given, said) in [
         (json!("12,60"), "write 12.60"),
@@ -96,9 +106,24 @@ fn what_cannot_work_is_refused_with_the_reason() {
     check(desk, lead(json!(1.5)), ("event_time_invalid", TIME), "whole seconds");
 
     let click = |custom| ("LeadSubmitted", custom);
-    check(desk, click(json!({"ctwa_clid": null})), ("click_id_unknown", "event.custom.ctwa_id"), "referral.ctwa_clid");
-    check(desk, click(json!({"ctwa_clid": ""})), ("click_id_unknown", "event.custom.ctwa_id"), "referral.ctwa_clid");
-    check(desk, click(json!({"ctwa_id": "b"})), ("click_id_conflict", "event.custom.ctwa_id"), "give one of them");
+    check(
+        desk,
+        click(json!({"ctwa_clid": null})),
+        ("click_id_unknown", "event.custom.ctwa_id"),
+        "referral.ctwa_clid",
+    );
+    check(
+        desk,
+        click(json!({"ctwa_clid": ""})),
+        ("click_id_unknown", "event.custom.ctwa_id"),
+        "referral.ctwa_clid",
+    );
+    check(
+        desk,
+        click(json!({"ctwa_id": "b"})),
+        ("click_id_conflict", "event.custom.ctwa_id"),
+        "give one of them",
+    );
 
     // Just inside of each limit.
     for (kind, custom) in [
@@ -110,16 +135,34 @@ fn what_cannot_work_is_refused_with_the_reason() {
         let answer = desk.post(conversion(desk, kind, &custom).as_bytes());
         assert_eq!(answer.status, 200, "{kind} {custom}: {}", answer.body);
     }
+    open.close();
 }
 
 #[test]
 fn a_restricted_country_sends_no_conversions() {
-    let shop = Shop::open();
-    let good = fs::read_to_string(shop.config()).unwrap();
-    for (country, allowed, status) in
-        [("GB", false, 400), ("JP", false, 400), ("NL", false, 400), ("US", false, 200), ("NL", true, 200)]
-    {
-        let account = format!("name = \"shop\"\ncountry = \"{country}\"\nallow_restricted_country = {allowed}\n");
-        fs::write(shop.config(), good.replace("name = \"shop\"\n", &account)).unwrap();
+    for (country, allowed, is_taken) in [
+        ("GB", false, false),
+        ("JP", false, false),
+        ("NL", false, false),
+        ("NL", true, true),
+        ("US", false, true),
+    ] {
+        let shop = Shop::open();
+        let account = format!("country = \"{country}\"\nallow_restricted_country = {allowed}\n");
+        let config = fs::read_to_string(shop.config()).unwrap();
+        fs::write(shop.config(), config.replace("name = \"shop\"\n", &format!("name = \"shop\"\n{account}")))
+            .unwrap();
+        let mut desk = Desk::of(shop);
+        let body = conversion(&desk, "LeadSubmitted", &json!({}));
+        if is_taken {
+            assert_eq!(desk.post(body.as_bytes()).status, 200, "{country}");
+        } else {
+            let answer = desk.refused(body.as_bytes(), "country_restricted", Some("event.type"));
+            assert!(
+                answer["details"].as_str().unwrap().ends_with(&format!("country is {country}")),
+                "{answer}"
+            );
+        }
+        desk.close();
     }
 }

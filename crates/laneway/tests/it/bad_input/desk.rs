@@ -107,7 +107,8 @@ impl Desk {
     #[track_caller]
     pub(super) fn close(self) {
         let stored = self.serve.gateway.every_event();
-        let stored: BTreeSet<String> = stored.iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect();
+        let stored: BTreeSet<String> =
+            stored.iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect();
         assert_eq!(stored, self.taken);
         drop(self.connection);
         let (code, said) = self.serve.process.stop();
