@@ -11,7 +11,7 @@ use laneway_model::{
     Outcome, Person, PhoneNumber, PhoneNumberId, Timestamp, WabaId, Wamid,
 };
 
-use crate::graph_answer::{Input, WABA};
+use crate::answer_parts::WABA;
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_000_000);
 const TOKEN: &str = "EAAGm0PX4ZCpsBAKZCtoken";
@@ -26,19 +26,19 @@ const DETAIL_CHARS_MAX: usize = 800;
 const TRACE_ID_CHARS_MAX: usize = 128;
 
 /// Classifies the answer and holds the outcomes against all that must be true of them.
-pub(crate) fn check(input: &Input<'_>) {
-    let verb = VERBS[usize::from(input.verb) % VERBS.len()];
-    let count = 1 + usize::from(input.members) % PERSONS.len();
+pub(crate) fn check([verb, members, status]: [u8; 3], usage: &[u8], body: &[u8]) {
+    let verb = VERBS[usize::from(verb) % VERBS.len()];
+    let count = 1 + usize::from(members) % PERSONS.len();
     let persons = &PERSONS[..count.min(verb.members_max())];
     let members: Vec<Member> = persons.iter().map(|person| member(verb, person)).collect();
-    let status = STATUSES[usize::from(input.status) % STATUSES.len()];
+    let status = STATUSES[usize::from(status) % STATUSES.len()];
     let status = StatusCode::from_u16(status).expect("the statuses have three digits");
     let mut headers = HeaderMap::new();
-    if let Ok(usage) = HeaderValue::from_bytes(input.usage) {
+    if let Ok(usage) = HeaderValue::from_bytes(usage) {
         headers.insert("x-business-use-case-usage", usage);
     }
     let call = Call { verb, members: &members, now: NOW };
-    let answer = classify::complete(&target(), call, status, &headers, input.body);
+    let answer = classify::complete(&target(), call, status, &headers, body);
 
     assert_eq!(answer.outcomes.len(), members.len(), "every member has one outcome");
     assert_eq!(answer.http_status, Some(status.as_u16()));

@@ -8,50 +8,26 @@ use laneway_wire::graph::client::{
 };
 use serde_json::{Map, Value};
 
-/// The WhatsApp Business Account of all calls here.
-pub(crate) const WABA: &str = "102290129340398";
-
-/// An answer and the call it is an answer to: three bytes, the usage header up to the end of its line, the body.
-pub(crate) struct Input<'a> {
-    /// Chooses the verb.
-    pub(crate) verb: u8,
-    /// Chooses the number of members.
-    pub(crate) members: u8,
-    /// Chooses the HTTP status.
-    pub(crate) status: u8,
-    /// The header `x-business-use-case-usage`; empty for none.
-    pub(crate) usage: &'a [u8],
-    /// The body.
-    pub(crate) body: &'a [u8],
-}
-
-impl<'a> Input<'a> {
-    /// The parts of the bytes, if there are enough of them.
-    pub(crate) fn split(data: &'a [u8]) -> Option<Self> {
-        let (&[verb, members, status], rest) = data.split_first_chunk()?;
-        let end = rest.iter().position(|byte| *byte == b'\n')?;
-        Some(Self { verb, members, status, usage: &rest[..end], body: &rest[end + 1..] })
-    }
-}
+use crate::answer_parts::WABA;
 
 /// Reads header and body in every way, and holds the results against each other.
-pub(crate) fn check(input: &Input<'_>) {
+pub(crate) fn check(usage: &[u8], body: &[u8]) {
     let waba = WabaId::parse(WABA).expect("digits are a WABA's id");
-    if let Ok(header) = std::str::from_utf8(input.usage) {
+    if let Ok(header) = std::str::from_utf8(usage) {
         assert_ne!(minutes_to_regain_access(header, &waba), Some(0), "no wait is not a wait");
     }
-    let blocks = BlockUsersAnswer::read(input.body);
+    let blocks = BlockUsersAnswer::read(body);
     let failed = blocks.iter().flat_map(|answer| &answer.failed);
     failed.flat_map(|user| &user.errors).for_each(check_words);
     let errors = [
-        MessagesAnswer::read(input.body).map(|answer| answer.error),
+        MessagesAnswer::read(body).map(|answer| answer.error),
         blocks.map(|answer| answer.error),
-        EventsAnswer::read(input.body).map(|answer| answer.error),
-        BlockListAnswer::read(input.body).map(|answer| answer.error),
-        DatasetAnswer::read(input.body).map(|answer| answer.error),
-        PhoneNumbersAnswer::read(input.body).map(|answer| answer.error),
+        EventsAnswer::read(body).map(|answer| answer.error),
+        BlockListAnswer::read(body).map(|answer| answer.error),
+        DatasetAnswer::read(body).map(|answer| answer.error),
+        PhoneNumbersAnswer::read(body).map(|answer| answer.error),
     ];
-    let is_object = serde_json::from_slice::<Map<String, Value>>(input.body).is_ok();
+    let is_object = serde_json::from_slice::<Map<String, Value>>(body).is_ok();
     for error in &errors {
         assert_eq!(error.is_some(), is_object, "an object is an answer, and nothing else is");
         assert_eq!(error, &errors[0], "the error is the same whatever was asked");

@@ -1,8 +1,9 @@
-//! The workspace's own tasks: `cargo xtask test`, `bench`, `tidy`.
+//! The workspace's own tasks: `cargo xtask test`, `tidy`, `bench`, `soak`.
 //!
 //! Nothing here is part of the product and no other crate depends on it. It stays small and light, because a fresh
 //! clone compiles it before anything can be checked.
 
+#![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command for people prints")]
 
 mod bench;
@@ -20,7 +21,10 @@ usage: cargo xtask <verb>
 
   test    set up the machine, then format, tidy, lint, docs and all tests; ends with their totals
   tidy    the house rules a compiler cannot see, every violation with its place
-  bench   the journal alone, then the product's figures from real processes (release build)
+  bench [--quick] [journal|size|accept|confirm|open]…
+          the named parts, or all: the journal alone, then the product's figures from real processes (release build)
+  soak [--minutes N]
+          half load for 10 minutes, or N from 3: fails when log, memory or latency grow
   help    this text
 
 exit code: 0, 1 (something failed), 2 (wrong usage)
@@ -32,15 +36,24 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["test"] => checks::run(),
         ["tidy"] => tidy::run(),
-        ["bench"] => bench::run(),
+        ["bench", words @ ..] => match bench::Choice::read(words) {
+            Ok(choice) => bench::run(&choice),
+            Err(word) => return wrong_usage(&format!("`{word}` is no part of the benchmark")),
+        },
+        ["soak"] => bench::soak(bench::MINUTES),
+        ["soak", "--minutes", minutes] => match minutes.parse() {
+            Ok(minutes) if minutes >= bench::MINUTES_MIN => bench::soak(minutes),
+            Ok(_) | Err(_) => return wrong_usage(&format!("a soak takes no {minutes:?} minutes")),
+        },
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
         }
         [] => return wrong_usage("a verb is missing"),
-        ["test" | "tidy" | "bench", extra, ..] => {
+        ["test" | "tidy", extra, ..] => {
             return wrong_usage(&format!("`{extra}` is one argument too many: this verb takes none"));
         }
+        ["soak", ..] => return wrong_usage("`soak` takes `--minutes N` and nothing else"),
         [verb, ..] => return wrong_usage(&format!("`{verb}` is not a verb")),
     };
     match outcome {

@@ -6,6 +6,8 @@
 //!
 //! So far there is one service, [`meta`], Meta's Graph API. [`http`] is the only place that opens connections to them.
 
+#![forbid(unsafe_code)]
+
 pub mod http;
 pub mod meta;
 mod secret;

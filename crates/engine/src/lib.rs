@@ -18,6 +18,8 @@
 //!   (module `numbers`); what a throttle, an outage or a dead credential stops, is kept per scope (module `pauses`).
 //! * Delays run on monotonic time, expiry on wall time: both are in [`Now`].
 
+#![forbid(unsafe_code)]
+
 mod backoff;
 mod decide;
 mod engine;

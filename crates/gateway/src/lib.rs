@@ -3,6 +3,8 @@
 //! Where to start: [`accept`] turns a client's event into one of ours and makes it durable; [`driver`] carries the
 //! engine's decisions out; [`api`] is what HTTP clients see; [`node`] puts the parts together.
 
+#![forbid(unsafe_code)]
+
 pub mod accept;
 pub mod api;
 pub mod clock;

@@ -8,6 +8,8 @@
 //! and decides there. The stored formats are described where they are written: rows and calls in `sqlite`, bodies of
 //! events in `format`.
 
+#![forbid(unsafe_code)]
+
 mod binary;
 mod error;
 mod feed;

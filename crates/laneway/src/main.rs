@@ -3,8 +3,11 @@
 //!
 //! Exit codes: 0 it worked, 1 it failed, 2 it was called wrongly.
 
+#![forbid(unsafe_code)]
+
 mod client;
 mod config;
+mod descriptors;
 mod dev;
 mod events;
 mod logs;
@@ -65,6 +68,9 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { logs, verb } = cli;
+    if matches!(verb, Verb::Dev(_) | Verb::Serve(_) | Verb::Sandbox(_)) {
+        descriptors::take_all();
+    }
     match verb {
         Verb::Dev(options) => Box::pin(dev::run(options, &logs)).await,
         Verb::Serve(options) => Box::pin(serve::run(options, &logs)).await,

@@ -7,6 +7,8 @@
 //! What is deliberately not here: JSON (see `laneway-wire`), input and output, and clocks. None of these types can be
 //! serialised; whoever speaks to the outside converts them at its edge.
 
+#![forbid(unsafe_code)]
+
 mod attempt;
 mod contact;
 mod event;

@@ -143,12 +143,16 @@ async fn next(
 ) -> Option<(TcpStream, OwnedSemaphorePermit)> {
     let accept = async {
         let slot = Arc::clone(slots).acquire_owned().await.expect("the semaphore is never closed");
+        let mut is_reported = false;
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => return (stream, slot),
                 Err(error) if is_of_one_client(&error) => {}
                 Err(error) => {
-                    tracing::error!(error = %error, "cannot accept connections; trying again");
+                    if !is_reported {
+                        tracing::error!(error = %error, "cannot accept connections; trying again until it works");
+                        is_reported = true;
+                    }
                     tokio::time::sleep(ACCEPT_REST).await;
                 }
             }

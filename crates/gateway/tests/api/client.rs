@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -137,6 +138,25 @@ impl Raw {
         let mut bytes = vec![0; text.len()];
         self.0.read_exact(&mut bytes).await.unwrap();
         assert_eq!(String::from_utf8(bytes).unwrap(), text);
+    }
+
+    /// Writes a byte every few milliseconds until the server closes the connection: what it said before.
+    pub(crate) async fn dribble(mut self, byte: u8) -> String {
+        const PACE: Duration = Duration::from_millis(3);
+        let mut pace = tokio::time::interval(PACE);
+        let (mut said, mut buffer) = (Vec::new(), [0; 4096]);
+        let (mut reader, mut writer) = self.0.split();
+        loop {
+            tokio::select! {
+                read = reader.read(&mut buffer) => match read {
+                    // A connection that is closed with bytes under way is reset.
+                    Ok(0) | Err(_) => return String::from_utf8(said).unwrap(),
+                    Ok(bytes) => said.extend_from_slice(&buffer[..bytes]),
+                },
+                // Whether there still is a reader shows above.
+                _ = pace.tick() => writer.write_all(&[byte]).await.unwrap_or_default(),
+            }
+        }
     }
 
     /// Everything until the server closes the connection; fails if it never does.

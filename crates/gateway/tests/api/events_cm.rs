@@ -322,6 +322,32 @@ async fn a_slow_body_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_byte_now_and_then_gives_a_body_no_more_time() {
+    let limits = BodyLimits { timeout: Duration::from_millis(50), ..BodyLimits::default() };
+    let node = TestNode::with(Setup { body_limits: limits, ..Setup::default() }).await;
+    let head = format!("HTTP/1.1\r\nhost: x\r\nx-cm-producttoken: {SHOP}\r\n");
+    for (start, status, code) in [
+        (format!("POST /v1.0/event {head}content-length: 60000\r\n\r\n"), "408", "body_too_slow"),
+        (
+            format!("POST /v1.0/event {head}transfer-encoding: chunked\r\n\r\nffff\r\n"),
+            "408",
+            "body_too_slow",
+        ),
+        // The same while a body is only read to be dropped, where the answer is known already.
+        (format!("POST /v1.0/event {head}content-length: 70000\r\n\r\n"), "408", "body_too_slow"),
+        (format!("POST /v1.0/message {head}content-length: 70000\r\n\r\n"), "404", "not_found"),
+        (format!("POST /nowhere {head}content-length: 70000\r\n\r\n"), "404", "not_found"),
+    ] {
+        let mut raw = Raw::connect(node.address).await;
+        raw.write(&start).await;
+        let all = raw.dribble(b' ').await;
+        assert_eq!(all.split(' ').nth(1), Some(status), "{start:?} got {all:?}");
+        assert!(all.contains(code) && all.contains("connection: close"), "{start:?} got {all:?}");
+    }
+    assert_eq!(count(&node).await, 0);
+}
+
+#[tokio::test]
 async fn a_client_that_asks_first_is_told_to_go_on() {
     let node = TestNode::start().await;
     let mut raw = Raw::connect(node.address).await;

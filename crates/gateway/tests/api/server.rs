@@ -85,6 +85,25 @@ async fn a_slow_head_and_an_idle_connection_are_closed() {
 }
 
 #[tokio::test]
+async fn a_byte_now_and_then_gives_a_head_no_more_time() {
+    let server = start(Limits { head_timeout: SHORT, idle_timeout: SHORT, ..LIMITS }, hello()).await;
+    for (said, byte, answer) in [
+        ("", b'G', ""),
+        ("GET /", b'x', ""),
+        ("GET / HTTP/1.1\r\nhost:", b'x', ""),
+        // Empty lines before a request are allowed, and make it no longer.
+        ("", b'\n', ""),
+        // The head of the next request has its own time, and the one before was answered.
+        ("GET / HTTP/1.1\r\nhost: x\r\n\r\nGET /", b'x', "HTTP/1.1 200 OK\r\n"),
+    ] {
+        let mut raw = Raw::connect(server.address).await;
+        raw.write(said).await;
+        let all = raw.dribble(byte).await;
+        assert!(all.starts_with(answer) && all.is_empty() == answer.is_empty(), "{said:?} got {all:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_does_not_read_is_cut_off() {
     let endless = Router::new().route("/", get(async || vec![b'x'; 64 * 1024 * 1024]));
     let server = start(Limits { write_timeout: SHORT, connections: 1, ..LIMITS }, endless).await;

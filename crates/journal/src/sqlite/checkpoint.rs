@@ -26,11 +26,11 @@ pub(super) struct Checkpoints {
 
 /// The log's size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Log {
+pub struct Log {
     /// Bytes that are in use.
-    pub(super) bytes: u64,
+    pub bytes: u64,
     /// Bytes that are not in the main file yet.
-    pub(super) pending: u64,
+    pub pending: u64,
 }
 
 impl Checkpoints {
@@ -50,28 +50,39 @@ impl Checkpoints {
     }
 
     /// Does what is due between two transactions, and says how large the log is now.
-    pub(super) fn step(&mut self, store: &Store, limits: &Limits) -> Result<Log, Error> {
-        let mut log = checkpoint(&store.connection, Mode::Noop)?;
+    pub(super) fn step(&mut self, store: &mut Store) -> Result<Log, Error> {
+        let Limits { log_bytes_checkpoint, log_bytes_max, .. } = store.limits;
+        let mut log = store.checkpoint(Mode::Noop)?;
         match self.done.try_recv() {
             Ok(passive) => {
                 self.is_running = false;
-                passive?;
-                log = checkpoint(&store.connection, Mode::Restart)?;
+                passive.inspect_err(|problem| store.note_lost_sync(problem))?;
+                log = store.checkpoint(Mode::Restart)?;
             }
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => {}
         }
-        if log.bytes > limits.log_bytes_max {
-            log = checkpoint(&store.connection, Mode::Restart)?;
-        } else if log.pending > limits.log_bytes_checkpoint && !self.is_running {
+        if log.bytes > log_bytes_max {
+            log = store.checkpoint(Mode::Restart)?;
+        } else if log.pending > log_bytes_checkpoint && !self.is_running {
             self.is_running = self.asked.try_send(()).is_ok();
         }
         Ok(log)
     }
 }
 
-/// Which of SQLite's checkpoints.
-#[derive(Clone, Copy)]
-pub(super) enum Mode {
+impl Store {
+    /// Runs a checkpoint. If readers are in the way it does less than it could, which is not an error.
+    ///
+    /// # Errors
+    /// When SQLite fails. A sync that fails stops the store for good.
+    pub fn checkpoint(&mut self, mode: Mode) -> Result<Log, Error> {
+        checkpoint(&self.connection, mode).inspect_err(|problem| self.note_lost_sync(problem))
+    }
+}
+
+/// Which of SQLite's checkpoints: <https://www.sqlite.org/pragma.html#pragma_wal_checkpoint>.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
     /// Only tells the sizes.
     Noop,
     /// Copies what can be copied without stopping anybody.
@@ -82,8 +93,7 @@ pub(super) enum Mode {
     Truncate,
 }
 
-/// Runs a checkpoint. If readers are in the way it does less than it could, which is not an error.
-pub(super) fn checkpoint(connection: &Connection, mode: Mode) -> Result<Log, Error> {
+fn checkpoint(connection: &Connection, mode: Mode) -> Result<Log, Error> {
     let statement = match mode {
         Mode::Noop => "PRAGMA wal_checkpoint(NOOP)",
         Mode::Passive => "PRAGMA wal_checkpoint(PASSIVE)",

@@ -10,7 +10,7 @@ use std::{fs, io};
 use laneway_model::{Person, Timestamp};
 use tokio::sync::oneshot;
 
-use super::checkpoint::{Checkpoints, Log, Mode, checkpoint};
+use super::checkpoint::{Checkpoints, Log, Mode};
 use super::indexing::{self, IndexJob};
 use super::open::{INDEX_FILE, JOURNAL_FILE};
 use super::read::Reader;
@@ -287,8 +287,8 @@ impl Sqlite {
         }
         match store {
             Ok(store) if store.dead => {}
-            Ok(store) => {
-                if let Err(problem) = checkpoint(&store.connection, Mode::Truncate) {
+            Ok(mut store) => {
+                if let Err(problem) = store.checkpoint(Mode::Truncate) {
                     tracing::warn!(error = &problem as &dyn std::error::Error, "the log was not moved");
                 }
             }

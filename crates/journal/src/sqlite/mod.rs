@@ -29,6 +29,7 @@ mod store;
 mod tests;
 mod writer;
 
+pub use checkpoint::{Log, Mode};
 pub(crate) use handle::Sqlite;
 pub use index::Indexer;
 pub use read::Reader;

@@ -215,6 +215,9 @@ impl Store {
     /// # Errors
     /// When SQLite fails; then nothing has changed.
     pub fn tidy(&mut self) -> Result<(), Error> {
+        if self.dead {
+            return Err(Error::Closed);
+        }
         self.memory.keys.forget(self.index.progress().keys_to(), self.limits.keys_forgotten_per_step);
         if self.memory.counters.touches < self.limits.touches_unfolded as u64 {
             return Ok(());

@@ -127,17 +127,16 @@ impl Writer {
     }
 
     fn between(&mut self) {
-        if let Err(problem) = self.store.tidy() {
-            tracing::error!(error = &problem as &dyn std::error::Error, "tidying up failed");
-        }
         if self.store.dead {
             return;
         }
-        let log = match self.checkpoints.step(&self.store, &self.store.limits) {
+        if let Err(problem) = self.store.tidy() {
+            tracing::error!(error = &problem as &dyn std::error::Error, "tidying up failed");
+        }
+        let log = match self.checkpoints.step(&mut self.store) {
             Ok(log) => log,
             Err(problem) => {
                 tracing::error!(error = &problem as &dyn std::error::Error, "a checkpoint failed");
-                self.store.note_lost_sync(&problem);
                 self.log
             }
         };

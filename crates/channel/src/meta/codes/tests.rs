@@ -117,7 +117,6 @@ fn page() -> String {
     page
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test has no command line of its own")]
 fn may_write() -> bool {
     env::var_os("LANEWAY_UPDATE_DOCS").is_some()
 }

@@ -29,15 +29,17 @@ fn check(desk: &mut Desk, (kind, custom): (&str, Value), (code, field): (&str, &
     assert!(answer.to_string().contains(said), "no {said:?} in {answer}");
 }
 
+/// What is just inside of a limit is taken.
+#[track_caller]
+fn taken(desk: &mut Desk, (kind, custom): (&str, Value)) {
+    let answer = desk.post(conversion(desk, kind, &custom).as_bytes());
+    assert_eq!(answer.status, 200, "{kind} {custom}: {}", answer.body);
+}
+
 #[test]
-fn what_cannot_work_is_refused_with_the_reason() {
+fn types_that_are_none() {
     const TYPE: &str = "event.type";
-    const CURRENCY: &str = "event.custom.currency";
-    const VALUE: &str = "event.custom.value";
-    const TIME: &str = "event.custom.event_time";
-    const DAY: u64 = 24 * 60 * 60;
-    let mut open = Desk::open();
-    let desk = &mut open;
+    let mut desk = Desk::open();
     for (given, meant) in [
         ("Lead", "LeadSubmitted"),
         ("purchased", "Purchase"),
@@ -46,16 +48,21 @@ fn what_cannot_work_is_refused_with_the_reason() {
         ("ViewedContent", "ViewContent"),
     ] {
         let said = format!("did you mean \\\"{meant}\\\"?");
-        check(desk, (given, json!({})), ("unknown_event_type", TYPE), &said);
+        check(&mut desk, (given, json!({})), ("unknown_event_type", TYPE), &said);
     }
-    check(desk, ("Subscribe", json!({})), ("unknown_event_type", TYPE), "known types: MarkAsRead");
-    check(
-        desk,
-        ("EventTypeHere", json!({})),
-        ("unknown_event_type", TYPE),
-        "the placeholder of CM.com's page",
-    );
+    for (given, said) in
+        [("Subscribe", "known types: MarkAsRead"), ("EventTypeHere", "the placeholder of CM.com's page")]
+    {
+        check(&mut desk, (given, json!({})), ("unknown_event_type", TYPE), said);
+    }
+    desk.close();
+}
 
+#[test]
+fn money_that_is_none() {
+    const CURRENCY: &str = "event.custom.currency";
+    const VALUE: &str = "event.custom.value";
+    let mut desk = Desk::open();
     for (given, said) in [
         ("eur0", "did you mean \\\"EUR\\\"?"),
         ("Euro", "did you mean \\\"EUR\\\"?"),
@@ -64,78 +71,73 @@ fn what_cannot_work_is_refused_with_the_reason() {
         ("", "ISO 4217"),
         ("DEM", "ISO 4217"),
     ] {
-        check(
-            desk,
-            ("Purchase", json!({"currency": given, "value": 1})),
-            ("unknown_currency", CURRENCY),
-            said,
-        );
+        let purchase = ("Purchase", json!({"currency": given, "value": 1}));
+        check(&mut desk, purchase, ("unknown_currency", CURRENCY), said);
     }
     for (given, said) in [
         (json!("12,60"), "write 12.60"),
-        (json!(-1), "-1"),
-        (json!("-0.01"), "negative"),
-        (json!("NaN"), "NaN"),
-        (json!("Infinity"), "Infinity"),
-        (json!("1e3"), "1e3"),
-        (json!("1.000,00"), "1.000,00"),
-        (json!("€ 5"), "€ 5"),
-        (json!(""), "event.custom.value"),
+        (json!(-1), "\\\"-1\\\" is negative"),
+        (json!("-0.01"), "is negative"),
+        (json!("NaN"), "\\\"NaN\\\" is not"),
+        (json!("Infinity"), "\\\"Infinity\\\" is not"),
+        (json!("1e3"), "\\\"1e3\\\" is not"),
+        (json!("1.000,00"), "\\\"1.000,00\\\" is not"),
+        (json!("€ 5"), "\\\"€ 5\\\" is not"),
+        (json!(""), "\\\"\\\" is not"),
         (json!("1234567890123456"), "digits"),
     ] {
-        check(desk, ("Purchase", json!({"currency": "EUR", "value": given})), ("value_invalid", VALUE), said);
+        let purchase = ("Purchase", json!({"currency": "EUR", "value": given}));
+        check(&mut desk, purchase, ("value_invalid", VALUE), said);
     }
     for kind in ["Purchase", "OrderCreated", "OrderShipped"] {
         let said = format!("{kind} needs currency and value");
-        check(desk, (kind, json!({"value": "1"})), ("currency_missing", CURRENCY), &said);
-        check(desk, (kind, json!({"currency": null, "value": "1"})), ("currency_missing", CURRENCY), &said);
-        check(desk, (kind, json!({"currency": "EUR"})), ("value_missing", VALUE), &said);
+        check(&mut desk, (kind, json!({"value": "1"})), ("currency_missing", CURRENCY), &said);
+        let no_currency = json!({"currency": null, "value": "1"});
+        check(&mut desk, (kind, no_currency), ("currency_missing", CURRENCY), &said);
+        check(&mut desk, (kind, json!({"currency": "EUR"})), ("value_missing", VALUE), &said);
     }
     // Where neither is needed, what is given is checked all the same.
-    check(desk, ("AddToCart", json!({"currency": "eur0"})), ("unknown_currency", CURRENCY), "EUR");
-    check(desk, ("AddToCart", json!({"value": "12,60"})), ("value_invalid", VALUE), "write 12.60");
+    check(&mut desk, ("AddToCart", json!({"currency": "eur0"})), ("unknown_currency", CURRENCY), "EUR");
+    check(&mut desk, ("AddToCart", json!({"value": "12,60"})), ("value_invalid", VALUE), "write 12.60");
+    taken(&mut desk, ("purchase", json!({"currency": "eur", "value": "0"})));
+    taken(&mut desk, ("OrderShipped", json!({"currency": "JPY", "value": "123456789012345.12345678"})));
+    desk.close();
+}
 
+#[test]
+fn times_at_which_nothing_can_have_happened() {
+    const TIME: &str = "event.custom.event_time";
+    const DAY: u64 = 24 * 60 * 60;
+    let mut desk = Desk::open();
     let now = desk.now();
-    let lead = |time: Value| ("LeadSubmitted", json!({"event_time": time}));
-    check(desk, lead(json!(now + DAY)), ("event_time_in_future", TIME), "is in the future");
-    check(desk, lead(json!(now - 7 * DAY)), ("event_time_too_old", TIME), "7 days");
-    check(desk, lead(json!("2020-02-30T00:00:00Z")), ("event_time_invalid", TIME), "2026-11-18T11:06:40Z");
-    check(desk, lead(json!("yesterday")), ("event_time_invalid", TIME), "is not a point in time");
-    check(desk, lead(json!(now * 1000)), ("event_time_invalid", TIME), &format!("write {now}"));
-    check(desk, lead(json!(now * 1_000_000)), ("event_time_invalid", TIME), &format!("write {now}"));
-    check(desk, lead(json!(1.5)), ("event_time_invalid", TIME), "whole seconds");
-
-    let click = |custom| ("LeadSubmitted", custom);
-    check(
-        desk,
-        click(json!({"ctwa_clid": null})),
-        ("click_id_unknown", "event.custom.ctwa_id"),
-        "referral.ctwa_clid",
-    );
-    check(
-        desk,
-        click(json!({"ctwa_clid": ""})),
-        ("click_id_unknown", "event.custom.ctwa_id"),
-        "referral.ctwa_clid",
-    );
-    check(
-        desk,
-        click(json!({"ctwa_id": "b"})),
-        ("click_id_conflict", "event.custom.ctwa_id"),
-        "give one of them",
-    );
-
-    // Just inside of each limit.
-    for (kind, custom) in [
-        ("purchase", json!({"currency": "eur", "value": "0"})),
-        ("LeadSubmitted", json!({"event_time": now + 30})),
-        ("LeadSubmitted", json!({"event_time": now - 7 * DAY + 60})),
-        ("OrderShipped", json!({"currency": "JPY", "value": "123456789012345.12345678"})),
+    for (time, code, said) in [
+        (json!(now + DAY), "event_time_in_future", "is in the future"),
+        (json!(now - 7 * DAY), "event_time_too_old", "7 days"),
+        (json!("2020-02-30T00:00:00Z"), "event_time_invalid", "2026-11-18T11:06:40Z"),
+        (json!("yesterday"), "event_time_invalid", "is not a point in time"),
+        (json!(now * 1000), "event_time_invalid", &format!("write {now}")),
+        (json!(now * 1_000_000), "event_time_invalid", &format!("write {now}")),
+        (json!(1.5), "event_time_invalid", "whole seconds"),
     ] {
-        let answer = desk.post(conversion(desk, kind, &custom).as_bytes());
-        assert_eq!(answer.status, 200, "{kind} {custom}: {}", answer.body);
+        check(&mut desk, ("LeadSubmitted", json!({"event_time": time})), (code, TIME), said);
     }
-    open.close();
+    for time in [now + 30, now - 7 * DAY + 60] {
+        taken(&mut desk, ("LeadSubmitted", json!({"event_time": time})));
+    }
+    desk.close();
+}
+
+#[test]
+fn clicks_that_nobody_knows() {
+    let mut desk = Desk::open();
+    for (custom, code, said) in [
+        (json!({"ctwa_clid": null}), "click_id_unknown", "referral.ctwa_clid"),
+        (json!({"ctwa_clid": ""}), "click_id_unknown", "referral.ctwa_clid"),
+        (json!({"ctwa_id": "another"}), "click_id_conflict", "give one of them"),
+    ] {
+        check(&mut desk, ("LeadSubmitted", custom), (code, "event.custom.ctwa_id"), said);
+    }
+    desk.close();
 }
 
 #[test]
@@ -152,7 +154,8 @@ fn a_restricted_country_sends_no_conversions() {
         let config = fs::read_to_string(shop.config()).unwrap();
         fs::write(shop.config(), config.replace("name = \"shop\"\n", &format!("name = \"shop\"\n{account}")))
             .unwrap();
-        let mut desk = Desk::of(shop);
+        let serve = shop.serve();
+        let mut desk = Desk::of(shop, serve);
         let body = conversion(&desk, "LeadSubmitted", &json!({}));
         if is_taken {
             assert_eq!(desk.post(body.as_bytes()).status, 200, "{country}");

@@ -22,13 +22,13 @@ pub(super) struct Desk {
 impl Desk {
     #[track_caller]
     pub(super) fn open() -> Self {
-        Self::of(Shop::open())
+        let shop = Shop::open();
+        let serve = shop.serve();
+        Self::of(shop, serve)
     }
 
-    /// Opens the gateway of a shop that is configured already.
     #[track_caller]
-    pub(super) fn of(shop: Shop) -> Self {
-        let serve = shop.serve();
+    pub(super) fn of(shop: Shop, serve: Serve) -> Self {
         let document = serve.gateway.0.get("/openapi.json").json();
         let codes = &document["components"]["schemas"]["CmErrorDetail"]["properties"]["code"]["enum"];
         let codes = codes.as_array().unwrap().iter().map(|code| code.as_str().unwrap().to_owned()).collect();

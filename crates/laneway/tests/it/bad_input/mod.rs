@@ -5,6 +5,7 @@ mod conversions;
 mod crowd;
 mod desk;
 mod requests;
+mod startup;
 mod values;
 
 use desk::Desk;

@@ -86,6 +86,58 @@ fn tokens_and_keys_that_are_none() {
     desk.close();
 }
 
+#[test]
+fn questions_that_cannot_be_answered() {
+    let desk = Desk::open();
+    let gateway = &desk.serve.gateway.0;
+    let long = "x".repeat(10_000);
+    for (path, status, code) in [
+        ("/api/v1/events/%ff".to_owned(), 404, "not_found"),
+        ("/api/v1/events/%00".to_owned(), 404, "not_found"),
+        ("/api/v1/events/ev_ZZZZZZZZZZZZZZZZZZZZZZZZZZ".to_owned(), 404, "not_found"),
+        (format!("/api/v1/events/{long}"), 404, "not_found"),
+        ("/api/v1/events/".to_owned(), 404, "not_found"),
+        ("/api/v1/%2e%2e/events".to_owned(), 404, "not_found"),
+        ("/".to_owned(), 404, "not_found"),
+        ("/api/v1/events?limit=-1".to_owned(), 400, "invalid_parameter"),
+        ("/api/v1/events?limit=1e400".to_owned(), 400, "invalid_parameter"),
+        ("/api/v1/events?limit=99999999999999999999999".to_owned(), 400, "invalid_parameter"),
+        ("/api/v1/events?cursor=cffffffffffffffff".to_owned(), 200, ""),
+        ("/api/v1/events?cursor=cfffffffffffffffff".to_owned(), 400, "invalid_parameter"),
+        ("/api/v1/events?cursor=c-1".to_owned(), 400, "invalid_parameter"),
+        ("/api/v1/events?cursor=c".to_owned(), 400, "invalid_parameter"),
+        ("/api/v1/events?since=99999999999999999999".to_owned(), 400, "invalid_parameter"),
+        ("/api/v1/events?since=18446744073709551615".to_owned(), 200, ""),
+        ("/api/v1/events?since=-1".to_owned(), 400, "invalid_parameter"),
+        ("/api/v1/events?until=%00".to_owned(), 400, "invalid_parameter"),
+        ("/api/v1/events?to=%ff".to_owned(), 400, "invalid_parameter"),
+        ("/api/v1/events?reference=%00".to_owned(), 400, "invalid_parameter"),
+        (format!("/api/v1/events?status={long}"), 400, "invalid_parameter"),
+        (format!("/api/v1/events?type={}", "block,".repeat(2_000)), 400, "invalid_parameter"),
+        (format!("/api/v1/events?{long}=1"), 400, "unknown_parameter"),
+        ("/api/v1/events?limit=1&limit=2".to_owned(), 400, "invalid_parameter"),
+        ("/api/v1/events?%ff".to_owned(), 400, "unknown_parameter"),
+        ("/api/v1/events?limit&&&=".to_owned(), 400, "unknown_parameter"),
+        (
+            "/api/v1/events/ev_00000000000000000000000001?wait=final&timeout=0s".to_owned(),
+            400,
+            "invalid_parameter",
+        ),
+        ("/api/v1/events/ev_00000000000000000000000001?wait=ever".to_owned(), 400, "invalid_parameter"),
+    ] {
+        let answer = gateway.get(&path);
+        let shown = path.get(..path.len().min(80)).unwrap_or_default();
+        assert_eq!(answer.status, status, "{shown} {}", answer.body);
+        assert_eq!(answer.any_json()["error"]["code"].as_str().unwrap_or_default(), code, "{shown}");
+        assert!(answer.body.len() < 1500, "{shown}");
+    }
+    for method in ["POST", "DELETE", "PATCH", "OPTIONS"] {
+        let answer = gateway.send(method, "/api/v1/events", "{}").unwrap();
+        assert_eq!((answer.status, answer.header("allow")), (405, Some("GET,HEAD")), "{method}");
+    }
+    desk.close();
+}
+
 /// What is not HTTP is told so by the HTTP library, without a body, and the connection ends.
 #[test]
 fn heads_that_are_none() {

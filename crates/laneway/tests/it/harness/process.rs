@@ -37,13 +37,20 @@ impl Finished {
     }
 }
 
+const BINARY: &str = env!("CARGO_BIN_EXE_laneway");
+
 fn laneway(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_laneway"));
-    command.args(args).stdin(Stdio::null());
+    let mut command = Command::new(BINARY);
+    command.args(args);
+    isolate(&mut command);
+    command
+}
+
+fn isolate(command: &mut Command) {
+    command.stdin(Stdio::null());
     for name in ENVIRONMENT {
         command.env_remove(name);
     }
-    command
 }
 
 /// Runs a verb to its end.
@@ -118,7 +125,19 @@ impl Stderr {
 
 impl Process {
     pub(crate) fn start(args: &[&str]) -> Self {
-        let mut child = laneway(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::spawn(laneway(args))
+    }
+
+    /// The same by a shell that does something to itself before it becomes the binary.
+    pub(crate) fn start_after(shell: &str, args: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{shell} && exec \"$0\" \"$@\""), BINARY]).args(args);
+        isolate(&mut command);
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = Arc::new(Stderr::default());
         let (pipe, listener) = (child.stderr.take().unwrap(), Arc::clone(&stderr));
         thread::spawn(move || listener.listen(pipe));

@@ -53,6 +53,16 @@ pub(crate) struct Serve {
     pub(crate) admin: Host,
 }
 
+impl Serve {
+    #[track_caller]
+    fn by(process: Process) -> Self {
+        let gateway = Host::new(&process.value("gateway=")).with("x-cm-producttoken", &TOKENS.all.text);
+        let admin = Host::new(&process.value("admin="));
+        let admin = admin.with("authorization", &format!("Bearer {ADMIN_TOKEN}"));
+        Self { process, gateway: Gateway(gateway), admin }
+    }
+}
+
 impl Shop {
     /// Starts the sandbox and writes the configuration that sends everything to it.
     #[track_caller]
@@ -110,11 +120,21 @@ numbers = [{{ number = "{number}", phone_number_id = "{id}" }}]
     /// Starts the gateway and waits until it listens.
     #[track_caller]
     pub(crate) fn serve(&self) -> Serve {
-        let process = self.start();
-        let gateway = Host::new(&process.value("gateway=")).with("x-cm-producttoken", &TOKENS.all.text);
-        let admin = Host::new(&process.value("admin="));
-        let admin = admin.with("authorization", &format!("Bearer {ADMIN_TOKEN}"));
-        Serve { process, gateway: Gateway(gateway), admin }
+        Serve::by(self.start())
+    }
+
+    /// The same by a shell that does something to itself before, which the gateway inherits.
+    #[track_caller]
+    pub(crate) fn serve_after(&self, shell: &str) -> Serve {
+        let config = self.config();
+        Serve::by(Process::start_after(shell, &["serve", "--log-format=json", "--config", shown(&config)]))
+    }
+
+    /// The same on an address that the test has chosen.
+    #[track_caller]
+    pub(crate) fn serve_at(&self, address: &str) -> Serve {
+        let (config, listen) = (self.config(), format!("--listen={address}"));
+        Serve::by(Process::start(&["serve", "--log-format=json", "--config", shown(&config), &listen]))
     }
 
     /// Starts the gateway without waiting for anything.

@@ -1,0 +1,238 @@
+//! What is done to a store: everything it can be asked, drawn at random, with few rows, keys and persons, so that
+//! operations meet.
+
+use std::sync::Arc;
+
+use fastrand::Rng;
+use laneway_journal::sqlite::step::{Only, Op};
+use laneway_journal::sqlite::{Mode, Store};
+use laneway_journal::{
+    Append, Change, ContactTouch, EndedCall, Key, Lease, Limits, MemberOutcome, NewCall, NewRow, Queue,
+    RawNotification, Sequence, Settlement,
+};
+use laneway_model::{
+    AccountName, AppName, AttemptOutcome, Bsuid, Click, CtwaClid, Person, PhoneNumber, Reference, Route,
+    Status, Timestamp, Touch,
+};
+
+const DAY_MILLIS: u64 = 86_400_000;
+/// How much later each operation is than the one before, so that keys become free in the course of a run.
+const STEP_MILLIS: u64 = DAY_MILLIS / 8;
+const KEYS: u8 = 30;
+const PERSONS: u64 = 6;
+/// The highest row, call or notification that is asked for.
+const NUMBERS: u64 = 24;
+
+/// Something that is done to a store.
+#[derive(Clone, Debug)]
+pub(crate) enum Act {
+    /// Operations in one transaction, drawn from this generator at this instant.
+    Step(Rng, u64),
+    /// An append at this instant that repeats every key there is: what each is known for shows in the answers.
+    Repeat(u64),
+    Tidy,
+    Index,
+    Checkpoint(Mode),
+}
+
+/// Limits so small that everything happens often.
+pub(crate) fn limits() -> Limits {
+    Limits { index_batch: 4, keys_forgotten_per_step: 3, touches_unfolded: 4, ..Limits::default() }
+}
+
+/// The next act, and the instant after it.
+pub(crate) fn act(random: &mut Rng, clock: &mut u64) -> Act {
+    match random.u8(..16) {
+        0 => Act::Tidy,
+        1 => Act::Index,
+        2 => Act::Checkpoint(Mode::Passive),
+        3 => Act::Checkpoint(Mode::Restart),
+        4 => Act::Checkpoint(Mode::Truncate),
+        _ => {
+            *clock += STEP_MILLIS;
+            Act::Step(random.fork(), *clock)
+        }
+    }
+}
+
+/// The operations of a step for a store; the same generator gives the same, apart from the lease.
+pub(crate) fn ops(mut random: Rng, now: u64, store: &Store) -> Vec<Op> {
+    let now = Timestamp::from_millis(now);
+    let count = random.usize(1..4);
+    (0..count).map(|_| op(&mut random, now, &|queue| store.lease(queue))).collect()
+}
+
+fn op(random: &mut Rng, now: Timestamp, lease: &dyn Fn(Queue) -> Lease) -> Op {
+    let queue = queue(random);
+    match random.u8(..16) {
+        0..=5 => Op::Append(append(random, now)),
+        6 | 7 => {
+            Op::Begin(lease(queue), NewCall { started_at: now, route: Route::Meta, members: numbers(random) })
+        }
+        8..=11 => Op::Settle(lease(queue), settlement(random, now)),
+        12 => Op::Requeue { lease: lease(queue), sequences: numbers(random), due: now, expires: None },
+        13 => {
+            let only = if random.bool() { Only::SettledBefore(now) } else { Only::About(person(random), now) };
+            Op::Remove { queue, sequences: numbers(random), only }
+        }
+        14 => Op::RemoveContacts(person(random)),
+        _ if random.bool() => Op::RemoveNotifications(numbers(random).into_iter().map(|n| n as i64).collect()),
+        _ => Op::RemoveKeys { free_at: now, limit: random.usize(1..5) },
+    }
+}
+
+/// See [`Act::Repeat`].
+pub(crate) fn repetitions(now: u64) -> Op {
+    let mut random = Rng::with_seed(0);
+    let now = Timestamp::from_millis(now);
+    let events = (0..KEYS).map(|key| NewRow { keys: vec![key_of(key, 0, now)], ..row(&mut random, now) });
+    Op::Append(Append { events: events.collect(), ..Append::default() })
+}
+
+/// Every person there is.
+pub(crate) fn persons() -> impl Iterator<Item = Person> {
+    (0..PERSONS).map(person_of)
+}
+
+pub(crate) fn business() -> PhoneNumber {
+    PhoneNumber::parse("+316098765432").unwrap()
+}
+
+fn append(random: &mut Rng, now: Timestamp) -> Append {
+    Append {
+        events: some(random, 4, |random| row(random, now)),
+        notifications: some(random, 2, |random| notification(random, now)),
+        touches: some(random, 3, |random| touch(random, now)),
+        posts: some(random, 3, |random| (queue(random), row(random, now))),
+    }
+}
+
+fn settlement(random: &mut Rng, now: Timestamp) -> Settlement {
+    let sequences = numbers(random);
+    let changes = sequences.iter().map(|sequence| change(random, *sequence, now)).collect();
+    let members = sequences.iter().map(|sequence| outcome(random, *sequence)).collect();
+    let ended = EndedCall {
+        begun: random.bool().then(|| random.u64(1..NUMBERS)),
+        started_at: now,
+        finished_at: now,
+        route: Route::Cm,
+        http_status: random.bool().then_some(200),
+        trace_id: random.bool().then(|| "trace".to_owned()),
+        members,
+    };
+    Settlement {
+        at: now,
+        call: (random.u8(..4) > 0).then_some(ended),
+        changes,
+        touches: some(random, 2, |random| touch(random, now)),
+        posts: some(random, 2, |random| (Queue::Callbacks, row(random, now))),
+    }
+}
+
+fn change(random: &mut Rng, sequence: Sequence, now: Timestamp) -> Change {
+    let statuses = [Status::Accepted, Status::Retrying, Status::Confirmed, Status::Failed, Status::InDoubt];
+    Change {
+        sequence,
+        status: statuses[random.usize(..statuses.len())],
+        due: now,
+        reason: random.bool().then(|| "as it is".to_owned()),
+        superseded_by: (random.u8(..4) == 0).then(|| random.u64(1..NUMBERS)),
+        possibly_duplicate: random.bool(),
+    }
+}
+
+fn outcome(random: &mut Rng, sequence: Sequence) -> MemberOutcome {
+    MemberOutcome {
+        sequence,
+        outcome: if random.bool() { AttemptOutcome::Transient } else { AttemptOutcome::Rejected },
+        code: random.bool().then(|| random.u32(..200_000)),
+        subcode: None,
+        detail: random.bool().then(|| "in one sentence".to_owned()),
+    }
+}
+
+fn row(random: &mut Rng, now: Timestamp) -> NewRow {
+    // Now and then a body is so long that it overflows onto pages of its own.
+    let length = if random.u8(..40) == 0 { random.usize(..9_000) } else { random.usize(..100) };
+    let mut body = vec![0; length];
+    random.fill(&mut body);
+    NewRow {
+        account: AccountName::parse(&format!("account-{}", random.u8(..3))).unwrap(),
+        business: business(),
+        person: (random.u8(..5) > 0).then(|| person(random)),
+        kind: random.u8(1..15),
+        reference: random.bool().then(|| Reference::parse("order 66").unwrap()),
+        accepted_at: now,
+        due: now,
+        expires: Timestamp::MAX,
+        body: body.into(),
+        keys: some(random, 3, |random| {
+            let (key, fingerprint) = (random.u8(..KEYS), random.u8(..2));
+            let until = Timestamp::from_millis(now.as_millis() + random.u64(1..4 * DAY_MILLIS));
+            key_of(key, fingerprint, until)
+        }),
+    }
+}
+
+/// The key's hash is a real one, because the index relies on that.
+fn key_of(key: u8, fingerprint: u8, until: Timestamp) -> Key {
+    let hash = Rng::with_seed(u64::from(key)).u128(..).to_le_bytes();
+    Key { hash, fingerprint: (fingerprint > 0).then_some([fingerprint; 16]), until }
+}
+
+fn notification(random: &mut Rng, now: Timestamp) -> RawNotification {
+    RawNotification {
+        app: AppName::parse("app").unwrap(),
+        received_at: now,
+        signature: "sha256=00".to_owned(),
+        body: Arc::from(vec![random.u8(..); random.usize(..200)]),
+    }
+}
+
+fn touch(random: &mut Rng, at: Timestamp) -> ContactTouch {
+    let touch = match random.u8(..4) {
+        0 => Touch::MessageIn { at },
+        1 => Touch::Clicked(Click {
+            id: CtwaClid::parse(&format!("click-{}", random.u16(..))).unwrap(),
+            at,
+            ad_id: None,
+            headline: Some("Shoes".to_owned()),
+        }),
+        2 => Touch::Blocked { blocked: random.bool(), at },
+        _ => Touch::Identified {
+            phone: PhoneNumber::from_u64(31_600_000_000).unwrap(),
+            bsuid: Bsuid::parse("NL.1").unwrap(),
+            at,
+        },
+    };
+    ContactTouch { business: business(), person: person(random), touch }
+}
+
+fn queue(random: &mut Rng) -> Queue {
+    if random.u8(..4) > 0 { Queue::Events } else { Queue::ALL[random.usize(..3)] }
+}
+
+fn person(random: &mut Rng) -> Person {
+    person_of(random.u64(..PERSONS))
+}
+
+fn person_of(n: u64) -> Person {
+    if n == 0 {
+        Person::parse("NL.1").unwrap()
+    } else {
+        Person::Phone(PhoneNumber::from_u64(31_600_000_000 + n).unwrap())
+    }
+}
+
+/// A few different numbers of rows.
+fn numbers(random: &mut Rng) -> Vec<Sequence> {
+    let mut numbers = some(random, 4, |random| random.u64(1..NUMBERS));
+    numbers.push(random.u64(1..NUMBERS));
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
+}
+
+fn some<T>(random: &mut Rng, below: usize, draw: impl Fn(&mut Rng) -> T) -> Vec<T> {
+    (0..random.usize(..below)).map(|_| draw(random)).collect()
+}

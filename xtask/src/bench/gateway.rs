@@ -1,0 +1,121 @@
+//! `laneway serve` and `laneway sandbox` as the benchmark runs them: release builds, on loopback, with files below
+//! `target`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
+
+use super::http::Connection;
+use super::process::{Folder, Server};
+use super::world::{TOKEN, World};
+use crate::shell;
+use crate::stopwatch::Stopwatch;
+
+/// How long the gateway may take to confirm what it has accepted.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(120);
+/// How often it is asked whether it has.
+const ASK_EVERY: Duration = Duration::from_millis(20);
+
+/// A running gateway.
+pub(crate) struct Gateway {
+    pub(crate) server: Server,
+    pub(crate) address: SocketAddr,
+    admin: Connection,
+}
+
+/// The counts of `/metrics` that matter here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) open: u64,
+    pub(crate) ended: u64,
+    pub(crate) confirmed: u64,
+}
+
+/// The binary that is measured.
+pub(crate) fn laneway() -> PathBuf {
+    shell::root().join("target/release/laneway")
+}
+
+/// A fresh sandbox.
+pub(crate) fn sandbox() -> Result<Server> {
+    Server::start(&laneway(), &["--log", "error", "sandbox", "--sandbox-listen", "127.0.0.1:0"], &["sandbox"])
+}
+
+impl Gateway {
+    /// Starts a gateway for this world on the folder `data`, which may hold events of an earlier start.
+    pub(crate) fn start(folder: &Folder, world: &World, data: &str) -> Result<Gateway> {
+        folder.write("token", &world.access_token)?;
+        folder.write("laneway.toml", &world.configuration())?;
+        let (config, data) = (folder.text("laneway.toml")?, folder.text(data)?);
+        let arguments =
+            ["--log", "error", "serve", "--config", &config, "--listen", "127.0.0.1:0", "--data-dir", &data];
+        let server = Server::start(&laneway(), &arguments, &["gateway", "admin"])?;
+        let [address, admin] = server.addresses[..] else { bail!("the gateway has two addresses") };
+        Ok(Gateway { address, admin: Connection::open(admin)?, server })
+    }
+
+    /// The counts at this moment.
+    pub(crate) fn counts(&mut self) -> Result<Counts> {
+        let metrics = self.admin.send("GET", "/metrics", TOKEN, "")?.text()?;
+        counts(&metrics).context("the metrics are not understood")
+    }
+
+    /// The journal's figures at this moment.
+    pub(crate) fn journal(&mut self, name: &str) -> Result<u64> {
+        let state: Value = self.admin.send("GET", "/readyz", TOKEN, "")?.json()?;
+        state["journal"][name].as_u64().with_context(|| format!("/readyz has no journal.{name}"))
+    }
+
+    /// Waits until so many events have ended since the start, and sees that all of them are confirmed.
+    pub(crate) fn wait_until_confirmed(&mut self, events: u64) -> Result<()> {
+        let stopwatch = Stopwatch::start();
+        while stopwatch.elapsed() < CONFIRM_TIMEOUT {
+            let counts = self.counts()?;
+            ensure!(counts.confirmed == counts.ended, "not all events were confirmed: {counts:?}");
+            if counts.ended >= events {
+                return Ok(());
+            }
+            thread::sleep(ASK_EVERY);
+        }
+        bail!("after {} s not all of {events} events are confirmed", CONFIRM_TIMEOUT.as_secs());
+    }
+}
+
+fn counts(metrics: &str) -> Option<Counts> {
+    let mut counts = Counts { open: u64::MAX, ..Counts::default() };
+    for line in metrics.lines().filter(|line| !line.starts_with('#')) {
+        let (series, value) = line.rsplit_once(' ')?;
+        let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+        match name {
+            "laneway_open_events" => counts.open = value.parse().ok()?,
+            "laneway_events_ended_total" => {
+                let value: u64 = value.parse().ok()?;
+                counts.ended += value;
+                if labels.contains(r#"status="confirmed""#) {
+                    counts.confirmed += value;
+                }
+            }
+            _ => {}
+        }
+    }
+    (counts.open != u64::MAX).then_some(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Counts, counts};
+
+    #[test]
+    fn counts_are_summed_over_types() {
+        let metrics = "# TYPE laneway_open_events gauge\nlaneway_open_events 3\n\
+            laneway_events_ended_total{type=\"Block\",status=\"confirmed\"} 2\n\
+            laneway_events_ended_total{type=\"MarkAsRead\",status=\"confirmed\"} 5\n\
+            laneway_events_ended_total{type=\"MarkAsRead\",status=\"expired\"} 1\n# EOF\n";
+        assert_eq!(counts(metrics), Some(Counts { open: 3, ended: 8, confirmed: 7 }));
+        assert_eq!(counts("# EOF\n"), None);
+    }
+}
