@@ -45,7 +45,7 @@ pub struct NewRow {
     pub expires: Timestamp,
     /// Everything else, in a format its owner knows; for events see [`NewRow::of_event`].
     pub body: Arc<[u8]>,
-    /// The keys under which a repetition of it is recognised.
+    /// The keys under which a repetition of it is recognised, each hash once.
     pub keys: Vec<Key>,
 }
 

@@ -13,7 +13,7 @@ use super::{Bench, warm_up};
 use crate::shell;
 
 /// The requests of one measurement.
-const REQUESTS: usize = 60_000;
+const REQUESTS: usize = 80_000;
 /// The share of the bare server's rate that the gateway should reach.
 const SHARE: Goal = Goal::AtLeast(0.6);
 
@@ -49,11 +49,11 @@ fn one_round(bench: &Bench, bare: SocketAddr, connections: usize) -> Result<[Fig
         rate: None,
         until_final: false,
     };
-    warm_up(&load(bare))?;
+    warm_up(bench, &load(bare))?;
     let yardstick = load::run(&load(bare))?;
 
     let gateway = Gateway::start(&bench.folder, &paused, "accept-paused")?;
-    warm_up(&load(gateway.address))?;
+    warm_up(bench, &load(gateway.address))?;
     let paused = load::run(&load(gateway.address))?;
     drop(gateway);
     bench.folder.remove("accept-paused")?;
@@ -63,7 +63,7 @@ fn one_round(bench: &Bench, bare: SocketAddr, connections: usize) -> Result<[Fig
     let gateway = Gateway::start(&bench.folder, &world, "accept-delivering")?;
     let bodies = bench.bodies("read-marks-delivered", &world.read_marks(0..1))?;
     let load = Load { bodies: &bodies, ..load(gateway.address) };
-    warm_up(&load)?;
+    warm_up(bench, &load)?;
     let delivering = load::run(&load)?;
     drop(gateway);
     bench.folder.remove("accept-delivering")?;

@@ -61,7 +61,7 @@ fn one_round(bench: &Bench, latency: Option<&str>) -> Result<Round> {
         Connection::open(sandbox.addresses[0])?.send("POST", "/sandbox/faults", TOKEN, &rule)?.json()?;
     }
     let bodies = bench.bodies("read-marks", &world.read_marks(0..1))?;
-    let mut gateway = Gateway::start(&bench.folder, &world, "confirm")?;
+    let gateway = Gateway::start(&bench.folder, &world, "confirm")?;
     let full = Load {
         address: gateway.address,
         bodies: &bodies,
@@ -71,17 +71,17 @@ fn one_round(bench: &Bench, latency: Option<&str>) -> Result<Round> {
         until_final: false,
     };
     // The first load finds the pace that the gateway keeps with this number.
-    measured(&mut gateway, &sandbox, &full)?;
-    let full_cost = measured(&mut gateway, &sandbox, &full)?;
+    measured(&gateway, &sandbox, &full)?;
+    let full_cost = measured(&gateway, &sandbox, &full)?;
     let half = Load { rate: Some(full_cost.rate / 2.0), ..full };
-    let half_cost = measured(&mut gateway, &sandbox, &half)?;
+    let half_cost = measured(&gateway, &sandbox, &half)?;
     drop(gateway);
     bench.folder.remove("confirm")?;
     Ok(Round { full: full_cost, half: half_cost })
 }
 
 /// Runs the load, with probes beside it, until everything is confirmed.
-fn measured(gateway: &mut Gateway, sandbox: &Server, load: &Load<'_>) -> Result<Cost> {
+fn measured(gateway: &Gateway, sandbox: &Server, load: &Load<'_>) -> Result<Cost> {
     let ended = gateway.counts()?.ended;
     let (gateway_before, sandbox_before) = (gateway.server.cpu_time()?, sandbox.cpu_time()?);
     let stopwatch = Stopwatch::start();

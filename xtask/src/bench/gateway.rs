@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
-use super::http::Connection;
+use super::http::{Answer, Connection};
 use super::process::{Folder, Server};
 use super::world::{TOKEN, World};
 use crate::shell;
@@ -24,7 +24,7 @@ const ASK_EVERY: Duration = Duration::from_millis(20);
 pub(crate) struct Gateway {
     pub(crate) server: Server,
     pub(crate) address: SocketAddr,
-    admin: Connection,
+    admin: SocketAddr,
 }
 
 /// The counts of `/metrics` that matter here.
@@ -55,23 +55,28 @@ impl Gateway {
             ["--log", "error", "serve", "--config", &config, "--listen", "127.0.0.1:0", "--data-dir", &data];
         let server = Server::start(&laneway(), &arguments, &["gateway", "admin"])?;
         let [address, admin] = server.addresses[..] else { bail!("the gateway has two addresses") };
-        Ok(Gateway { address, admin: Connection::open(admin)?, server })
+        Ok(Gateway { server, address, admin })
+    }
+
+    /// On a connection of its own: the gateway closes those that say nothing for a while.
+    fn ask(&self, path: &str) -> Result<Answer> {
+        Connection::open(self.admin)?.send("GET", path, TOKEN, "")
     }
 
     /// The counts at this moment.
-    pub(crate) fn counts(&mut self) -> Result<Counts> {
-        let metrics = self.admin.send("GET", "/metrics", TOKEN, "")?.text()?;
+    pub(crate) fn counts(&self) -> Result<Counts> {
+        let metrics = self.ask("/metrics")?.text()?;
         counts(&metrics).context("the metrics are not understood")
     }
 
     /// The journal's figures at this moment.
-    pub(crate) fn journal(&mut self, name: &str) -> Result<u64> {
-        let state: Value = self.admin.send("GET", "/readyz", TOKEN, "")?.json()?;
+    pub(crate) fn journal(&self, name: &str) -> Result<u64> {
+        let state: Value = self.ask("/readyz")?.json()?;
         state["journal"][name].as_u64().with_context(|| format!("/readyz has no journal.{name}"))
     }
 
     /// Waits until so many events have ended since the start, and sees that all of them are confirmed.
-    pub(crate) fn wait_until_confirmed(&mut self, events: u64) -> Result<()> {
+    pub(crate) fn wait_until_confirmed(&self, events: u64) -> Result<()> {
         let stopwatch = Stopwatch::start();
         while stopwatch.elapsed() < CONFIRM_TIMEOUT {
             let counts = self.counts()?;

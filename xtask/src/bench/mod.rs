@@ -18,8 +18,9 @@ mod soak;
 mod world;
 
 use std::path::PathBuf;
+use std::{fs, thread};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::shell;
 use load::{Amount, Load};
@@ -33,9 +34,9 @@ const ROUNDS: usize = 5;
 /// `--quick` measures a hundredth.
 const QUICK_SHARE: usize = 100;
 /// The fewest requests that show anything.
-const SCALED_MIN: usize = 2_000;
-/// The requests before a measurement that are not counted.
-const WARM_UP: usize = 2_000;
+const SCALED_MIN: usize = 10_000;
+/// The requests before a measurement that are not counted: by then the journal's log has got the size that it keeps.
+const WARM_UP: usize = 40_000;
 
 /// A part of the benchmark, by the name it is chosen with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +95,18 @@ impl Bench {
         Ok(Bench { folder: Folder::make()?, report: Report::default(), quick })
     }
 
+    /// Reports what all of it runs on, and how busy that is with something else.
+    fn machine(&mut self) -> Result<()> {
+        let memory = fs::read_to_string("/proc/meminfo")?;
+        let mebibytes = process::kib_of(&memory, "MemTotal:").context("no MemTotal")? / 1024;
+        let load = fs::read_to_string("/proc/loadavg")?;
+        let load = load.split(' ').next().context("no load average")?;
+        let cores = thread::available_parallelism()?;
+        let how = format!("{mebibytes} MiB of memory; load average of the minute before: {load}");
+        self.report.row("machine", &format!("{cores} cores"), &how);
+        Ok(())
+    }
+
     /// How many rounds there are.
     fn rounds(&self) -> usize {
         if self.quick { 1 } else { ROUNDS }
@@ -123,6 +136,7 @@ pub(crate) fn run(choice: &Choice) -> Result<bool> {
     }
     build()?;
     let mut bench = Bench::new(choice.quick)?;
+    bench.machine()?;
     let mut outcome = Ok(());
     for part in &choice.parts {
         outcome = match part {
@@ -156,9 +170,9 @@ fn build() -> Result<()> {
     Ok(())
 }
 
-/// A short load of the same kind, so that nothing is measured for the first time.
-fn warm_up(load: &Load<'_>) -> Result<()> {
-    load::run(&Load { amount: Amount::Requests(WARM_UP), ..*load }).map(drop)
+/// A load of the same kind, so that nothing is measured for the first time.
+fn warm_up(bench: &Bench, load: &Load<'_>) -> Result<()> {
+    load::run(&Load { amount: Amount::Requests(bench.scaled(WARM_UP)), ..*load }).map(drop)
 }
 
 #[cfg(test)]

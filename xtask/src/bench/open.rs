@@ -19,7 +19,7 @@ const NUMBERS: usize = 5;
 /// The connections of a load.
 const CONNECTIONS: usize = 64;
 /// The requests of one measurement of the rate, on the full node and on an empty one.
-const REQUESTS: usize = 40_000;
+const REQUESTS: usize = 60_000;
 /// The requests beyond a limit, all of which should be refused.
 const BEYOND: usize = 2_000;
 /// Events that are being accepted at this moment are not counted yet, so limits may be passed by that many.
@@ -36,7 +36,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
     world.limits = Some((open_max, number_max));
     let first = bench.bodies("first", &world.read_marks(0..1))?;
     let others = bench.bodies("others", &world.read_marks(1..NUMBERS))?;
-    let mut gateway = Gateway::start(&bench.folder, &world, "open")?;
+    let gateway = Gateway::start(&bench.folder, &world, "open")?;
 
     let figures = fill(&gateway, &first, number_max + BEYOND)?;
     refused(bench, "one number full", &figures, 429, number_max)?;
@@ -103,7 +103,7 @@ fn rates(bench: &mut Bench, full: &Gateway, world: &World, bodies: &Path) -> Res
             until_final: false,
         };
         let empty = Gateway::start(&bench.folder, world, "empty")?;
-        warm_up(&load(empty.address))?;
+        warm_up(bench, &load(empty.address))?;
         let yardstick = load::run(&load(empty.address))?.rate();
         drop(empty);
         bench.folder.remove("empty")?;
@@ -123,12 +123,12 @@ fn rates(bench: &mut Bench, full: &Gateway, world: &World, bodies: &Path) -> Res
     Ok(())
 }
 
-fn restart(bench: &mut Bench, mut gateway: Gateway, world: &World) -> Result<()> {
+fn restart(bench: &mut Bench, gateway: Gateway, world: &World) -> Result<()> {
     let open = gateway.counts()?.open;
     let bytes = gateway.journal("file_bytes")? as f64 / open as f64;
     bench.report.row("on disk per open event", &format!("{bytes:.0} bytes"), "all files, log included");
     let end = gateway.server.stop()?;
-    let mut gateway = Gateway::start(&bench.folder, world, "open")?;
+    let gateway = Gateway::start(&bench.folder, world, "open")?;
     let found = gateway.counts()?.open;
     ensure!(found == open, "{open} events were open before the restart, and {found} after it");
     let start = gateway.server.start_time.as_secs_f64();

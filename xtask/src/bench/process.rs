@@ -77,7 +77,7 @@ impl Server {
     pub(crate) fn memory_mib(&self) -> Result<f64> {
         let path = format!("/proc/{}/status", self.child.id());
         let status = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-        let kib = resident_kib(&status).with_context(|| format!("{path} has no VmRSS"))?;
+        let kib = kib_of(&status, "VmRSS:").with_context(|| format!("{path} has no VmRSS"))?;
         Ok(kib as f64 / 1024.0)
     }
 
@@ -104,8 +104,9 @@ fn listening_address(line: &str, role: &str) -> Option<SocketAddr> {
     words.find_map(|word| word.strip_prefix(role)?.strip_prefix("=http://")?.parse().ok())
 }
 
-fn resident_kib(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+/// A size in KiB, from a file of `/proc` that names one a line.
+pub(crate) fn kib_of(file: &str, name: &str) -> Option<u64> {
+    let line = file.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
@@ -174,7 +175,7 @@ impl Drop for Folder {
 mod tests {
     use std::path::Path;
 
-    use super::{Server, cpu_ticks, listening_address, resident_kib};
+    use super::{Server, cpu_ticks, kib_of, listening_address};
 
     #[test]
     fn the_address_is_that_of_the_role() {
@@ -191,9 +192,9 @@ mod tests {
     }
 
     #[test]
-    fn resident_memory_is_read() {
-        assert_eq!(resident_kib("VmPeak:\t 9 kB\nVmRSS:\t   5120 kB\n"), Some(5120));
-        assert_eq!(resident_kib("VmPeak:\t 9 kB\n"), None);
+    fn a_size_is_read() {
+        assert_eq!(kib_of("VmPeak:\t 9 kB\nVmRSS:\t   5120 kB\n", "VmRSS:"), Some(5120));
+        assert_eq!(kib_of("VmPeak:\t 9 kB\n", "VmRSS:"), None);
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
 fn on_disk(bench: &mut Bench, world: &World, kind: &str, lines: &str) -> Result<()> {
     let bodies = bench.bodies("size-bodies", lines)?;
     let events = bench.scaled(EVENTS);
-    let mut gateway = Gateway::start(&bench.folder, world, "size")?;
+    let gateway = Gateway::start(&bench.folder, world, "size")?;
     let load = Load {
         address: gateway.address,
         bodies: &bodies,

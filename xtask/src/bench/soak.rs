@@ -49,11 +49,12 @@ struct Minute {
 pub(crate) fn run(minutes: u64) -> Result<bool> {
     super::build()?;
     let mut bench = Bench::new(false)?;
+    bench.machine()?;
     let sandbox = sandbox()?;
     let mut world = World::of_sandbox(sandbox.addresses[0])?;
     world.retention = Some(RETENTION);
     let bodies = bench.bodies("read-marks", &world.read_marks(0..1))?;
-    let mut gateway = Gateway::start(&bench.folder, &world, "soak")?;
+    let gateway = Gateway::start(&bench.folder, &world, "soak")?;
     let load = Load {
         address: gateway.address,
         bodies: &bodies,
@@ -73,7 +74,7 @@ pub(crate) fn run(minutes: u64) -> Result<bool> {
     let soaked = thread::scope(|scope| {
         let reader = scope.spawn(|| read_lists(load.address, &stop, &pages));
         let measured: Result<Vec<Minute>> =
-            (1..=minutes).map(|number| one_minute(&mut bench, &mut gateway, &load, &pages, number)).collect();
+            (1..=minutes).map(|number| one_minute(&mut bench, &gateway, &load, &pages, number)).collect();
         stop.store(true, Ordering::Relaxed);
         reader.join().expect("the reader does not panic")?;
         measured
@@ -85,7 +86,7 @@ pub(crate) fn run(minutes: u64) -> Result<bool> {
 
 fn one_minute(
     bench: &mut Bench,
-    gateway: &mut Gateway,
+    gateway: &Gateway,
     load: &Load<'_>,
     pages: &AtomicU64,
     number: u64,

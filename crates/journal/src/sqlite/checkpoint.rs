@@ -76,6 +76,9 @@ impl Store {
     /// # Errors
     /// When SQLite fails. A sync that fails stops the store for good.
     pub fn checkpoint(&mut self, mode: Mode) -> Result<Log, Error> {
+        if self.dead {
+            return Err(Error::Closed);
+        }
         checkpoint(&self.connection, mode).inspect_err(|problem| self.note_lost_sync(problem))
     }
 }

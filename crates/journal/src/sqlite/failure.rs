@@ -21,7 +21,7 @@ impl<T> Context<T> for rusqlite::Result<T> {
 impl Error {
     /// Sorts one of SQLite's failures.
     pub(crate) fn sqlite(doing: &'static str, problem: rusqlite::Error) -> Self {
-        if problem.sqlite_error_code() == Some(ErrorCode::DiskFull) {
+        if is_full(&problem) {
             Self::Full
         } else if is_damage(&problem) {
             Self::Damaged { problem: "SQLite cannot read its file" }
@@ -52,6 +52,13 @@ impl Error {
     }
 }
 
+/// Whether there is no room on the disk. The log's shared memory is a file, too, and when that cannot grow SQLite does not
+/// say why; a full disk is what it can be.
+fn is_full(problem: &rusqlite::Error) -> bool {
+    let code = problem.sqlite_error().map(|failure| failure.extended_code);
+    matches!(code, Some(ffi::SQLITE_FULL | ffi::SQLITE_IOERR_SHMSIZE))
+}
+
 /// Whether the file does not hold what it should.
 pub(crate) fn is_damage(problem: &rusqlite::Error) -> bool {
     matches!(problem.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
@@ -75,6 +82,11 @@ mod tests {
     fn each_failure_has_its_meaning() {
         for (code, expected, fatal) in [
             (ffi::SQLITE_FULL, "the journal cannot store anything now: the disk or the log is full", false),
+            (
+                ffi::SQLITE_IOERR_SHMSIZE,
+                "the journal cannot store anything now: the disk or the log is full",
+                false,
+            ),
             (ffi::SQLITE_CORRUPT, "the journal is damaged: SQLite cannot read its file", false),
             (ffi::SQLITE_CORRUPT_INDEX, "the journal is damaged: SQLite cannot read its file", false),
             (ffi::SQLITE_NOTADB, "the journal is damaged: SQLite cannot read its file", false),

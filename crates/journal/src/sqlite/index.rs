@@ -9,7 +9,8 @@
 //! which they become free, persons by ranges of sequences.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -74,11 +75,14 @@ impl Progress {
         self.rows_to[queue.index()].load(Ordering::Acquire)
     }
 
-    /// Notes that the index is damaged, so that the next start makes it anew.
+    /// Notes that the index is damaged, or may be because the disk did not take what it was given, so that the next
+    /// start makes it anew.
     fn noted<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
-        if let Err(Error::Damaged { .. }) = &result {
-            tracing::error!("index.db is damaged; it is made anew at the next start");
-            if let Err(problem) = fs::write(&self.suspect, "") {
+        if let Err(problem) = &result
+            && (matches!(problem, Error::Damaged { .. }) || problem.is_lost_sync())
+        {
+            tracing::error!("index.db cannot be trusted; it is made anew at the next start");
+            if let Err(problem) = write_durably(&self.suspect) {
                 tracing::error!(%problem, "that could not be noted; delete index.db before the next start");
             }
         }
@@ -437,14 +441,27 @@ fn store_of(journal: &Connection) -> Result<Vec<u8>, Error> {
     journal.query_row("SELECT store FROM counters", [], |row| row.get(0)).doing("reading the counters")
 }
 
-fn create(directory: &Path, journal: &Connection) -> Result<(Connection, Watermark), Error> {
-    let doing = "creating the index";
-    for suffix in ["", "-wal", "-shm"] {
-        let path = directory.join(format!("{INDEX_FILE}{suffix}"));
-        if path.exists() {
-            fs::remove_file(&path).map_err(|_| Error::damaged("index.db cannot be removed"))?;
+/// Writes an empty file that is still there after a power cut.
+fn write_durably(path: &Path) -> io::Result<()> {
+    File::create(path)?.sync_all()?;
+    path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+}
+
+/// Removes the index. Its log goes last: a power cut in between must not leave an index that lacks the end of its log.
+fn remove(directory: &Path) -> io::Result<()> {
+    for suffix in ["", "-journal", "-wal", "-shm"] {
+        match fs::remove_file(directory.join(format!("{INDEX_FILE}{suffix}"))) {
+            Ok(()) => File::open(directory)?.sync_all()?,
+            Err(problem) if problem.kind() == io::ErrorKind::NotFound => {}
+            Err(problem) => return Err(problem),
         }
     }
+    Ok(())
+}
+
+fn create(directory: &Path, journal: &Connection) -> Result<(Connection, Watermark), Error> {
+    let doing = "creating the index";
+    remove(directory).map_err(|_| Error::damaged("index.db cannot be removed"))?;
     let index = Connection::open(directory.join(INDEX_FILE)).doing(doing)?;
     prepare(&index, "NORMAL").doing(doing)?;
     index.execute_batch(TABLES).doing(doing)?;

@@ -6,7 +6,7 @@
 //! names, those that were synced and any part of the creations and removals since. A change that an earlier one of the
 //! same bytes overtakes is not modelled, because no page cache does that.
 //!
-//! What a program does to files without SQLite is seen only when SQLite next opens a file of that name.
+//! What a program does to files without SQLite is not seen, apart from removals.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -50,7 +50,7 @@ pub(crate) enum Kind {
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
-    /// No room: nothing can be written, emptied or enlarged until there is room again. Syncing works.
+    /// No room: nothing can be written or enlarged. Syncing and removing work.
     Full,
     /// Writing fails.
     Write,
@@ -67,6 +67,7 @@ struct Plan {
 
 #[derive(Default)]
 struct Disk {
+    path: PathBuf,
     files: Vec<Content>,
     names: BTreeMap<String, usize>,
     names_synced: BTreeMap<String, usize>,
@@ -132,7 +133,7 @@ impl Mount {
         vfs::install();
         let directory = tempfile::tempdir_in(memory()).unwrap();
         let path = fs::canonicalize(directory.path()).unwrap();
-        let mut disk = Disk::default();
+        let mut disk = Disk { path: path.clone(), ..Disk::default() };
         for (name, content) in image {
             fs::write(path.join(name), content).unwrap();
             disk.names.insert(name.clone(), disk.files.len());
@@ -148,11 +149,6 @@ impl Mount {
         self.directory.path()
     }
 
-    /// How many requests there have been that can be refused.
-    pub(crate) fn requests(&self) -> u64 {
-        locked(&self.disk).requests
-    }
-
     /// Cuts the power in the middle of the request with this number, counted from the next one as 1.
     pub(crate) fn cut_at(&self, request: u64) {
         let mut disk = locked(&self.disk);
@@ -161,7 +157,9 @@ impl Mount {
 
     /// Cuts the power now.
     pub(crate) fn cut(&self) {
-        locked(&self.disk).is_off = true;
+        let mut disk = locked(&self.disk);
+        disk.note_removals();
+        disk.is_off = true;
     }
 
     pub(crate) fn is_off(&self) -> bool {
@@ -176,15 +174,17 @@ impl Mount {
     /// Lets something go wrong from the request with this number on, counted from the next one as 1.
     pub(crate) fn fail_from(&self, request: u64, trouble: Trouble) {
         let mut disk = locked(&self.disk);
-        disk.refused = 0;
         disk.plan = Some(Plan { from: disk.requests + request, trouble });
     }
 
-    /// Lets everything work again; says how many requests were refused.
-    pub(crate) fn heal(&self) -> u64 {
-        let mut disk = locked(&self.disk);
-        disk.plan = None;
-        disk.refused
+    /// Lets everything work again.
+    pub(crate) fn heal(&self) {
+        locked(&self.disk).plan = None;
+    }
+
+    /// How many requests were refused since something went wrong.
+    pub(crate) fn refused(&self) -> u64 {
+        locked(&self.disk).refused
     }
 
     /// What the program outside of SQLite does when it syncs the directory.
@@ -226,6 +226,7 @@ impl Disk {
             return Err(refusal(kind, trouble));
         }
         if self.cut_at == Some(self.requests) {
+            self.note_removals();
             self.is_off = true;
             if kind != Kind::Sync {
                 noted(self);
@@ -236,7 +237,16 @@ impl Disk {
         Ok(())
     }
 
+    /// Notes what has been removed without SQLite.
+    fn note_removals(&mut self) {
+        let gone: Vec<String> = self.names.keys().filter(|name| !self.path.join(name).exists()).cloned().collect();
+        for name in gone {
+            self.removed(&name);
+        }
+    }
+
     fn sync_names(&mut self) {
+        self.note_removals();
         if !self.is_off && !self.forgets_syncs {
             self.names_synced = self.names.clone();
             self.renames.clear();
@@ -244,9 +254,7 @@ impl Disk {
     }
 
     fn created(&mut self, name: &str) -> usize {
-        if self.names.contains_key(name) {
-            self.renames.push(Rename::Removed(name.to_owned()));
-        }
+        self.removed(name);
         let file = self.files.len();
         self.files.push(Content::default());
         self.names.insert(name.to_owned(), file);
@@ -283,8 +291,8 @@ impl Disk {
 /// Whether trouble of that kind shows in such a request.
 fn concerns(trouble: Trouble, kind: Kind) -> bool {
     match (trouble, kind) {
-        (Trouble::Full, Kind::Write | Kind::Truncate | Kind::GrowSharedMemory) => true,
-        (Trouble::Full, Kind::Sync | Kind::Delete) => false,
+        (Trouble::Full, Kind::Write | Kind::GrowSharedMemory) => true,
+        (Trouble::Full, Kind::Truncate | Kind::Sync | Kind::Delete) => false,
         (Trouble::Write, Kind::Write | Kind::Truncate | Kind::Delete | Kind::GrowSharedMemory) => true,
         (Trouble::Write, Kind::Sync) => false,
         (Trouble::Sync, Kind::Sync) => true,
@@ -292,7 +300,7 @@ fn concerns(trouble: Trouble, kind: Kind) -> bool {
     }
 }
 
-/// The code by which SQLite's own file system on Unix says so: only a write can tell that the disk is full.
+/// The code by which SQLite's own file system on Unix says so.
 fn refusal(kind: Kind, trouble: Trouble) -> Refusal {
     match (kind, trouble) {
         (Kind::Write, Trouble::Full) => ffi::SQLITE_FULL,

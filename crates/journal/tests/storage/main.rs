@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
 
 mod disk;
+mod full;
 mod power;
 mod twin;
 mod vfs;

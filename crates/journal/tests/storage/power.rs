@@ -3,6 +3,7 @@
 //! After every cut the store is opened on what the disk may hold then. It must hold exactly what its twin holds: all
 //! that was answered, and of the transaction that was under way everything or nothing. Then both go on.
 
+use std::fs;
 use std::panic;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -11,7 +12,7 @@ use fastrand::Rng;
 use laneway_journal::sqlite::{Indexer, Store};
 
 use super::disk::{Image, Mount};
-use super::twin::{Twin, content, open, perform, told};
+use super::twin::{Twin, content, is_same, open, perform, template, told};
 use super::workload::{Act, act};
 
 /// How many runs an ordinary test makes, and where the runs of a long one begin.
@@ -63,6 +64,10 @@ impl Run {
         if self.disk_forgets_syncs {
             self.mount.forget_syncs();
         }
+        if self.random.u8(..8) == 0 {
+            // The index is made anew, in the midst of which the power may be cut, too.
+            fs::write(self.mount.path().join("index.suspect"), "").map_err(|problem| problem.to_string())?;
+        }
         let most = if self.random.bool() { REQUESTS } else { REQUESTS / 8 };
         self.mount.cut_at(self.random.u64(1..=most));
         let (mut store, mut indexer) = match open(&self.mount) {
@@ -90,7 +95,7 @@ impl Run {
             return Ok(());
         }
         let twins = perform(&mut self.twin.store, &mut self.twin.indexer, &act);
-        if ours != twins {
+        if !is_same(&ours, &twins) {
             return Err(format!("{act:?} is answered\n{ours:?}\ninstead of\n{twins:?}"));
         }
         Ok(())
@@ -109,7 +114,7 @@ impl Run {
                 self.both(store, indexer, act)?;
                 return if self.mount.is_off() { Ok(()) } else { self.compare(store, indexer) };
             }
-            perform(&mut self.twin.store, &mut self.twin.indexer, &act)?;
+            perform(&mut self.twin.store, &mut self.twin.indexer, &act).unwrap();
             twins = content(self.twin.mount.path()).unwrap();
         }
         if ours != twins {
@@ -125,13 +130,6 @@ impl Run {
         }
         self.both(store, indexer, Act::Repeat(self.clock))
     }
-}
-
-/// The files of a store in which nothing is.
-fn template() -> Image {
-    let mount = Mount::new(&Image::new());
-    drop(open(&mount).unwrap());
-    mount.seen()
 }
 
 /// Runs with these seeds on every processor; says how often the power was cut, or what the first loss was.

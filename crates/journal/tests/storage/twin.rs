@@ -1,10 +1,11 @@
 //! A store on a mounted disk, what it holds, and how it is compared with its twin.
 
+use std::cell::Cell;
 use std::path::Path;
 
-use laneway_journal::sqlite::step::apply;
+use laneway_journal::sqlite::step::{Reply, apply};
 use laneway_journal::sqlite::{Indexer, Store};
-use laneway_journal::{Filter, OpenError, Queue};
+use laneway_journal::{Error, Filter, OpenError, Queue};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
@@ -22,12 +23,29 @@ pub(crate) struct Twin {
 /// Every row of every table; what differs from opening to opening is left out.
 pub(crate) type Content = Vec<(String, Vec<Value>)>;
 
-/// Does what its name says: a failed sync is no reason to end the test.
-pub(crate) fn note_nothing(_problem: &str) {}
+thread_local! {
+    static FATAL: Cell<u64> = const { Cell::new(0) };
+}
+
+fn note_fatal(_problem: &str) {
+    FATAL.set(FATAL.get() + 1);
+}
+
+/// How often stores of this thread said since the last time that they can promise nothing any more.
+pub(crate) fn fatal() -> u64 {
+    FATAL.take()
+}
+
+/// The files of a store in which nothing is.
+pub(crate) fn template() -> Image {
+    let mount = Mount::new(&Image::new());
+    drop(open(&mount).unwrap());
+    mount.seen()
+}
 
 /// Opens the store on a mounted disk.
 pub(crate) fn open(mount: &Mount) -> Result<(Store, Indexer), OpenError> {
-    let opened = Store::open(mount.path(), workload::limits(), note_nothing)?;
+    let opened = Store::open(mount.path(), workload::limits(), note_fatal)?;
     // Opening ends with a sync of the directory, which is not SQLite's and therefore not seen by the disk.
     mount.sync_names();
     Ok(opened)
@@ -41,20 +59,25 @@ impl Twin {
     }
 }
 
-/// What an act answered, as a text; an error when the store itself failed.
-pub(crate) fn perform(store: &mut Store, indexer: &mut Indexer, act: &Act) -> Result<String, String> {
-    let failed = |problem: laneway_journal::Error| format!("{problem:?}");
-    let answers = |store: &mut Store, ops| Ok(format!("{:?}", apply(store, ops).replies));
+/// What an act answered: replies to operations, or that the store itself failed.
+pub(crate) type Answer = Result<Vec<Result<Reply, Error>>, Error>;
+
+pub(crate) fn perform(store: &mut Store, indexer: &mut Indexer, act: &Act) -> Answer {
     match act {
         Act::Step(random, now) => {
             let ops = workload::ops(random.clone(), *now, store);
-            answers(store, ops)
+            Ok(apply(store, ops).replies)
         }
-        Act::Repeat(now) => answers(store, vec![workload::repetitions(*now)]),
-        Act::Tidy => store.tidy().map(|()| String::new()).map_err(failed),
-        Act::Index => indexer.catch_up().map(|()| String::new()).map_err(failed),
-        Act::Checkpoint(mode) => store.checkpoint(*mode).map(|_| String::new()).map_err(failed),
+        Act::Repeat(now) => Ok(apply(store, vec![workload::repetitions(*now)]).replies),
+        Act::Tidy => store.tidy().map(|()| Vec::new()),
+        Act::Index => indexer.catch_up().map(|()| Vec::new()),
+        Act::Checkpoint(mode) => store.checkpoint(*mode).map(|_| Vec::new()),
     }
+}
+
+/// Whether both answered the same. Errors have no equality, but their texts do.
+pub(crate) fn is_same(one: &Answer, other: &Answer) -> bool {
+    format!("{one:?}") == format!("{other:?}")
 }
 
 /// Everything that is stored in the journal.
@@ -83,7 +106,7 @@ pub(crate) fn content(directory: &Path) -> Result<Content, rusqlite::Error> {
 }
 
 /// What a reader is told, in one text: every queue's records, open rows and rows by person, and every contact.
-pub(crate) fn told(store: &Store) -> Result<String, laneway_journal::Error> {
+pub(crate) fn told(store: &Store) -> Result<String, Error> {
     let mut reader = store.reader()?;
     let mut told = Vec::new();
     for queue in Queue::ALL {

@@ -55,6 +55,18 @@ pub(crate) fn act(random: &mut Rng, clock: &mut u64) -> Act {
     }
 }
 
+/// So many acts from a seed, among them each kind that is not a step.
+pub(crate) fn script(seed: u64, count: usize) -> Vec<Act> {
+    let (mut random, mut clock) = (Rng::with_seed(seed), 0);
+    let mut acts: Vec<Act> = (0..count).map(|_| act(&mut random, &mut clock)).collect();
+    let modes = [Mode::Passive, Mode::Restart, Mode::Truncate].map(Act::Checkpoint);
+    for extra in modes.into_iter().chain([Act::Index, Act::Tidy]) {
+        acts.insert(random.usize(..acts.len()), extra);
+    }
+    acts.push(Act::Repeat(clock));
+    acts
+}
+
 /// The operations of a step for a store; the same generator gives the same, apart from the lease.
 pub(crate) fn ops(mut random: Rng, now: u64, store: &Store) -> Vec<Op> {
     let now = Timestamp::from_millis(now);
@@ -156,6 +168,12 @@ fn row(random: &mut Rng, now: Timestamp) -> NewRow {
     let length = if random.u8(..40) == 0 { random.usize(..9_000) } else { random.usize(..100) };
     let mut body = vec![0; length];
     random.fill(&mut body);
+    let mut keys = some(random, 3, |random| {
+        let (key, fingerprint) = (random.u8(..KEYS), random.u8(..2));
+        let until = Timestamp::from_millis(now.as_millis() + random.u64(1..4 * DAY_MILLIS));
+        key_of(key, fingerprint, until)
+    });
+    keys.dedup_by_key(|key| key.hash);
     NewRow {
         account: AccountName::parse(&format!("account-{}", random.u8(..3))).unwrap(),
         business: business(),
@@ -166,11 +184,7 @@ fn row(random: &mut Rng, now: Timestamp) -> NewRow {
         due: now,
         expires: Timestamp::MAX,
         body: body.into(),
-        keys: some(random, 3, |random| {
-            let (key, fingerprint) = (random.u8(..KEYS), random.u8(..2));
-            let until = Timestamp::from_millis(now.as_millis() + random.u64(1..4 * DAY_MILLIS));
-            key_of(key, fingerprint, until)
-        }),
+        keys,
     }
 }
 

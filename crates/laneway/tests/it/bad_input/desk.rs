@@ -106,7 +106,7 @@ impl Desk {
     /// Compares the journal with what was said to be taken, and looks for traces of trouble.
     #[track_caller]
     pub(super) fn close(self) {
-        let stored = self.serve.gateway.every_event();
+        let stored = self.serve.gateway.every_event("");
         let stored: BTreeSet<String> =
             stored.iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect();
         assert_eq!(stored, self.taken);

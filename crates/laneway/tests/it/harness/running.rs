@@ -48,12 +48,12 @@ impl Gateway {
         self.ended(&self.submit(from, to, event))
     }
 
-    /// Every event there is, oldest first.
+    /// Every event that a filter leaves, oldest first.
     #[track_caller]
-    pub(crate) fn every_event(&self) -> Vec<Value> {
+    pub(crate) fn every_event(&self, filter: &str) -> Vec<Value> {
         let (mut events, mut cursor) = (Vec::new(), String::new());
         loop {
-            let page = self.0.get(&format!("/api/v1/events?limit=200&cursor={cursor}")).json();
+            let page = self.0.get(&format!("/api/v1/events?limit=200&cursor={cursor}&{filter}")).json();
             events.extend(page["events"].as_array().unwrap().iter().cloned());
             match page["cursor"].as_str() {
                 Some(next) => cursor = next.to_owned(),
