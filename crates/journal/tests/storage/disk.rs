@@ -239,7 +239,8 @@ impl Disk {
 
     /// Notes what has been removed without SQLite.
     fn note_removals(&mut self) {
-        let gone: Vec<String> = self.names.keys().filter(|name| !self.path.join(name).exists()).cloned().collect();
+        let gone: Vec<String> =
+            self.names.keys().filter(|name| !self.path.join(name).exists()).cloned().collect();
         for name in gone {
             self.removed(&name);
         }
@@ -433,7 +434,9 @@ fn place(path: &Path) -> Option<(Arc<Mutex<Disk>>, String)> {
 
 /// SQLite opens a file; nothing if it is none of a mounted directory.
 pub(crate) fn opening(path: Option<&Path>, flags: i32) -> Result<Option<Opening>, Refusal> {
-    let Some((path, (disk, name))) = path.and_then(|path| Some((path, place(path)?))) else { return Ok(None) };
+    let Some((path, (disk, name))) = path.and_then(|path| Some((path, place(path)?))) else {
+        return Ok(None);
+    };
     if locked(&disk).is_off {
         return Err(ffi::SQLITE_CANTOPEN);
     }

@@ -44,11 +44,13 @@ fn code(problem: &Error) -> Option<i32> {
 fn check_failure(trouble: Trouble, answer: &Answer, problem: &Error) {
     let is_right = match trouble {
         Trouble::Full => matches!(problem, Error::Full),
-        Trouble::Write => [ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_TRUNCATE].map(Some).contains(&code(problem)),
+        Trouble::Write => {
+            [ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_TRUNCATE].map(Some).contains(&code(problem))
+        }
         Trouble::Sync => code(problem) == Some(ffi::SQLITE_IOERR_FSYNC),
     };
     assert!(is_right, "{trouble:?} is answered {problem:?}");
-    let alike = |reply| matches!(reply, &Err(ref other) if format!("{other:?}") == format!("{problem:?}"));
+    let alike = |reply: &Result<_, laneway_journal::Error>| matches!(reply, Err(other) if format!("{other:?}") == format!("{problem:?}"));
     assert!(answer.as_ref().map_or(true, |replies| replies.iter().all(alike)), "{answer:?}");
 }
 

@@ -143,8 +143,13 @@ fn runs(first: u64, count: u64) -> Result<u64, String> {
             }
             let run = panic::catch_unwind(|| Run::new(seed, &template, false).all());
             let lost = run.unwrap_or_else(|_| Err("it panicked".to_owned()));
-            let replay = format!("{SEED_VARIABLE}={seed} {RUNS_VARIABLE}=1 cargo test -p laneway-journal --test storage power");
-            cuts.fetch_add(lost.map_err(|lost| format!("{lost}\nreplay it with {replay}"))?, Ordering::Relaxed);
+            let replay = format!(
+                "{SEED_VARIABLE}={seed} {RUNS_VARIABLE}=1 cargo test -p laneway-journal --test storage power"
+            );
+            cuts.fetch_add(
+                lost.map_err(|lost| format!("{lost}\nreplay it with {replay}"))?,
+                Ordering::Relaxed,
+            );
         }
     };
     thread::scope(|scope| {

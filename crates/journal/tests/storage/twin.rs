@@ -89,9 +89,7 @@ pub(crate) fn content(directory: &Path) -> Result<Content, rusqlite::Error> {
     let mut content = Vec::new();
     for table in tables {
         let columns = match table.as_str() {
-            "counters" => {
-                "events, callbacks, forwards, events_calls, callbacks_calls, forwards_calls, keys"
-            }
+            "counters" => "events, callbacks, forwards, events_calls, callbacks_calls, forwards_calls, keys",
             _ => "*",
         };
         let mut statement = connection.prepare(&format!("SELECT {columns} FROM {table}"))?;

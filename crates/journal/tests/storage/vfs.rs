@@ -134,7 +134,10 @@ unsafe extern "C" fn open(
     flags_out: *mut c_int,
 ) -> c_int {
     // SAFETY: SQLite passes room for a `File`; a file without methods counts as not open.
-    unsafe { file.cast::<File>().write(File { base: ffi::sqlite3_file { pMethods: ptr::null() }, of_disk: ptr::null_mut() }) };
+    unsafe {
+        file.cast::<File>()
+            .write(File { base: ffi::sqlite3_file { pMethods: ptr::null() }, of_disk: ptr::null_mut() })
+    };
     // SAFETY: the name outlives this call.
     let opened = match disk::opening(unsafe { path(name) }, flags) {
         Ok(opened) => opened,
@@ -148,7 +151,9 @@ unsafe extern "C" fn open(
     if code == ffi::SQLITE_OK {
         let of_disk = opened.map_or(ptr::null_mut(), |opened| Box::into_raw(Box::new(opened.done())));
         // SAFETY: as above.
-        unsafe { file.cast::<File>().write(File { base: ffi::sqlite3_file { pMethods: &METHODS }, of_disk }) };
+        unsafe {
+            file.cast::<File>().write(File { base: ffi::sqlite3_file { pMethods: &METHODS }, of_disk })
+        };
     }
     code
 }

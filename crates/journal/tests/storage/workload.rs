@@ -84,11 +84,14 @@ fn op(random: &mut Rng, now: Timestamp, lease: &dyn Fn(Queue) -> Lease) -> Op {
         8..=11 => Op::Settle(lease(queue), settlement(random, now)),
         12 => Op::Requeue { lease: lease(queue), sequences: numbers(random), due: now, expires: None },
         13 => {
-            let only = if random.bool() { Only::SettledBefore(now) } else { Only::About(person(random), now) };
+            let only =
+                if random.bool() { Only::SettledBefore(now) } else { Only::About(person(random), now) };
             Op::Remove { queue, sequences: numbers(random), only }
         }
         14 => Op::RemoveContacts(person(random)),
-        _ if random.bool() => Op::RemoveNotifications(numbers(random).into_iter().map(|n| n as i64).collect()),
+        _ if random.bool() => {
+            Op::RemoveNotifications(numbers(random).into_iter().map(|n| n as i64).collect())
+        }
         _ => Op::RemoveKeys { free_at: now, limit: random.usize(1..5) },
     }
 }
