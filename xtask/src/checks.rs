@@ -131,7 +131,9 @@ fn deny() -> Result<Ending> {
 
 /// All tests, shown live while their results are added up, and then the snapshots that no test read.
 fn tests(tally: &mut Tally) -> Result<Ending> {
-    let references = shell::root().join("target").join(format!("snapshots-read-{}", std::process::id()));
+    let target = shell::root().join("target");
+    std::fs::create_dir_all(&target).context("cannot create the directory for what tests read")?;
+    let references = target.join(format!("snapshots-read-{}", std::process::id()));
     let mut command = shell::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
     println!("{}", shell::shown(&command));
     command.env("INSTA_UPDATE", "no").env("INSTA_SNAPSHOT_REFERENCES_FILE", &references);
