@@ -106,8 +106,8 @@ impl Handle {
         FinalWait { sequence, settled, shared: Arc::clone(&self.shared) }
     }
 
-    /// Whether `more` further events of this number may be taken. Events that are being accepted at this moment are not
-    /// counted yet, so the limits may be passed by as many as that.
+    /// Whether `more` further events of this number may be taken. An event counts as open once the driver has heard of it,
+    /// a moment after it was accepted, so the limits may be passed by what is accepted in that moment.
     ///
     /// # Errors
     /// [`Full`] says which limit is reached.
