@@ -69,7 +69,7 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// SQLite's log needs memory that is shared through the file, which such a file system does not give.
-    #[error("{} is on a {kind} file system; a data directory must be on a local disk", path.display())]
+    #[error("{} is on a network file system ({kind}); a data directory must be on a local disk", path.display())]
     NetworkFileSystem {
         /// The path.
         path: PathBuf,

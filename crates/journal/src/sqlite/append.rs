@@ -5,10 +5,12 @@ use std::sync::Arc;
 use laneway_model::{EventId, LaneKey, Status};
 use rusqlite::params;
 
-use super::contacts::{insert_touch, person_value};
+use super::checksum::execute;
+use super::contacts::insert_touch;
 use super::failure::Context;
 use super::keys::{KeyName, KnownKey, Repetition};
-use super::schema::{day_of, key_id, signed, sql};
+use super::row::insert;
+use super::schema::{KEYS, NOTIFICATIONS, day_of, key_id, signed, sql};
 use super::step::{Failed, News, Phase};
 use super::store::Store;
 use crate::feed::Weight;
@@ -108,33 +110,12 @@ pub(super) fn write_rows(
 ) -> Result<(), Failed> {
     store.write_accounts().writing()?;
     for Planned { queue, sequence, account, first_key, row } in planned {
-        insert(store, queue, sequence, account, &row).doing("writing a row").writing()?;
+        insert(&store.connection, sql(queue), (sequence, account), &row).doing("writing a row").writing()?;
         insert_keys(store, queue, sequence, first_key, &row).doing("writing a key").writing()?;
         store.memory.counters.open[queue.index()] += 1;
         announce(news, queue, fresh(sequence, row), Weight::Droppable);
     }
     Ok(())
-}
-
-fn insert(
-    store: &Store,
-    queue: Queue,
-    sequence: Sequence,
-    account: i64,
-    row: &NewRow,
-) -> rusqlite::Result<usize> {
-    store.connection.prepare_cached(sql(queue).insert)?.execute(params![
-        signed(sequence),
-        account,
-        signed(row.business.as_u64()),
-        row.person.as_ref().map(person_value),
-        row.kind,
-        row.reference.as_ref().map(|reference| reference.as_str()),
-        signed(row.accepted_at.as_millis()),
-        signed(row.due.as_millis()),
-        signed(row.expires.as_millis()),
-        &*row.body,
-    ])
 }
 
 fn insert_keys(
@@ -145,21 +126,20 @@ fn insert_keys(
     row: &NewRow,
 ) -> rusqlite::Result<()> {
     for (key, number) in row.keys.iter().zip(first_key..) {
-        store
-            .connection
-            .prepare_cached(
-                "INSERT INTO keys (id, queue, sequence, accepted_at, until, hash, fingerprint)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )?
-            .execute(params![
-                key_id(day_of(key.until), number),
-                queue.index() as i64,
-                signed(sequence),
-                signed(row.accepted_at.as_millis()),
-                signed(key.until.as_millis()),
-                key.hash,
-                key.fingerprint,
-            ])?;
+        let values = params![
+            key_id(day_of(key.until), number),
+            queue.index() as i64,
+            signed(sequence),
+            signed(row.accepted_at.as_millis()),
+            signed(key.until.as_millis()),
+            key.hash,
+            key.fingerprint,
+        ];
+        let mut statement = store.connection.prepare_cached(
+            "INSERT INTO keys (id, queue, sequence, accepted_at, until, hash, fingerprint, checksum)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?;
+        execute(&mut statement, KEYS, values)?;
     }
     Ok(())
 }
@@ -218,10 +198,13 @@ fn write_notifications(store: &Store, notifications: &[RawNotification]) -> Resu
         store
             .connection
             .prepare_cached(
-                "INSERT INTO notifications (received_at, app, signature, body) VALUES (?1, ?2, ?3, ?4)",
+                "INSERT INTO notifications (received_at, app, signature, body, checksum)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
             )
             .and_then(|mut statement| {
-                statement.execute(params![signed(received_at.as_millis()), app.as_str(), signature, &**body])
+                let received_at = signed(received_at.as_millis());
+                let values = params![received_at, app.as_str(), signature, &**body];
+                execute(&mut statement, NOTIFICATIONS, values)
             })
             .doing("writing a notification")
             .writing()?;

@@ -11,13 +11,15 @@ use std::collections::btree_map::Entry;
 use std::rc::Rc;
 
 use laneway_model::{Attempt, AttemptOutcome, Route, Timestamp};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, Row, params};
 
+use super::checksum::{check, execute};
 use super::failure::Context;
 use super::schema::{Sql, signed, unsigned};
 use crate::binary::{Decoder, Encoder, Problem};
-use crate::{CallId, EndedCall, Error, MemberOutcome, Sequence};
+use crate::{CallId, Error, MemberOutcome, Sequence};
 
+const DOING: &str = "reading a call";
 const VERSION: u8 = 1;
 const HAS_CODE: u8 = 1;
 const HAS_SUBCODE: u8 = 2;
@@ -150,84 +152,62 @@ fn detail(details: &[Rc<str>], place: u64) -> Result<Rc<str>, Problem> {
     found.map(Rc::clone).ok_or("a detail is not in its list")
 }
 
+const COLUMNS: usize = 8;
+
 /// Reads a call.
 pub(crate) fn load(connection: &Connection, sql: &Sql, id: CallId) -> Result<Option<Call>, Error> {
-    let doing = "reading a call";
-    let mut statement = connection.prepare_cached(sql.call).doing(doing)?;
-    let mut rows = statement.query([signed(id)]).doing(doing)?;
-    let Some(row) = rows.next().doing(doing)? else { return Ok(None) };
+    let mut statement = connection.prepare_cached(sql.call).doing(DOING)?;
+    let mut rows = statement.query([signed(id)]).doing(DOING)?;
+    let Some(row) = rows.next().doing(DOING)? else { return Ok(None) };
+    checked(row, sql).map(|(_, call)| Some(call))
+}
+
+/// The call in a row of a statement that reads calls.
+pub(crate) fn checked(row: &Row<'_>, sql: &Sql) -> Result<(CallId, Call), Error> {
+    check(row, sql.calls, COLUMNS)?;
     let instant = |millis: i64| Timestamp::from_millis(unsigned(millis));
     let members =
-        row.get_ref(6).doing(doing)?.as_blob().map_err(|_| Error::damaged("a call has no members"))?;
-    Ok(Some(Call {
-        started_at: instant(row.get(0).doing(doing)?),
-        finished_at: row.get::<_, Option<i64>>(1).doing(doing)?.map(instant),
-        route: Route::from_code(row.get(2).doing(doing)?).ok_or(Error::damaged("a route is not known"))?,
-        group_size: row.get(3).doing(doing)?,
-        http_status: row.get(4).doing(doing)?,
-        trace_id: row.get(5).doing(doing)?,
+        row.get_ref(7).doing(DOING)?.as_blob().map_err(|_| Error::damaged("a call has no members"))?;
+    let call = Call {
+        started_at: instant(row.get(1).doing(DOING)?),
+        finished_at: row.get::<_, Option<i64>>(2).doing(DOING)?.map(instant),
+        route: Route::from_code(row.get(3).doing(DOING)?).ok_or(Error::damaged("a route is not known"))?,
+        group_size: row.get(4).doing(DOING)?,
+        http_status: row.get(5).doing(DOING)?,
+        trace_id: row.get(6).doing(DOING)?,
         members: decode(members).map_err(Error::damaged)?,
-    }))
+    };
+    Ok((row.get(0).map(unsigned).doing(DOING)?, call))
 }
 
-/// Writes the row of a call that begins.
-pub(crate) fn insert_begun(
+/// Writes a new call.
+pub(crate) fn insert(connection: &Connection, sql: &Sql, id: CallId, call: &Call) -> rusqlite::Result<()> {
+    write(connection, (sql.insert_call, sql.calls), id, call)
+}
+
+/// Writes a call that is there already.
+pub(crate) fn change(connection: &Connection, sql: &Sql, id: CallId, call: &Call) -> rusqlite::Result<()> {
+    write(connection, (sql.change_call, sql.calls), id, call)
+}
+
+fn write(
     connection: &Connection,
-    sql: &Sql,
+    (statement, table): (&str, &str),
     id: CallId,
-    (started_at, route): (Timestamp, Route),
-    members: &[Member],
+    call: &Call,
 ) -> rusqlite::Result<()> {
-    connection.prepare_cached(sql.insert_call)?.execute(params![
+    let Call { started_at, finished_at, route, group_size, http_status, trace_id, members } = call;
+    let values = params![
         signed(id),
         signed(started_at.as_millis()),
-        None::<i64>,
+        finished_at.map(|at| signed(at.as_millis())),
         route.code(),
-        members.len() as i64,
-        None::<u16>,
-        None::<&str>,
+        group_size,
+        http_status,
+        trace_id,
         encode(members),
-    ])?;
-    Ok(())
-}
-
-/// Writes the row of a call that has ended without having been begun here.
-pub(crate) fn insert_ended(
-    connection: &Connection,
-    sql: &Sql,
-    id: CallId,
-    ended: &EndedCall,
-    members: &[Member],
-) -> rusqlite::Result<()> {
-    connection.prepare_cached(sql.insert_call)?.execute(params![
-        signed(id),
-        signed(ended.started_at.as_millis()),
-        signed(ended.finished_at.as_millis()),
-        ended.route.code(),
-        ended.members.len() as i64,
-        ended.http_status,
-        ended.trace_id,
-        encode(members),
-    ])?;
-    Ok(())
-}
-
-/// Adds to the row of a begun call how it ended.
-pub(crate) fn end(
-    connection: &Connection,
-    sql: &Sql,
-    id: CallId,
-    ended: &EndedCall,
-    members: &[Member],
-) -> rusqlite::Result<()> {
-    connection.prepare_cached(sql.end_call)?.execute(params![
-        signed(id),
-        signed(ended.finished_at.as_millis()),
-        ended.http_status,
-        ended.trace_id,
-        encode(members),
-    ])?;
-    Ok(())
+    ];
+    execute(&mut *connection.prepare_cached(statement)?, table, values).map(|_| ())
 }
 
 /// Calls that were read while answering one question, each once.
@@ -303,10 +283,7 @@ impl<'a> Calls<'a> {
                 Some(call) if call.members.is_empty() => {
                     self.connection.prepare_cached(self.sql.remove_call)?.execute([signed(id)])?;
                 }
-                Some(call) => {
-                    let mut statement = self.connection.prepare_cached(self.sql.shrink_call)?;
-                    statement.execute(params![signed(id), encode(&call.members)])?;
-                }
+                Some(call) => change(self.connection, self.sql, id, &call)?,
             }
         }
         Ok(())
@@ -319,15 +296,6 @@ fn earlier(previous: Option<CallId>, id: CallId) -> Result<Option<CallId>, Error
         Some(previous) if previous >= id => Err(Error::damaged("a call follows itself")),
         Some(_) | None => Ok(previous),
     }
-}
-
-/// The calls of a queue that began and did not end.
-pub(crate) fn is_unfinished(connection: &Connection, sql: &Sql, id: CallId) -> Result<bool, Error> {
-    let call: Option<Option<i64>> = connection
-        .prepare_cached(sql.call)
-        .and_then(|mut statement| statement.query_row([signed(id)], |row| row.get(1)).optional())
-        .doing("reading a call")?;
-    Ok(call == Some(None))
 }
 
 #[cfg(test)]

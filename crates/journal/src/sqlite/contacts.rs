@@ -6,10 +6,11 @@
 
 use laneway_model::{Bsuid, Click, Contact, CtwaClid, Person, PhoneNumber, Timestamp, Touch};
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, Row, params};
 
+use super::checksum::{check, execute};
 use super::failure::Context;
-use super::schema::{signed, unsigned};
+use super::schema::{CONTACTS, TOUCHES, signed, unsigned};
 use crate::binary::{Decoder, Encoder, Problem};
 use crate::{ContactTouch, Error};
 
@@ -43,10 +44,21 @@ pub(crate) fn business_of(digits: i64) -> Result<PhoneNumber, Error> {
 
 /// Writes a touch; it is folded later.
 pub(crate) fn insert_touch(connection: &Connection, touch: &ContactTouch) -> rusqlite::Result<()> {
-    connection.prepare_cached("INSERT INTO touches (person, business, body) VALUES (?1, ?2, ?3)")?.execute(
-        params![person_value(&touch.person), signed(touch.business.as_u64()), encode_touch(&touch.touch)],
-    )?;
-    Ok(())
+    let mut statement = connection
+        .prepare_cached("INSERT INTO touches (person, business, body, checksum) VALUES (?1, ?2, ?3, ?4)")?;
+    let values =
+        params![person_value(&touch.person), signed(touch.business.as_u64()), encode_touch(&touch.touch)];
+    execute(&mut statement, TOUCHES, values).map(|_| ())
+}
+
+/// The person, the business number and the body in a row of a statement that reads touches or contacts.
+fn checked<'a>(row: &'a Row<'_>, table: &str) -> Result<(Person, PhoneNumber, &'a [u8]), Error> {
+    let doing = "reading a contact";
+    check(row, table, 3)?;
+    let person = person_of(row.get_ref(0).doing(doing)?)?.ok_or(Error::damaged("a contact has no person"))?;
+    let business = business_of(row.get(1).doing(doing)?)?;
+    let body = row.get_ref(2).doing(doing)?.as_blob().map_err(|_| Error::damaged("a contact has no body"))?;
+    Ok((person, business, body))
 }
 
 /// What is known of a person, folded or not.
@@ -58,13 +70,15 @@ pub(crate) fn load(
     let doing = "reading a contact";
     let folded = load_folded(connection, business, person)?;
     let mut statement = connection
-        .prepare_cached("SELECT body FROM touches WHERE person = ?1 AND business = ?2 ORDER BY id")
+        .prepare_cached(
+            "SELECT person, business, body, checksum FROM touches WHERE person = ?1 AND business = ?2 ORDER BY id",
+        )
         .doing(doing)?;
     let mut rows = statement.query(params![person_value(person), signed(business.as_u64())]).doing(doing)?;
     let mut contact = folded;
     while let Some(row) = rows.next().doing(doing)? {
-        let body: Vec<u8> = row.get(0).doing(doing)?;
-        let touch = decode_touch(&body).map_err(Error::damaged)?;
+        let (_, _, body) = checked(row, TOUCHES)?;
+        let touch = decode_touch(body).map_err(Error::damaged)?;
         contact.get_or_insert_with(|| Contact::new(business, person.clone())).fold(&touch);
     }
     Ok(contact)
@@ -75,15 +89,16 @@ fn load_folded(
     business: PhoneNumber,
     person: &Person,
 ) -> Result<Option<Contact>, Error> {
-    let body: Option<Vec<u8>> = connection
-        .prepare_cached("SELECT body FROM contacts WHERE person = ?1 AND business = ?2")
-        .and_then(|mut statement| {
-            statement
-                .query_row(params![person_value(person), signed(business.as_u64())], |row| row.get(0))
-                .optional()
-        })
-        .doing("reading a contact")?;
-    body.map(|body| decode_contact(business, person, &body).map_err(Error::damaged)).transpose()
+    let doing = "reading a contact";
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT person, business, body, checksum FROM contacts WHERE person = ?1 AND business = ?2",
+        )
+        .doing(doing)?;
+    let mut rows = statement.query(params![person_value(person), signed(business.as_u64())]).doing(doing)?;
+    let Some(row) = rows.next().doing(doing)? else { return Ok(None) };
+    let (_, _, body) = checked(row, CONTACTS)?;
+    decode_contact(business, person, body).map(Some).map_err(Error::damaged)
 }
 
 /// Every business number that knows the person.
@@ -110,7 +125,7 @@ pub(crate) fn fold(connection: &Connection, limit: usize) -> Result<usize, Error
     let doing = "folding contacts";
     let mut statement = connection
         .prepare_cached(
-            "SELECT id, person, business, body FROM (SELECT * FROM touches ORDER BY id LIMIT ?1)
+            "SELECT person, business, body, checksum, id FROM (SELECT * FROM touches ORDER BY id LIMIT ?1)
              ORDER BY person, business, id",
         )
         .doing(doing)?;
@@ -119,7 +134,7 @@ pub(crate) fn fold(connection: &Connection, limit: usize) -> Result<usize, Error
     let mut contact: Option<Contact> = None;
     while let Some(row) = rows.next().doing(doing)? {
         folded += 1;
-        last = last.max(row.get::<_, i64>(0).doing(doing)?);
+        last = last.max(row.get::<_, i64>(4).doing(doing)?);
         match touch_of(row) {
             Ok((person, business, touch)) => {
                 let same = contact.as_ref().is_some_and(|c| c.person == person && c.business == business);
@@ -143,12 +158,9 @@ pub(crate) fn fold(connection: &Connection, limit: usize) -> Result<usize, Error
     Ok(folded)
 }
 
-fn touch_of(row: &rusqlite::Row<'_>) -> Result<(Person, PhoneNumber, Touch), Error> {
-    let doing = "folding contacts";
-    let person = person_of(row.get_ref(1).doing(doing)?)?.ok_or(Error::damaged("a touch has no person"))?;
-    let business = business_of(row.get(2).doing(doing)?)?;
-    let body: Vec<u8> = row.get(3).doing(doing)?;
-    Ok((person, business, decode_touch(&body).map_err(Error::damaged)?))
+fn touch_of(row: &Row<'_>) -> Result<(Person, PhoneNumber, Touch), Error> {
+    let (person, business, body) = checked(row, TOUCHES)?;
+    Ok((person, business, decode_touch(body).map_err(Error::damaged)?))
 }
 
 fn known_or_new(connection: &Connection, business: PhoneNumber, person: Person) -> Contact {
@@ -165,13 +177,13 @@ fn known_or_new(connection: &Connection, business: PhoneNumber, person: Person) 
 fn store(connection: &Connection, contact: Option<Contact>) -> Result<(), Error> {
     let Some(contact) = contact else { return Ok(()) };
     connection
-        .prepare_cached("INSERT OR REPLACE INTO contacts (person, business, body) VALUES (?1, ?2, ?3)")
+        .prepare_cached(
+            "INSERT OR REPLACE INTO contacts (person, business, body, checksum) VALUES (?1, ?2, ?3, ?4)",
+        )
         .and_then(|mut statement| {
-            statement.execute(params![
-                person_value(&contact.person),
-                signed(contact.business.as_u64()),
-                encode_contact(&contact)
-            ])
+            let business = signed(contact.business.as_u64());
+            let values = params![person_value(&contact.person), business, encode_contact(&contact)];
+            execute(&mut statement, CONTACTS, values)
         })
         .doing("folding contacts")?;
     Ok(())

@@ -17,20 +17,25 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use laneway_model::{Person, Timestamp};
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, Row, Transaction, params};
 
+use super::checksum::{check, execute};
 use super::contacts::person_value;
 use super::failure::Context;
 use super::filter::Filter;
 use super::keys::{KeyName, KnownKey};
 use super::open::{INDEX_FILE, INDEX_SUSPECT_FILE, JOURNAL_FILE, prepare, second};
-use super::schema::{day_of, key_day, key_id, key_number, signed, sql, unsigned};
+use super::schema::{KEYS, day_of, is_as_made, key_day, key_id, key_number, signed, sql, unsigned};
+use super::store::{Numbers, numbers};
 use crate::{Error, Queue, Sequence};
 
 /// Marks the file: the letters `LNWI`.
 const APPLICATION_ID: i32 = 0x4c4e_5749;
 /// The format of the index; any other is made anew.
 const FORMAT: u32 = 1;
+/// The names of the tables, for checksums; the keys' is the journal's.
+pub(super) const PEOPLE: &str = "people";
+const WATERMARK: &str = "watermark";
 /// Sequences per bucket of persons, as a power of two.
 const BUCKET_BITS: u32 = 20;
 /// Keys added to filters at once; meanwhile the writer waits.
@@ -39,19 +44,19 @@ const FILTERED_PER_STEP: usize = 2_000;
 const REMOVED_PER_STEP: usize = 10_000;
 
 const TABLES: &str = "
-BEGIN IMMEDIATE;
 CREATE TABLE watermark (
     id INTEGER PRIMARY KEY CHECK (id = 1), store BLOB NOT NULL,
-    keys INTEGER NOT NULL, events INTEGER NOT NULL, callbacks INTEGER NOT NULL, forwards INTEGER NOT NULL
+    keys INTEGER NOT NULL, events INTEGER NOT NULL, callbacks INTEGER NOT NULL, forwards INTEGER NOT NULL,
+    checksum INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE keys (
     day INTEGER NOT NULL, hash BLOB NOT NULL, queue INTEGER NOT NULL, number INTEGER NOT NULL,
     sequence INTEGER NOT NULL, accepted_at INTEGER NOT NULL, until INTEGER NOT NULL, fingerprint BLOB,
-    PRIMARY KEY (day, hash, queue)
+    checksum INTEGER NOT NULL, PRIMARY KEY (day, hash, queue)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE people (
     queue INTEGER NOT NULL, bucket INTEGER NOT NULL, person ANY NOT NULL, sequence INTEGER NOT NULL,
-    PRIMARY KEY (queue, bucket, person, sequence)
+    checksum INTEGER NOT NULL, PRIMARY KEY (queue, bucket, person, sequence)
 ) STRICT, WITHOUT ROWID;
 ";
 
@@ -111,6 +116,14 @@ impl IndexReader {
         &self.progress
     }
 
+    /// Looks through the whole index.
+    pub(crate) fn verified(
+        &self,
+        verify: impl FnOnce(&Connection) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.progress.noted(verify(&self.connection))
+    }
+
     pub(crate) fn shared(&self) -> Arc<Progress> {
         Arc::clone(&self.progress)
     }
@@ -127,25 +140,23 @@ impl IndexReader {
     }
 
     fn key_of_day(&self, day: u64, name: &KeyName) -> Result<Option<KnownKey>, Error> {
-        self.connection
-            .prepare_cached(
-                "SELECT number, sequence, accepted_at, until, fingerprint FROM keys
-                 WHERE day = ?1 AND hash = ?2 AND queue = ?3",
-            )
-            .and_then(|mut statement| {
-                statement
-                    .query_row(params![signed(day), name.hash, name.queue.index() as i64], |row| {
-                        Ok(KnownKey {
-                            number: unsigned(row.get(0)?),
-                            sequence: unsigned(row.get(1)?),
-                            accepted_at: Timestamp::from_millis(unsigned(row.get(2)?)),
-                            until: Timestamp::from_millis(unsigned(row.get(3)?)),
-                            fingerprint: row.get(4)?,
-                        })
-                    })
-                    .optional()
-            })
-            .doing("looking up a key")
+        let doing = "looking up a key";
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT * FROM keys WHERE day = ?1 AND hash = ?2 AND queue = ?3")
+            .doing(doing)?;
+        let mut rows =
+            statement.query(params![signed(day), name.hash, name.queue.index() as i64]).doing(doing)?;
+        let Some(row) = rows.next().doing(doing)? else { return Ok(None) };
+        check(row, KEYS, 8)?;
+        let number = |column| row.get(column).map(unsigned).doing(doing);
+        Ok(Some(KnownKey {
+            number: number(3)?,
+            sequence: number(4)?,
+            accepted_at: Timestamp::from_millis(number(5)?),
+            until: Timestamp::from_millis(number(6)?),
+            fingerprint: row.get(7).doing(doing)?,
+        }))
     }
 
     /// Sequences of rows about the person, newest first, below `before` and not above the watermark.
@@ -156,7 +167,7 @@ impl IndexReader {
         before: Sequence,
         limit: usize,
     ) -> Result<Vec<Sequence>, Error> {
-        self.progress.noted(self.rows_of_person(queue, person, before, limit).doing("looking up a person"))
+        self.progress.noted(self.rows_of_person(queue, person, before, limit))
     }
 
     fn rows_of_person(
@@ -165,24 +176,33 @@ impl IndexReader {
         person: &Person,
         before: Sequence,
         limit: usize,
-    ) -> rusqlite::Result<Vec<Sequence>> {
+    ) -> Result<Vec<Sequence>, Error> {
+        let doing = "looking up a person";
         let mut found = Vec::new();
         let mut buckets = self
             .connection
-            .prepare_cached("SELECT max(bucket) FROM people WHERE queue = ?1 AND bucket <= ?2")?;
-        let mut rows = self.connection.prepare_cached(
-            "SELECT sequence FROM people WHERE queue = ?1 AND bucket = ?2 AND person = ?3 AND sequence < ?4
-             ORDER BY sequence DESC LIMIT ?5",
-        )?;
+            .prepare_cached("SELECT max(bucket) FROM people WHERE queue = ?1 AND bucket <= ?2")
+            .doing(doing)?;
+        let mut rows = self
+            .connection
+            .prepare_cached(
+                "SELECT * FROM people WHERE queue = ?1 AND bucket = ?2 AND person = ?3 AND sequence < ?4
+                 ORDER BY sequence DESC LIMIT ?5",
+            )
+            .doing(doing)?;
         let queue = queue.index() as i64;
         let mut highest = signed(before >> BUCKET_BITS);
         while found.len() < limit
-            && let Some(bucket) = buckets.query_row([queue, highest], |row| row.get::<_, Option<i64>>(0))?
+            && let Some(bucket) =
+                buckets.query_row([queue, highest], |row| row.get::<_, Option<i64>>(0)).doing(doing)?
         {
             let room = (limit - found.len()) as i64;
-            let mut page = rows.query(params![queue, bucket, person_value(person), signed(before), room])?;
-            while let Some(row) = page.next()? {
-                found.push(unsigned(row.get(0)?));
+            let mut page = rows
+                .query(params![queue, bucket, person_value(person), signed(before), room])
+                .doing(doing)?;
+            while let Some(row) = page.next().doing(doing)? {
+                check(row, PEOPLE, 4)?;
+                found.push(unsigned(row.get(3).doing(doing)?));
             }
             highest = bucket - 1;
         }
@@ -195,6 +215,7 @@ pub struct Indexer {
     journal: Connection,
     index: Connection,
     progress: Arc<Progress>,
+    store: [u8; 16],
     batch: usize,
 }
 
@@ -205,18 +226,34 @@ impl Indexer {
         let journal = second(&directory.join(JOURNAL_FILE), true)?;
         let suspect = directory.join(INDEX_SUSPECT_FILE);
         let trusted = if suspect.exists() { None } else { open_trusted(directory, &journal)? };
-        let (index, mark) = match trusted {
-            Some(found) => found,
-            None => {
-                tracing::info!("index.db is made anew");
-                let made = create(directory, &journal)?;
-                if suspect.exists() {
-                    fs::remove_file(&suspect)
-                        .map_err(|_| Error::damaged("index.suspect cannot be removed"))?;
-                }
-                made
+        if let Some((index, mark)) = trusted {
+            match Self::start(
+                second(&directory.join(JOURNAL_FILE), true)?,
+                index,
+                mark,
+                suspect.clone(),
+                batch,
+            ) {
+                Err(Error::Damaged { .. }) => {}
+                started => return started,
             }
-        };
+        }
+        tracing::info!("index.db is made anew");
+        let (index, mark) = create(directory, &journal)?;
+        if suspect.exists() {
+            fs::remove_file(&suspect).map_err(|_| Error::damaged("index.suspect cannot be removed"))?;
+        }
+        Self::start(journal, index, mark, suspect, batch)
+    }
+
+    /// Begins with an index that was opened or made.
+    fn start(
+        journal: Connection,
+        index: Connection,
+        mark: Watermark,
+        suspect: PathBuf,
+        batch: usize,
+    ) -> Result<Self, Error> {
         let days = days(&index).doing("reading the index")?;
         let progress = Progress {
             filters: RwLock::new(days.into_iter().map(|day| (day, None)).collect()),
@@ -224,7 +261,8 @@ impl Indexer {
             rows_to: mark.rows.map(AtomicU64::new),
             suspect,
         };
-        let mut indexer = Self { journal, index, progress: Arc::new(progress), batch };
+        let store = numbers(&journal)?.store;
+        let mut indexer = Self { journal, index, progress: Arc::new(progress), store, batch };
         while indexer.keys_pending()? > batch as u64 {
             indexer.add_keys()?;
         }
@@ -235,9 +273,16 @@ impl Indexer {
         Arc::clone(&self.progress)
     }
 
+    /// How far the index is.
+    fn mark(&self) -> Watermark {
+        Watermark {
+            keys: self.progress.keys_to(),
+            rows: Queue::ALL.map(|queue| self.progress.rows_to(queue)),
+        }
+    }
+
     fn last(&self) -> Result<Watermark, Error> {
-        let columns = "SELECT keys, events, callbacks, forwards FROM counters";
-        watermark(&self.journal, columns).doing("reading the counters")
+        last_numbers(&self.journal)
     }
 
     fn keys_pending(&self) -> Result<u64, Error> {
@@ -273,10 +318,11 @@ impl Indexer {
         let Some(day) = missing else { return Ok(false) };
         let mut filter = Filter::default();
         let doing = "loading a filter";
-        let mut statement = self.index.prepare_cached("SELECT hash FROM keys WHERE day = ?1").doing(doing)?;
+        let mut statement = self.index.prepare_cached("SELECT * FROM keys WHERE day = ?1").doing(doing)?;
         let mut rows = statement.query([signed(day)]).doing(doing)?;
         while let Some(row) = rows.next().doing(doing)? {
-            filter.add(&row.get(0).doing(doing)?);
+            check(row, KEYS, 8)?;
+            filter.add(&row.get(1).doing(doing)?);
         }
         let mut filters = self.progress.filters.write().unwrap_or_else(PoisonError::into_inner);
         filters.insert(day, Some(filter));
@@ -286,12 +332,13 @@ impl Indexer {
     fn add_keys(&mut self) -> Result<(), Error> {
         let after = self.progress.keys_to();
         let to = self.last()?.keys.min(after + self.batch as u64);
-        let mut keys = keys_between(&self.journal, after, to).doing("reading keys")?;
+        let mut keys = keys_between(&self.journal, after, to)?;
         keys.sort_unstable_by_key(|(day, name, known)| (*day, *name, known.number));
+        let mark = Watermark { keys: to, ..self.mark() };
         let transaction = self.index.transaction().doing("writing the index")?;
         insert_keys(&transaction, &keys)
-            .and_then(|()| transaction.execute("UPDATE watermark SET keys = ?1", [signed(to)]))
-            .and_then(|_| transaction.commit())
+            .and_then(|()| mark.write(&transaction, &self.store))
+            .and_then(|()| transaction.commit())
             .doing("writing the index")?;
         for some in keys.chunks(FILTERED_PER_STEP) {
             let mut filters = self.progress.filters.write().unwrap_or_else(PoisonError::into_inner);
@@ -308,15 +355,14 @@ impl Indexer {
     fn add_people(&mut self, queue: Queue) -> Result<(), Error> {
         let after = self.progress.rows_to(queue);
         let to = self.last()?.rows[queue.index()].min(after + self.batch as u64);
-        let mut people = people_between(&self.journal, queue, after, to).doing("reading persons")?;
+        let mut people = people_between(&self.journal, queue, after, to)?;
         people.sort_unstable();
+        let mut mark = self.mark();
+        mark.rows[queue.index()] = to;
         let transaction = self.index.transaction().doing("writing the index")?;
         insert_people(&transaction, queue, people)
-            .and_then(|()| {
-                let column = queue.as_str();
-                transaction.execute(&format!("UPDATE watermark SET {column} = ?1"), [signed(to)])
-            })
-            .and_then(|_| transaction.commit())
+            .and_then(|()| mark.write(&transaction, &self.store))
+            .and_then(|()| transaction.commit())
             .doing("writing the index")?;
         self.progress.rows_to[queue.index()].store(to, Ordering::Release);
         Ok(())
@@ -366,15 +412,15 @@ impl Indexer {
         let statement = match queue {
             Queue::Events => {
                 "DELETE FROM people WHERE (queue, bucket, person, sequence) IN
-                 (SELECT * FROM people WHERE queue = 0 AND bucket < ?1 LIMIT ?2)"
+                 (SELECT queue, bucket, person, sequence FROM people WHERE queue = 0 AND bucket < ?1 LIMIT ?2)"
             }
             Queue::Callbacks => {
                 "DELETE FROM people WHERE (queue, bucket, person, sequence) IN
-                 (SELECT * FROM people WHERE queue = 1 AND bucket < ?1 LIMIT ?2)"
+                 (SELECT queue, bucket, person, sequence FROM people WHERE queue = 1 AND bucket < ?1 LIMIT ?2)"
             }
             Queue::Forwards => {
                 "DELETE FROM people WHERE (queue, bucket, person, sequence) IN
-                 (SELECT * FROM people WHERE queue = 2 AND bucket < ?1 LIMIT ?2)"
+                 (SELECT queue, bucket, person, sequence FROM people WHERE queue = 2 AND bucket < ?1 LIMIT ?2)"
             }
         };
         self.remove_in_steps(statement, signed(lowest >> BUCKET_BITS))
@@ -402,13 +448,29 @@ struct Watermark {
     rows: [Sequence; 3],
 }
 
-fn watermark(connection: &Connection, columns: &str) -> rusqlite::Result<Watermark> {
-    connection.prepare_cached(columns)?.query_row([], |row| {
-        Ok(Watermark {
-            keys: unsigned(row.get(0)?),
-            rows: [unsigned(row.get(1)?), unsigned(row.get(2)?), unsigned(row.get(3)?)],
-        })
-    })
+impl Watermark {
+    fn write(&self, index: &Connection, store: &[u8; 16]) -> rusqlite::Result<()> {
+        let [events, callbacks, forwards] = self.rows.map(signed);
+        let values = params![1, store, signed(self.keys), events, callbacks, forwards];
+        let mut statement =
+            index.prepare_cached("INSERT OR REPLACE INTO watermark VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+        execute(&mut statement, WATERMARK, values).map(|_| ())
+    }
+
+    fn read(index: &Connection) -> Result<(Self, [u8; 16]), Error> {
+        let doing = "reading the index";
+        let mut statement = index.prepare("SELECT * FROM watermark").doing(doing)?;
+        let mut rows = statement.query([]).doing(doing)?;
+        let row = rows.next().doing(doing)?.ok_or(Error::damaged("the index has no watermark"))?;
+        check(row, WATERMARK, 6)?;
+        let number = |column| row.get(column).map(unsigned).doing(doing);
+        Ok((Self { keys: number(2)?, rows: [number(3)?, number(4)?, number(5)?] }, row.get(1).doing(doing)?))
+    }
+}
+
+fn last_numbers(journal: &Connection) -> Result<Watermark, Error> {
+    let Numbers { sequences, keys, .. } = numbers(journal)?;
+    Ok(Watermark { keys, rows: sequences })
 }
 
 /// The index as it was left, unless it is missing, damaged, of another format or of another journal.
@@ -417,28 +479,26 @@ fn open_trusted(directory: &Path, journal: &Connection) -> Result<Option<(Connec
     if !path.exists() {
         return Ok(None);
     }
-    let found = Connection::open(&path).and_then(|index| {
-        let application: i32 = index.pragma_query_value(None, "application_id", |row| row.get(0))?;
-        let format: u32 = index.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let found = Connection::open(&path).doing("opening the index").and_then(|index| {
+        let doing = "reading the index";
+        let application: i32 =
+            index.pragma_query_value(None, "application_id", |row| row.get(0)).doing(doing)?;
+        let format: u32 = index.pragma_query_value(None, "user_version", |row| row.get(0)).doing(doing)?;
         if (application, format) != (APPLICATION_ID, FORMAT) {
             return Ok(None);
         }
-        prepare(&index, "NORMAL")?;
-        let store: Vec<u8> = index.query_row("SELECT store FROM watermark", [], |row| row.get(0))?;
-        let mark = watermark(&index, "SELECT keys, events, callbacks, forwards FROM watermark")?;
-        days(&index)?;
+        prepare(&index, "NORMAL").doing(doing)?;
+        if !is_as_made(&index, TABLES).doing(doing)? {
+            return Ok(None);
+        }
+        let (mark, store) = Watermark::read(&index)?;
         Ok(Some((index, mark, store)))
     });
     let Ok(Some((index, mark, store))) = found else { return Ok(None) };
-    let last = watermark(journal, "SELECT keys, events, callbacks, forwards FROM counters")
-        .doing("reading the counters")?;
+    let last = last_numbers(journal)?;
     let is_behind =
         mark.keys <= last.keys && mark.rows.iter().zip(last.rows).all(|(mark, last)| *mark <= last);
-    Ok((is_behind && store == store_of(journal)?).then_some((index, mark)))
-}
-
-fn store_of(journal: &Connection) -> Result<Vec<u8>, Error> {
-    journal.query_row("SELECT store FROM counters", [], |row| row.get(0)).doing("reading the counters")
+    Ok((is_behind && store == numbers(journal)?.store).then_some((index, mark)))
 }
 
 /// Writes an empty file that is still there after a power cut.
@@ -464,14 +524,16 @@ fn create(directory: &Path, journal: &Connection) -> Result<(Connection, Waterma
     remove(directory).map_err(|_| Error::damaged("index.db cannot be removed"))?;
     let index = Connection::open(directory.join(INDEX_FILE)).doing(doing)?;
     prepare(&index, "NORMAL").doing(doing)?;
+    index.execute_batch("BEGIN IMMEDIATE").doing(doing)?;
     index.execute_batch(TABLES).doing(doing)?;
-    index.execute("INSERT INTO watermark VALUES (1, ?1, 0, 0, 0, 0)", [store_of(journal)?]).doing(doing)?;
+    let mark = Watermark { keys: 0, rows: [0; 3] };
+    mark.write(&index, &numbers(journal)?.store).doing(doing)?;
     index
         .execute_batch(&format!(
             "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT;"
         ))
         .doing(doing)?;
-    Ok((index, Watermark { keys: 0, rows: [0; 3] }))
+    Ok((index, mark))
 }
 
 fn days(index: &Connection) -> rusqlite::Result<Vec<u64>> {
@@ -490,39 +552,47 @@ pub(crate) fn keys_between(
     journal: &Connection,
     after: u64,
     to: u64,
-) -> rusqlite::Result<Vec<(u64, KeyName, KnownKey)>> {
-    let mut next = journal.prepare_cached("SELECT min(id) FROM keys WHERE id >= ?1")?;
-    let mut read = journal.prepare_cached(
-        "SELECT id, queue, sequence, accepted_at, until, hash, fingerprint FROM keys WHERE id > ?1 AND id <= ?2",
-    )?;
+) -> Result<Vec<(u64, KeyName, KnownKey)>, Error> {
+    let doing = "reading keys";
+    let mut next = journal.prepare_cached("SELECT min(id) FROM keys WHERE id >= ?1").doing(doing)?;
+    let mut read = journal.prepare_cached("SELECT * FROM keys WHERE id > ?1 AND id <= ?2").doing(doing)?;
     let mut keys = Vec::new();
     let mut day = 0;
-    while let Some(first) = next.query_row([key_id(day, 0)], |row| row.get::<_, Option<i64>>(0))? {
+    while let Some(first) =
+        next.query_row([key_id(day, 0)], |row| row.get::<_, Option<i64>>(0)).doing(doing)?
+    {
         day = key_day(first);
-        let mut rows = read.query([key_id(day, after), key_id(day, to)])?;
-        while let Some(row) = rows.next()? {
-            let queue: u8 = row.get(1)?;
-            let known = KnownKey {
-                number: key_number(row.get(0)?),
-                sequence: unsigned(row.get(2)?),
-                accepted_at: Timestamp::from_millis(unsigned(row.get(3)?)),
-                until: Timestamp::from_millis(unsigned(row.get(4)?)),
-                fingerprint: row.get(6)?,
-            };
-            if let Some(queue) = Queue::ALL.get(usize::from(queue)) {
-                keys.push((day, KeyName { queue: *queue, hash: row.get(5)? }, known));
-            }
+        let mut rows = read.query([key_id(day, after), key_id(day, to)]).doing(doing)?;
+        while let Some(row) = rows.next().doing(doing)? {
+            check(row, KEYS, 7)?;
+            keys.push((day, key_name(row)?, known_key(row).doing(doing)?));
         }
         day += 1;
     }
     Ok(keys)
 }
 
+fn key_name(row: &Row<'_>) -> Result<KeyName, Error> {
+    let queue: u8 = row.get(1).doing("reading keys")?;
+    let queue = Queue::ALL.get(usize::from(queue)).ok_or(Error::damaged("a queue is not known"))?;
+    Ok(KeyName { queue: *queue, hash: row.get(5).doing("reading keys")? })
+}
+
+fn known_key(row: &Row<'_>) -> rusqlite::Result<KnownKey> {
+    Ok(KnownKey {
+        number: key_number(row.get(0)?),
+        sequence: unsigned(row.get(2)?),
+        accepted_at: Timestamp::from_millis(unsigned(row.get(3)?)),
+        until: Timestamp::from_millis(unsigned(row.get(4)?)),
+        fingerprint: row.get(6)?,
+    })
+}
+
 fn insert_keys(transaction: &Transaction<'_>, keys: &[(u64, KeyName, KnownKey)]) -> rusqlite::Result<()> {
-    let mut insert =
-        transaction.prepare_cached("INSERT OR REPLACE INTO keys VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+    let mut insert = transaction
+        .prepare_cached("INSERT OR REPLACE INTO keys VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
     for (day, name, known) in keys {
-        insert.execute(params![
+        let values = params![
             signed(*day),
             name.hash,
             name.queue.index() as i64,
@@ -531,7 +601,8 @@ fn insert_keys(transaction: &Transaction<'_>, keys: &[(u64, KeyName, KnownKey)])
             signed(known.accepted_at.as_millis()),
             signed(known.until.as_millis()),
             known.fingerprint,
-        ])?;
+        ];
+        execute(&mut insert, KEYS, values)?;
     }
     Ok(())
 }
@@ -548,13 +619,14 @@ fn people_between(
     queue: Queue,
     after: Sequence,
     to: Sequence,
-) -> rusqlite::Result<Vec<(i64, Stored, i64)>> {
-    let mut statement = journal.prepare_cached(sql(queue).people)?;
-    let mut rows = statement.query([signed(after), signed(to)])?;
+) -> Result<Vec<(i64, Stored, i64)>, Error> {
+    let doing = "reading persons";
+    let mut statement = journal.prepare_cached(sql(queue).people).doing(doing)?;
+    let mut rows = statement.query([signed(after), signed(to)]).doing(doing)?;
     let mut people = Vec::new();
-    while let Some(row) = rows.next()? {
-        let sequence: i64 = row.get(0)?;
-        let person = match row.get(1)? {
+    while let Some(row) = rows.next().doing(doing)? {
+        let sequence: i64 = row.get(0).doing(doing)?;
+        let person = match row.get(1).doing(doing)? {
             Value::Integer(digits) => Stored::Phone(digits),
             Value::Text(id) => Stored::Bsuid(id),
             Value::Null | Value::Real(_) | Value::Blob(_) => continue,
@@ -569,13 +641,14 @@ fn insert_people(
     queue: Queue,
     people: Vec<(i64, Stored, i64)>,
 ) -> rusqlite::Result<()> {
-    let mut insert = transaction.prepare_cached("INSERT OR IGNORE INTO people VALUES (?1, ?2, ?3, ?4)")?;
+    let mut insert =
+        transaction.prepare_cached("INSERT OR IGNORE INTO people VALUES (?1, ?2, ?3, ?4, ?5)")?;
     for (bucket, person, sequence) in people {
         let person = match person {
             Stored::Phone(digits) => Value::Integer(digits),
             Stored::Bsuid(id) => Value::Text(id),
         };
-        insert.execute(params![queue.index() as i64, bucket, person, sequence])?;
+        execute(&mut insert, PEOPLE, params![queue.index() as i64, bucket, person, sequence])?;
     }
     Ok(())
 }

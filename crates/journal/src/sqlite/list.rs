@@ -4,10 +4,12 @@
 use laneway_model::{Person, Status, Timestamp};
 
 use super::calls::Calls;
+use super::checksum::check;
 use super::contacts::person_of;
 use super::failure::Context;
-use super::read::{Reader, Whole, status};
-use super::schema::{signed, sql, unsigned};
+use super::read::Reader;
+use super::row::{Stored, find, status};
+use super::schema::{NOTIFICATIONS, signed, sql, unsigned};
 use crate::{Error, Filter, Page, Queue, Sequence};
 
 const DOING: &str = "listing rows";
@@ -72,11 +74,11 @@ impl Reader {
                 page.next = Some(last);
                 break;
             }
-            let whole = Whole(row);
+            let row = Stored::checked(row, sql)?;
             examined += 1;
-            last = whole.sequence()?;
-            if passing.lets(&whole)? {
-                page.records.push(whole.record(accounts, &mut calls, connection)?);
+            last = row.sequence()?;
+            if passing.lets(&row)? {
+                page.records.push(row.record(accounts, &mut calls, connection)?);
             }
         }
         Ok(page)
@@ -94,20 +96,19 @@ impl Reader {
         loop {
             let candidates = self.rows_of(queue, person, before, self.rows_examined_max.min(4 * limit))?;
             let Self { connection, accounts, .. } = self;
-            let mut calls = Calls::new(connection, sql(queue));
-            let mut statement = connection.prepare_cached(sql(queue).row).doing(DOING)?;
+            let sql = sql(queue);
+            let mut calls = Calls::new(connection, sql);
             for sequence in candidates.found {
                 if page.records.len() == limit {
                     page.next = Some(before);
                     return Ok(page);
                 }
                 before = sequence;
-                let mut found = statement.query([signed(sequence)]).doing(DOING)?;
-                if let Some(whole) = found.next().doing(DOING)?.map(Whole)
-                    && passing.lets(&whole)?
-                {
-                    page.records.push(whole.record(accounts, &mut calls, connection)?);
-                }
+                let record = find(connection, sql, sequence, |row| {
+                    let passes = passing.lets(row)?;
+                    passes.then(|| row.record(accounts, &mut calls, connection)).transpose()
+                })?;
+                page.records.extend(record.flatten());
             }
             examined += candidates.examined;
             let Some(next) = candidates.next else { return Ok(page) };
@@ -228,16 +229,18 @@ impl Reader {
         let mut statement = self
             .connection
             .prepare_cached(
-                "SELECT id, received_at, body FROM notifications WHERE id > ?1 ORDER BY id LIMIT ?2",
+                "SELECT received_at, app, signature, body, checksum, id FROM notifications
+                 WHERE id > ?1 ORDER BY id LIMIT ?2",
             )
             .doing(DOING)?;
         let mut rows = statement.query([after, limit as i64]).doing(DOING)?;
         let (mut found, mut next) = (Vec::new(), None);
         while let Some(row) = rows.next().doing(DOING)? {
-            let id = row.get(0).doing(DOING)?;
+            check(row, NOTIFICATIONS, 4)?;
+            let id = row.get(5).doing(DOING)?;
             next = Some(id);
-            let received_at = Timestamp::from_millis(unsigned(row.get(1).doing(DOING)?));
-            let body = row.get_ref(2).doing(DOING)?.as_bytes().unwrap_or_default();
+            let received_at = Timestamp::from_millis(unsigned(row.get(0).doing(DOING)?));
+            let body = row.get_ref(3).doing(DOING)?.as_bytes().unwrap_or_default();
             if received_at <= until && words.iter().any(|word| names(body, word.as_bytes())) {
                 found.push(id);
             }
@@ -284,7 +287,7 @@ impl Passing<'_> {
         }
     }
 
-    fn lets(&self, row: &Whole<'_>) -> Result<bool, Error> {
+    fn lets(&self, row: &Stored<'_>) -> Result<bool, Error> {
         let Filter { account: _, statuses, kinds, business, person, reference, since, until } = self.filter;
         let accepted_at = row.accepted_at()?;
         Ok(match self.account {

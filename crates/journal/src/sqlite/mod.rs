@@ -8,6 +8,7 @@
 mod append;
 mod calls;
 mod checkpoint;
+mod checksum;
 mod contacts;
 mod failure;
 mod filter;
@@ -19,6 +20,7 @@ mod list;
 mod open;
 mod read;
 mod remove;
+mod row;
 mod schema;
 mod settle;
 #[cfg(test)]
@@ -27,6 +29,7 @@ pub mod step;
 mod store;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod writer;
 
 pub use checkpoint::{Log, Mode};

@@ -8,8 +8,9 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::failure::{Context, is_damage};
-use super::schema::{APPLICATION_ID, FORMAT, TABLES, sql};
-use crate::{Error, OpenError, Queue};
+use super::schema::{APPLICATION_ID, FORMAT, is_as_made, script};
+use super::store::begin_counters;
+use crate::{Error, OpenError};
 
 /// The store.
 pub(crate) const JOURNAL_FILE: &str = "journal.db";
@@ -134,20 +135,20 @@ pub(crate) fn journal(directory: &Directory) -> Result<Connection, OpenError> {
     prepare(&connection, "FULL").map_err(failed)?;
     if tables == 0 {
         create_tables(&connection).map_err(failed)?;
+    } else if !is_as_made(&connection, &script()).map_err(failed)? {
+        return Err(OpenError::Damaged { path });
     }
     Ok(connection)
 }
 
 fn create_tables(connection: &Connection) -> rusqlite::Result<()> {
-    let mut script = String::from("BEGIN IMMEDIATE;");
-    script.push_str(TABLES);
-    for queue in Queue::ALL {
-        script.push_str(sql(queue).create);
-    }
-    script.push_str(&format!(
-        "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT;"
-    ));
-    connection.execute_batch(&script)
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    connection.execute_batch(&script())?;
+    connection.execute_batch(&format!(
+        "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT};"
+    ))?;
+    begin_counters(connection)?;
+    connection.execute_batch("COMMIT")
 }
 
 /// What every writing connection has in common: the log, checkpoints only when they are asked for, and pages whose
@@ -195,6 +196,11 @@ mod tests {
         ] {
             assert_eq!(kind_of_file_system(magic), kind, "{magic:#x}");
         }
+        let refusal = OpenError::NetworkFileSystem { path: "DIR".into(), kind: "NFS" };
+        assert_eq!(
+            refusal.to_string(),
+            "DIR is on a network file system (NFS); a data directory must be on a local disk"
+        );
     }
 
     #[test]
@@ -213,7 +219,13 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("deep/er");
         let owner = Directory::claim(&path).unwrap();
-        assert!(matches!(Directory::claim(&path), Err(OpenError::Locked { .. })));
+        assert_eq!(
+            Directory::claim(&path).unwrap_err().to_string(),
+            format!(
+                "{} is in use by another process; a data directory belongs to one process at a time",
+                path.display()
+            )
+        );
         drop(owner);
         assert!(Directory::claim(&path).is_ok());
     }

@@ -5,11 +5,11 @@ use laneway_model::{Person, Timestamp};
 use super::calls::Calls;
 use super::contacts;
 use super::failure::Context;
-use super::read;
+use super::row::State;
 use super::schema::{day_of, key_id, signed, sql, unsigned};
 use super::step::{Failed, Only, Phase};
 use super::store::Store;
-use crate::{Error, Queue, Sequence};
+use crate::{CallId, Error, Queue, Sequence};
 
 pub(super) fn rows(
     store: &mut Store,
@@ -37,7 +37,7 @@ pub(super) fn rows(
     }
     drop(statement);
     overwrite(store, only, false).writing()?;
-    store.memory.counters.open[queue.index()] -= open;
+    store.memory.counters.closed(queue, open);
     Ok(doomed.len() as u64)
 }
 
@@ -47,23 +47,22 @@ fn removable(
     queue: Queue,
     sequence: Sequence,
     only: &Only,
-) -> Result<Option<(bool, Option<u64>)>, Error> {
-    let doing = "reading a row to remove";
-    let mut statement = store.connection.prepare_cached(sql(queue).removable).doing(doing)?;
+) -> Result<Option<(bool, Option<CallId>)>, Error> {
+    let (sql, doing) = (sql(queue), "reading a row to remove");
+    let mut statement = store.connection.prepare_cached(sql.removable).doing(doing)?;
     let mut rows = statement.query([signed(sequence)]).doing(doing)?;
     let Some(row) = rows.next().doing(doing)? else { return Ok(None) };
-    let is_open = read::status(row.get(0).doing(doing)?)?.is_open();
-    let last_call = row.get::<_, Option<i64>>(1).doing(doing)?.map(unsigned);
-    let instant =
-        |column| row.get(column).map(|millis| Timestamp::from_millis(unsigned(millis))).doing(doing);
+    let state = State::checked(row, sql, sequence, 2)?;
+    let is_open = state.status.is_open();
     let applies = match only {
-        Only::SettledBefore(before) => !is_open && instant(2)? < *before,
+        Only::SettledBefore(before) => !is_open && state.updated_at < *before,
         Only::About(person, until) => {
-            contacts::person_of(row.get_ref(3).doing(doing)?)?.as_ref() == Some(person)
-                && instant(4)? <= *until
+            let accepted_at = Timestamp::from_millis(unsigned(row.get(1).doing(doing)?));
+            contacts::person_of(row.get_ref(0).doing(doing)?)?.as_ref() == Some(person)
+                && accepted_at <= *until
         }
     };
-    Ok(applies.then_some((is_open, last_call)))
+    Ok(applies.then_some((is_open, state.last_call)))
 }
 
 /// What is removed because of a person is also overwritten in the file.
@@ -87,7 +86,7 @@ pub(super) fn contacts(store: &mut Store, person: &Person) -> Result<u64, Failed
     set_overwriting(store, true).writing()?;
     let touches = contacts::remove(&store.connection, person).doing("removing contacts").writing()?;
     set_overwriting(store, false).writing()?;
-    store.memory.counters.touches -= touches as u64;
+    store.memory.counters.folded(touches);
     Ok(known)
 }
 

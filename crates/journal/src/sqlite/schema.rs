@@ -1,5 +1,7 @@
 //! The tables of `journal.db`, and every statement over the tables that exist once per queue.
 
+use rusqlite::Connection;
+
 use crate::Queue;
 
 /// Marks the file as Laneway's own: the letters `LNWJ`.
@@ -8,35 +10,62 @@ pub(crate) const APPLICATION_ID: i32 = 0x4c4e_574a;
 /// The format of `journal.db`. It grows with every change that an older version cannot read.
 pub(crate) const FORMAT: u32 = 1;
 
-/// What exists once.
+/// What exists once. Every table ends with its rows' checksums ([`super::checksum`]).
 ///
 /// `counters` has one row; its numbers are the last ones given, and they never go back. A key's id is the day on which
 /// it becomes free (see [`key_id`]) followed by its own number, so that keys are appended day by day and removed from
 /// the front. In the columns called `person` a number stands for a phone number and a text for a business-scoped id.
-pub(crate) const TABLES: &str = "
+const TABLES: &str = "
 CREATE TABLE counters (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     events INTEGER NOT NULL, callbacks INTEGER NOT NULL, forwards INTEGER NOT NULL,
     events_calls INTEGER NOT NULL, callbacks_calls INTEGER NOT NULL, forwards_calls INTEGER NOT NULL,
-    keys INTEGER NOT NULL, epoch INTEGER NOT NULL, store BLOB NOT NULL
+    keys INTEGER NOT NULL, epoch INTEGER NOT NULL, store BLOB NOT NULL, checksum INTEGER NOT NULL
 ) STRICT;
-INSERT INTO counters VALUES (1, 0, 0, 0, 0, 0, 0, 0, 0, randomblob(16));
-CREATE TABLE accounts (id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+CREATE TABLE accounts (id INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum INTEGER NOT NULL) STRICT;
 CREATE TABLE keys (
     id INTEGER PRIMARY KEY,
     queue INTEGER NOT NULL, sequence INTEGER NOT NULL, accepted_at INTEGER NOT NULL, until INTEGER NOT NULL,
-    hash BLOB NOT NULL, fingerprint BLOB
+    hash BLOB NOT NULL, fingerprint BLOB, checksum INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE notifications (
     id INTEGER PRIMARY KEY, received_at INTEGER NOT NULL, app TEXT NOT NULL, signature TEXT NOT NULL,
-    body BLOB NOT NULL
+    body BLOB NOT NULL, checksum INTEGER NOT NULL
 ) STRICT;
-CREATE TABLE touches (id INTEGER PRIMARY KEY, person ANY NOT NULL, business INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
+CREATE TABLE touches (
+    id INTEGER PRIMARY KEY, person ANY NOT NULL, business INTEGER NOT NULL, body BLOB NOT NULL, checksum INTEGER NOT NULL
+) STRICT;
 CREATE INDEX touches_person ON touches (person, business);
 CREATE TABLE contacts (
-    person ANY NOT NULL, business INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (person, business)
+    person ANY NOT NULL, business INTEGER NOT NULL, body BLOB NOT NULL, checksum INTEGER NOT NULL,
+    PRIMARY KEY (person, business)
 ) STRICT, WITHOUT ROWID;
 ";
+
+/// The names of the tables that exist once, for checksums.
+pub(crate) const COUNTERS: &str = "counters";
+pub(crate) const ACCOUNTS: &str = "accounts";
+pub(crate) const KEYS: &str = "keys";
+pub(crate) const NOTIFICATIONS: &str = "notifications";
+pub(crate) const TOUCHES: &str = "touches";
+pub(crate) const CONTACTS: &str = "contacts";
+
+/// Everything that makes the tables.
+pub(crate) fn script() -> String {
+    let queues = Queue::ALL.map(|queue| sql(queue).create);
+    std::iter::once(TABLES).chain(queues).collect()
+}
+
+/// Whether the tables are those which the script makes, word for word: in a damaged file an index may have lost its
+/// condition, and would then find something else than it should.
+pub(crate) fn is_as_made(connection: &Connection, script: &str) -> rusqlite::Result<bool> {
+    let mut statement = connection.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")?;
+    let mut found: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let mut made: Vec<&str> = script.split(';').map(str::trim).filter(|text| !text.is_empty()).collect();
+    found.sort_unstable();
+    made.sort_unstable();
+    Ok(found == made)
+}
 
 const DAY_MILLIS: u64 = 86_400_000;
 const KEY_NUMBER_BITS: u32 = 40;
@@ -75,18 +104,24 @@ pub(crate) fn unsigned(value: i64) -> u64 {
 
 /// The statements of one queue.
 ///
-/// A row's body is its last column, so that scans do not touch the pages on which long bodies overflow. `status < 10`
+/// A row's body is its last column, so that scans do not touch the pages on which long bodies overflow. `content` is the
+/// checksum of the body and of everything before `content`, none of which ever changes; `checksum` is that of `content`
+/// and of what changes, so that a change needs to read nothing else.
+///
+/// `status < 10`
 /// says [`laneway_model::Status::is_open`], and 14 and 15 are `Failed` and `InDoubt`: the statuses that are rare, and
 /// looked for.
 pub(crate) struct Sql {
+    /// The names of the tables, for checksums.
+    pub(crate) rows: &'static str,
+    pub(crate) calls: &'static str,
     pub(crate) create: &'static str,
     pub(crate) insert: &'static str,
     pub(crate) state: &'static str,
     pub(crate) accepted_at: &'static str,
+    pub(crate) removable: &'static str,
     pub(crate) change: &'static str,
     pub(crate) link: &'static str,
-    pub(crate) requeue: &'static str,
-    pub(crate) removable: &'static str,
     pub(crate) remove: &'static str,
     pub(crate) open_count: &'static str,
     pub(crate) open_page: &'static str,
@@ -98,61 +133,72 @@ pub(crate) struct Sql {
     pub(crate) scan_dead: &'static str,
     pub(crate) insert_call: &'static str,
     pub(crate) call: &'static str,
-    pub(crate) end_call: &'static str,
-    pub(crate) shrink_call: &'static str,
+    pub(crate) all_calls: &'static str,
+    pub(crate) change_call: &'static str,
     pub(crate) remove_call: &'static str,
     pub(crate) unfinished: &'static str,
 }
 
-macro_rules! columns {
+macro_rules! state {
     () => {
-        "sequence, place, account, business, person, kind, reference, accepted_at, status, updated_at, due, expires, \
-         attempts, last_call, flags, superseded_by, reason, body"
+        "content, place, status, updated_at, due, expires, attempts, last_call, flags, superseded_by, reason, checksum"
+    };
+}
+
+macro_rules! whole {
+    () => {
+        concat!("sequence, account, business, person, kind, reference, accepted_at, ", state!(), ", body")
+    };
+}
+
+macro_rules! call {
+    () => {
+        "id, started_at, finished_at, route, group_size, http_status, trace_id, members, checksum"
     };
 }
 
 macro_rules! statements {
     ($queue:literal) => {
         Sql {
+            rows: $queue,
+            calls: concat!($queue, "_calls"),
             create: concat!(
                 "CREATE TABLE ", $queue, " (
-                    sequence INTEGER PRIMARY KEY, place INTEGER NOT NULL, account INTEGER NOT NULL,
-                    business INTEGER NOT NULL, person ANY, kind INTEGER NOT NULL, reference TEXT,
-                    accepted_at INTEGER NOT NULL, status INTEGER NOT NULL, updated_at INTEGER NOT NULL,
+                    sequence INTEGER PRIMARY KEY, account INTEGER NOT NULL, business INTEGER NOT NULL, person ANY,
+                    kind INTEGER NOT NULL, reference TEXT, accepted_at INTEGER NOT NULL, content INTEGER NOT NULL,
+                    place INTEGER NOT NULL, status INTEGER NOT NULL, updated_at INTEGER NOT NULL,
                     due INTEGER NOT NULL, expires INTEGER NOT NULL, attempts INTEGER NOT NULL, last_call INTEGER,
-                    flags INTEGER NOT NULL, superseded_by BLOB, reason TEXT, body BLOB NOT NULL
+                    flags INTEGER NOT NULL, superseded_by BLOB, reason TEXT, checksum INTEGER NOT NULL,
+                    body BLOB NOT NULL
                 ) STRICT;
                 CREATE INDEX ", $queue, "_open ON ", $queue, " (sequence) WHERE status < 10;
                 CREATE INDEX ", $queue, "_dead ON ", $queue, " (sequence) WHERE status IN (14, 15);
                 CREATE TABLE ", $queue, "_calls (
                     id INTEGER PRIMARY KEY, started_at INTEGER NOT NULL, finished_at INTEGER, route INTEGER NOT NULL,
-                    group_size INTEGER NOT NULL, http_status INTEGER, trace_id TEXT, members BLOB NOT NULL
+                    group_size INTEGER NOT NULL, http_status INTEGER, trace_id TEXT, members BLOB NOT NULL,
+                    checksum INTEGER NOT NULL
                 ) STRICT;
-                CREATE INDEX ", $queue, "_unfinished ON ", $queue, "_calls (id) WHERE finished_at IS NULL;"
+                CREATE INDEX ", $queue, "_unfinished ON ", $queue, "_calls (id) WHERE finished_at IS NULL;
+                "
             ),
             insert: concat!(
-                "INSERT INTO ", $queue, " (", columns!(), ")
-                 VALUES (?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?7, ?8, ?9, 0, NULL, 0, NULL, NULL, ?10)"
+                "INSERT INTO ", $queue, " (", whole!(), ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,
+                 ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)"
             ),
-            state: concat!("SELECT status, attempts, last_call FROM ", $queue, " WHERE sequence = ?1"),
+            state: concat!("SELECT ", state!(), " FROM ", $queue, " WHERE sequence = ?1"),
             accepted_at: concat!("SELECT accepted_at FROM ", $queue, " WHERE sequence = ?1"),
+            removable: concat!("SELECT person, accepted_at, ", state!(), " FROM ", $queue, " WHERE sequence = ?1"),
             change: concat!(
-                "UPDATE ", $queue, " SET status = ?2, updated_at = ?3, due = ?4, attempts = ?5, last_call = ?6,
-                 flags = flags | ?7, superseded_by = ?8, reason = ?9 WHERE sequence = ?1"
+                "UPDATE ", $queue, " SET place = ?1, status = ?2, updated_at = ?3, due = ?4, expires = ?5, attempts = ?6,
+                 last_call = ?7, flags = ?8, superseded_by = ?9, reason = ?10, checksum = ?11 WHERE sequence = ?12"
             ),
-            link: concat!("UPDATE ", $queue, " SET attempts = ?2, last_call = ?3 WHERE sequence = ?1"),
-            requeue: concat!(
-                "UPDATE ", $queue, " SET place = ?2, status = 3, updated_at = ?3, due = ?3, expires = ?4,
-                 superseded_by = NULL, reason = NULL WHERE sequence = ?1"
-            ),
-            removable: concat!(
-                "SELECT status, last_call, updated_at, person, accepted_at FROM ", $queue, " WHERE sequence = ?1"
+            link: concat!(
+                "UPDATE ", $queue, " SET attempts = ?1, last_call = ?2, checksum = ?3 WHERE sequence = ?4"
             ),
             remove: concat!("DELETE FROM ", $queue, " WHERE sequence = ?1"),
             open_count: concat!("SELECT count(*) FROM ", $queue, " INDEXED BY ", $queue, "_open WHERE status < 10"),
             open_page: concat!(
-                "SELECT sequence, place, business, person, kind, status, due, expires, attempts, last_call
-                 FROM ", $queue, " INDEXED BY ", $queue, "_open
+                "SELECT sequence, business, person, kind, ", state!(), " FROM ", $queue, " INDEXED BY ", $queue, "_open
                  WHERE status < 10 AND sequence > ?1 ORDER BY sequence LIMIT ?2"
             ),
             people: concat!(
@@ -162,34 +208,31 @@ macro_rules! statements {
                 "SELECT sequence, status, updated_at, accepted_at FROM ", $queue,
                 " WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"
             ),
-            row: concat!("SELECT ", columns!(), " FROM ", $queue, " WHERE sequence = ?1"),
+            row: concat!("SELECT ", whole!(), " FROM ", $queue, " WHERE sequence = ?1"),
             scan_all: concat!(
-                "SELECT ", columns!(), " FROM ", $queue, " WHERE sequence < ?1 ORDER BY sequence DESC"
+                "SELECT ", whole!(), " FROM ", $queue, " WHERE sequence < ?1 ORDER BY sequence DESC"
             ),
             scan_open: concat!(
-                "SELECT ", columns!(), " FROM ", $queue, " INDEXED BY ", $queue, "_open
+                "SELECT ", whole!(), " FROM ", $queue, " INDEXED BY ", $queue, "_open
                  WHERE status < 10 AND sequence < ?1 ORDER BY sequence DESC"
             ),
             scan_dead: concat!(
-                "SELECT ", columns!(), " FROM ", $queue, " INDEXED BY ", $queue, "_dead
+                "SELECT ", whole!(), " FROM ", $queue, " INDEXED BY ", $queue, "_dead
                  WHERE status IN (14, 15) AND sequence < ?1 ORDER BY sequence DESC"
             ),
             insert_call: concat!(
-                "INSERT INTO ", $queue, "_calls (id, started_at, finished_at, route, group_size, http_status, trace_id,
-                 members) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+                "INSERT INTO ", $queue, "_calls (", call!(), ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
             ),
-            call: concat!(
-                "SELECT started_at, finished_at, route, group_size, http_status, trace_id, members FROM ", $queue,
-                "_calls WHERE id = ?1"
+            call: concat!("SELECT ", call!(), " FROM ", $queue, "_calls WHERE id = ?1"),
+            all_calls: concat!("SELECT ", call!(), " FROM ", $queue, "_calls"),
+            change_call: concat!(
+                "UPDATE ", $queue, "_calls SET started_at = ?2, finished_at = ?3, route = ?4, group_size = ?5,
+                 http_status = ?6, trace_id = ?7, members = ?8, checksum = ?9 WHERE id = ?1"
             ),
-            end_call: concat!(
-                "UPDATE ", $queue, "_calls SET finished_at = ?2, http_status = ?3, trace_id = ?4, members = ?5
-                 WHERE id = ?1"
-            ),
-            shrink_call: concat!("UPDATE ", $queue, "_calls SET members = ?2 WHERE id = ?1"),
             remove_call: concat!("DELETE FROM ", $queue, "_calls WHERE id = ?1"),
             unfinished: concat!(
-                "SELECT id FROM ", $queue, "_calls INDEXED BY ", $queue, "_unfinished WHERE finished_at IS NULL"
+                "SELECT ", call!(), " FROM ", $queue, "_calls INDEXED BY ", $queue, "_unfinished
+                 WHERE finished_at IS NULL"
             ),
         }
     };

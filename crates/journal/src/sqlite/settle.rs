@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use laneway_model::{EventId, Status, Timestamp};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::OptionalExtension;
 
 use super::append::{announce, plan_posts, write_rows, write_touches};
-use super::calls::{self, Member};
+use super::calls::{self, Call, Member};
 use super::failure::Context;
 use super::read;
-use super::schema::{Sql, signed, sql, unsigned};
+use super::row::{State, find_state};
+use super::schema::{signed, sql, unsigned};
 use super::step::{Failed, News, Phase};
 use super::store::Store;
 use crate::feed::Weight;
@@ -17,67 +18,40 @@ use crate::{
     CallId, Change, EndedCall, Error, Fresh, Lease, MemberOutcome, NewCall, Queue, Sequence, Settlement,
 };
 
-/// Set while a row may have been sent twice.
-pub(super) const POSSIBLY_DUPLICATE: u8 = 1;
-
-/// What has to be known of a row before it changes.
-#[derive(Clone, Copy)]
-struct State {
-    status: Status,
-    attempts: u32,
-    last_call: Option<CallId>,
-}
-
-fn state(connection: &Connection, sql: &Sql, sequence: Sequence) -> Result<Option<State>, Error> {
-    let doing = "reading a row's state";
-    let mut statement = connection.prepare_cached(sql.state).doing(doing)?;
-    let mut rows = statement.query([signed(sequence)]).doing(doing)?;
-    let Some(row) = rows.next().doing(doing)? else { return Ok(None) };
-    Ok(Some(State {
-        status: read::status(row.get(0).doing(doing)?)?,
-        attempts: row.get(1).doing(doing)?,
-        last_call: row.get::<_, Option<i64>>(2).doing(doing)?.map(unsigned),
-    }))
-}
-
 pub(super) fn begin(store: &mut Store, lease: Lease, call: &NewCall) -> Result<CallId, Failed> {
     store.check_lease(lease).reading()?;
     let sql = sql(lease.queue);
-    let mut members = Vec::with_capacity(call.members.len());
-    let mut attempts = Vec::with_capacity(call.members.len());
+    let mut states = Vec::with_capacity(call.members.len());
     for sequence in &call.members {
-        match state(&store.connection, sql, *sequence).reading()? {
-            Some(row) if row.status.is_open() => {
-                members.push(Member::begun(*sequence, row.last_call));
-                attempts.push(row.attempts + 1);
-            }
+        match find_state(&store.connection, sql, *sequence).reading()? {
+            Some(row) if row.status.is_open() => states.push((*sequence, row)),
             Some(_) | None => return Err(Failed::Refused(Error::NotOpen { sequence: *sequence })),
         }
     }
     let id = store.memory.counters.next_call(lease.queue);
-    calls::insert_begun(&store.connection, sql, id, (call.started_at, call.route), &members)
-        .doing("writing a call")
-        .writing()?;
-    for (member, attempts) in members.iter().zip(attempts) {
-        link(&store.connection, sql, member.sequence, attempts, Some(id)).writing()?;
+    let members: Vec<Member> =
+        states.iter().map(|(sequence, row)| Member::begun(*sequence, row.last_call)).collect();
+    let call = Call {
+        started_at: call.started_at,
+        finished_at: None,
+        route: call.route,
+        group_size: group_size(members.len()),
+        http_status: None,
+        trace_id: None,
+        members,
+    };
+    calls::insert(&store.connection, sql, id, &call).doing("writing a call").writing()?;
+    for (sequence, mut row) in states {
+        row.attempts += 1;
+        row.last_call = Some(id);
+        row.write_link(&store.connection, sql, sequence).doing("writing a row's last call").writing()?;
     }
     Ok(id)
 }
 
-fn link(
-    connection: &Connection,
-    sql: &Sql,
-    sequence: Sequence,
-    attempts: u32,
-    last_call: Option<CallId>,
-) -> Result<(), Error> {
-    connection
-        .prepare_cached(sql.link)
-        .and_then(|mut statement| {
-            statement.execute(params![signed(sequence), attempts, last_call.map(signed)])
-        })
-        .doing("writing a row's last call")?;
-    Ok(())
+/// A group is at most as large as a transaction.
+fn group_size(members: usize) -> u32 {
+    u32::try_from(members).unwrap_or(u32::MAX)
 }
 
 /// Everything a settlement writes, decided before anything is written.
@@ -93,7 +67,7 @@ struct Plan {
 struct PlannedCall {
     id: CallId,
     was_begun: bool,
-    members: Vec<Member>,
+    call: Call,
 }
 
 pub(super) fn settle(
@@ -111,7 +85,7 @@ pub(super) fn settle(
     }
     let mut planned = Vec::with_capacity(posts.len());
     plan_posts(store, posts, &mut planned)?;
-    write(store, lease.queue, plan, (at, call.as_ref(), &changes)).writing()?;
+    write(store, lease.queue, plan, (at, changes)).writing()?;
     write_touches(store, &touches)?;
     write_rows(store, planned, news)
 }
@@ -127,7 +101,7 @@ fn plan(
     let members = call.iter().flat_map(|call| &call.members).map(|member| member.sequence);
     for sequence in changes.iter().map(|change| change.sequence).chain(members) {
         if !plan.rows.contains_key(&sequence)
-            && let Some(row) = state(connection, sql, sequence)?
+            && let Some(row) = find_state(connection, sql, sequence)?
             && row.status.is_open()
         {
             plan.rows.insert(sequence, row);
@@ -147,58 +121,67 @@ fn plan(
     if let Some(call) = call {
         let begun = call.begun.map(|id| calls::load(connection, sql, id)).transpose()?.flatten();
         plan.call = match (call.begun, begun) {
-            (Some(id), Some(begun)) if begun.finished_at.is_none() => Some(PlannedCall {
-                id,
-                was_begun: true,
-                members: ended_members(begun.members, &call.members),
-            }),
+            (Some(id), Some(begun)) if begun.finished_at.is_none() => {
+                Some(PlannedCall { id, was_begun: true, call: ended_call(begun, call) })
+            }
             (Some(_), Some(_) | None) => None,
-            (None, _) => new_call(&plan.rows, call).map(|members| PlannedCall {
+            (None, _) => new_call(&plan.rows, call).map(|call| PlannedCall {
                 id: store.memory.counters.next_call(queue),
                 was_begun: false,
-                members,
+                call,
             }),
         };
     }
     Ok(plan)
 }
 
-/// The members as they were begun, with what came of them.
-fn ended_members(begun: Vec<Member>, outcomes: &[MemberOutcome]) -> Vec<Member> {
+/// The call as it was begun, with what came of it as a whole and for each member.
+fn ended_call(begun: Call, ended: &EndedCall) -> Call {
     let outcomes: BTreeMap<Sequence, &MemberOutcome> =
-        outcomes.iter().map(|outcome| (outcome.sequence, outcome)).collect();
-    begun
-        .into_iter()
-        .map(|member| match outcomes.get(&member.sequence) {
-            Some(outcome) => Member::ended(outcome, member.previous),
-            None => member,
-        })
-        .collect()
+        ended.members.iter().map(|outcome| (outcome.sequence, outcome)).collect();
+    let member = |member: Member| match outcomes.get(&member.sequence) {
+        Some(outcome) => Member::ended(outcome, member.previous),
+        None => member,
+    };
+    Call {
+        finished_at: Some(ended.finished_at),
+        http_status: ended.http_status,
+        trace_id: ended.trace_id.clone(),
+        members: begun.members.into_iter().map(member).collect(),
+        ..begun
+    }
 }
 
-/// The members of a call that is written now; none if no row of it is open any more.
-fn new_call(rows: &BTreeMap<Sequence, State>, call: &EndedCall) -> Option<Vec<Member>> {
+/// A call that is written now; none if no row of it is open any more.
+fn new_call(rows: &BTreeMap<Sequence, State>, ended: &EndedCall) -> Option<Call> {
     let member = |outcome: &MemberOutcome| {
         rows.get(&outcome.sequence).map(|row| Member::ended(outcome, row.last_call))
     };
-    let members: Vec<Member> = call.members.iter().filter_map(member).collect();
-    (!members.is_empty()).then_some(members)
+    let members: Vec<Member> = ended.members.iter().filter_map(member).collect();
+    (!members.is_empty()).then(|| Call {
+        started_at: ended.started_at,
+        finished_at: Some(ended.finished_at),
+        route: ended.route,
+        group_size: group_size(ended.members.len()),
+        http_status: ended.http_status,
+        trace_id: ended.trace_id.clone(),
+        members,
+    })
 }
 
 fn write(
     store: &mut Store,
     queue: Queue,
     mut plan: Plan,
-    (at, call, changes): (Timestamp, Option<&EndedCall>, &[Change]),
+    (at, changes): (Timestamp, Vec<Change>),
 ) -> Result<(), Error> {
     let (connection, sql) = (&store.connection, sql(queue));
-    if let (Some(planned), Some(call)) = (&plan.call, call) {
-        let PlannedCall { id, was_begun, members } = planned;
+    if let Some(PlannedCall { id, was_begun, call }) = &plan.call {
         if *was_begun {
-            calls::end(connection, sql, *id, call, members).doing("ending a call")?;
+            calls::change(connection, sql, *id, call).doing("ending a call")?;
         } else {
-            calls::insert_ended(connection, sql, *id, call, members).doing("writing a call")?;
-            for member in members {
+            calls::insert(connection, sql, *id, call).doing("writing a call")?;
+            for member in &call.members {
                 if let Some(row) = plan.rows.get_mut(&member.sequence) {
                     row.attempts += 1;
                     row.last_call = Some(*id);
@@ -206,15 +189,24 @@ fn write(
             }
         }
     }
-    let open = &mut store.memory.counters.open[queue.index()];
+    let counters = &mut store.memory.counters;
     for change in changes {
         let Some(row) = plan.rows.remove(&change.sequence) else { continue };
-        let status = stored_status(change.status);
-        write_change(connection, sql, at, change, (status, row), &plan.superseding)?;
-        *open -= u64::from(!status.is_open());
+        let later = change.superseded_by.and_then(|later| plan.superseding.get(&later));
+        let row = State {
+            status: stored_status(change.status),
+            updated_at: at,
+            due: change.due,
+            possibly_duplicate: row.possibly_duplicate || change.possibly_duplicate,
+            superseded_by: later.cloned(),
+            reason: change.reason,
+            ..row
+        };
+        row.write(connection, sql, change.sequence).doing("writing a change")?;
+        counters.closed(queue, u64::from(!row.status.is_open()));
     }
     for (sequence, row) in plan.rows {
-        link(connection, sql, sequence, row.attempts, row.last_call)?;
+        row.write_link(connection, sql, sequence).doing("writing a row's last call")?;
     }
     Ok(())
 }
@@ -235,34 +227,6 @@ const fn stored_status(status: Status) -> Status {
     }
 }
 
-fn write_change(
-    connection: &Connection,
-    sql: &Sql,
-    at: Timestamp,
-    change: &Change,
-    (status, row): (Status, State),
-    superseding: &BTreeMap<Sequence, EventId>,
-) -> Result<(), Error> {
-    let later = change.superseded_by.and_then(|sequence| superseding.get(&sequence));
-    connection
-        .prepare_cached(sql.change)
-        .and_then(|mut statement| {
-            statement.execute(params![
-                signed(change.sequence),
-                status.code(),
-                signed(at.as_millis()),
-                signed(change.due.as_millis()),
-                row.attempts,
-                row.last_call.map(signed),
-                if change.possibly_duplicate { POSSIBLY_DUPLICATE } else { 0 },
-                later.map(read::id_bytes),
-                change.reason,
-            ])
-        })
-        .doing("writing a change")?;
-    Ok(())
-}
-
 pub(super) fn requeue(
     store: &mut Store,
     lease: Lease,
@@ -272,33 +236,34 @@ pub(super) fn requeue(
 ) -> Result<Vec<Fresh>, Failed> {
     store.check_lease(lease).reading()?;
     let sql = sql(lease.queue);
-    let mut rows: BTreeMap<Sequence, Fresh> = BTreeMap::new();
+    let mut rows = BTreeMap::new();
     let mut in_order = Vec::new();
     for sequence in sequences {
-        let found = read::fresh(&store.connection, sql, *sequence).reading()?;
-        if let Some(fresh) = found.filter(|fresh| !fresh.open.status.is_open())
-            && rows.insert(*sequence, fresh).is_none()
-        {
+        let Some(fresh) = read::fresh(&store.connection, sql, *sequence).reading()? else { continue };
+        let Some(state) = find_state(&store.connection, sql, *sequence).reading()? else { continue };
+        if !state.status.is_open() && rows.insert(*sequence, (fresh, state)).is_none() {
             in_order.push(*sequence);
         }
     }
     let mut requeued = Vec::with_capacity(in_order.len());
     for sequence in in_order {
-        let Some(Fresh { mut open, mut row }) = rows.remove(&sequence) else { continue };
+        let Some((Fresh { mut open, mut row }, state)) = rows.remove(&sequence) else { continue };
         open.order = store.memory.counters.next_sequence(lease.queue);
         open.status = Status::Retrying;
         open.due = due;
         open.expires = expires.unwrap_or(open.expires);
         std::sync::Arc::make_mut(&mut row).expires = open.expires;
-        store
-            .connection
-            .prepare_cached(sql.requeue)
-            .and_then(|mut statement| {
-                let [due, expires] = [due, open.expires].map(|instant| signed(instant.as_millis()));
-                statement.execute([signed(sequence), signed(open.order), due, expires])
-            })
-            .doing("requeueing a row")
-            .writing()?;
+        let state = State {
+            place: open.order,
+            status: open.status,
+            updated_at: due,
+            due,
+            expires: open.expires,
+            superseded_by: None,
+            reason: None,
+            ..state
+        };
+        state.write(&store.connection, sql, sequence).doing("requeueing a row").writing()?;
         store.memory.counters.open[lease.queue.index()] += 1;
         requeued.push(Fresh { open, row });
     }

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use laneway_model::AccountName;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
+use super::checksum::{check, execute};
 use super::contacts;
 use super::failure::Context;
 use super::index::{IndexReader, Indexer, keys_between};
 use super::keys::RecentKeys;
 use super::open::{self, Directory};
 use super::read::Reader;
-use super::schema::{signed, sql, unsigned};
+use super::schema::{ACCOUNTS, COUNTERS, signed, sql, unsigned};
 use super::{Limits, OnFatal};
 use crate::{CallId, Error, Lease, OpenError, Queue, Sequence};
 
@@ -35,6 +36,7 @@ pub(super) struct Memory {
     pub(super) keys: RecentKeys,
     pub(super) accounts: Accounts,
     pub(super) epoch: u64,
+    store: [u8; 16],
 }
 
 /// The last numbers given, and how many of what there are.
@@ -81,6 +83,18 @@ impl Counters {
     pub(super) fn next_key(&mut self) -> u64 {
         self.keys += 1;
         self.keys
+    }
+
+    /// So many rows are open no more. What there is was counted when the file was opened, and in a damaged file there
+    /// may be more than could be counted.
+    pub(super) fn closed(&mut self, queue: Queue, rows: u64) {
+        let open = &mut self.open[queue.index()];
+        *open = open.saturating_sub(rows);
+    }
+
+    /// So many touches are gone; as with [`Counters::closed`].
+    pub(super) fn folded(&mut self, touches: usize) {
+        self.touches = self.touches.saturating_sub(touches as u64);
     }
 }
 
@@ -168,30 +182,12 @@ impl Store {
 
     /// Writes the counters of the running transaction.
     pub(super) fn write_counters(&self, before: Mark) -> Result<(), Error> {
-        let doing = "writing the counters";
         let Counters { sequences, calls, keys, .. } = self.memory.counters;
         let last = before.counters;
         if (sequences, calls, keys) != (last.sequences, last.calls, last.keys) {
-            self.connection
-                .prepare_cached(
-                    "UPDATE counters SET events = ?1, callbacks = ?2, forwards = ?3, events_calls = ?4,
-                     callbacks_calls = ?5, forwards_calls = ?6, keys = ?7",
-                )
-                .and_then(|mut statement| {
-                    let [events, callbacks, forwards] = sequences.map(signed);
-                    let [events_calls, callbacks_calls, forwards_calls] = calls.map(signed);
-                    let keys = signed(keys);
-                    statement.execute([
-                        events,
-                        callbacks,
-                        forwards,
-                        events_calls,
-                        callbacks_calls,
-                        forwards_calls,
-                        keys,
-                    ])
-                })
-                .doing(doing)?;
+            let numbers =
+                Numbers { sequences, calls, keys, epoch: self.memory.epoch, store: self.memory.store };
+            numbers.write(&self.connection).doing("writing the counters")?;
         }
         Ok(())
     }
@@ -201,8 +197,10 @@ impl Store {
         let Accounts { ids, staged, written } = &mut self.memory.accounts;
         for name in &staged[*written..] {
             self.connection
-                .prepare_cached("INSERT INTO accounts (id, name) VALUES (?1, ?2)")
-                .and_then(|mut statement| statement.execute(params![ids.get(name), name.as_str()]))
+                .prepare_cached("INSERT INTO accounts (id, name, checksum) VALUES (?1, ?2, ?3)")
+                .and_then(|mut statement| {
+                    execute(&mut statement, ACCOUNTS, params![ids.get(name), name.as_str()])
+                })
                 .doing("writing an account")?;
         }
         *written = staged.len();
@@ -227,7 +225,7 @@ impl Store {
             self.connection.execute_batch("COMMIT").doing("folding contacts").map(|()| folded)
         });
         match folded {
-            Ok(folded) => self.memory.counters.touches -= folded as u64,
+            Ok(folded) => self.memory.counters.folded(folded),
             Err(problem) => {
                 self.roll_back();
                 self.note_lost_sync(&problem);
@@ -257,27 +255,73 @@ impl Store {
     }
 }
 
-fn load(connection: &Connection, index: &IndexReader) -> Result<Memory, Error> {
+/// The last numbers given, as they are stored.
+#[derive(Clone, Copy)]
+pub(super) struct Numbers {
+    pub(super) sequences: [Sequence; 3],
+    pub(super) calls: [CallId; 3],
+    pub(super) keys: u64,
+    pub(super) epoch: u64,
+    /// Made at random with the file.
+    pub(super) store: [u8; 16],
+}
+
+impl Numbers {
+    fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let [events, callbacks, forwards] = self.sequences.map(signed);
+        let [events_calls, callbacks_calls, forwards_calls] = self.calls.map(signed);
+        let (keys, epoch) = (signed(self.keys), signed(self.epoch));
+        let values = params![
+            1,
+            events,
+            callbacks,
+            forwards,
+            events_calls,
+            callbacks_calls,
+            forwards_calls,
+            keys,
+            epoch,
+            self.store,
+        ];
+        let mut statement = connection.prepare_cached(
+            "INSERT INTO counters VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+             ON CONFLICT DO UPDATE SET events = ?2, callbacks = ?3, forwards = ?4, events_calls = ?5,
+             callbacks_calls = ?6, forwards_calls = ?7, keys = ?8, epoch = ?9, store = ?10, checksum = ?11",
+        )?;
+        execute(&mut statement, COUNTERS, values).map(|_| ())
+    }
+}
+
+/// Reads the last numbers given.
+pub(super) fn numbers(connection: &Connection) -> Result<Numbers, Error> {
     let doing = "reading the counters";
-    connection.execute("UPDATE counters SET epoch = epoch + 1", []).doing(doing)?;
-    let counters = connection
-        .query_row(
-            "SELECT events, callbacks, forwards, events_calls, callbacks_calls, forwards_calls, keys, epoch
-             FROM counters",
-            [],
-            |row| {
-                let number = |column| row.get(column).map(unsigned);
-                let counters = Counters {
-                    sequences: [number(0)?, number(1)?, number(2)?],
-                    calls: [number(3)?, number(4)?, number(5)?],
-                    keys: number(6)?,
-                    ..Counters::default()
-                };
-                Ok((counters, number(7)?))
-            },
-        )
-        .doing(doing)?;
-    let (mut counters, epoch) = counters;
+    let mut statement = connection.prepare_cached("SELECT * FROM counters").doing(doing)?;
+    let mut rows = statement.query([]).doing(doing)?;
+    let row = rows.next().doing(doing)?.ok_or(Error::damaged("there are no counters"))?;
+    check(row, COUNTERS, 10)?;
+    let number = |column| row.get(column).map(unsigned).doing(doing);
+    Ok(Numbers {
+        sequences: [number(1)?, number(2)?, number(3)?],
+        calls: [number(4)?, number(5)?, number(6)?],
+        keys: number(7)?,
+        epoch: number(8)?,
+        store: row.get(9).doing(doing)?,
+    })
+}
+
+/// Writes the first counters.
+pub(super) fn begin_counters(connection: &Connection) -> rusqlite::Result<()> {
+    let store = connection.query_row("SELECT randomblob(16)", [], |row| row.get(0))?;
+    Numbers { sequences: [0; 3], calls: [0; 3], keys: 0, epoch: 0, store }.write(connection)
+}
+
+fn load(connection: &Connection, index: &IndexReader) -> Result<Memory, Error> {
+    let doing = "reading the journal";
+    let mut numbers = numbers(connection)?;
+    numbers.epoch += 1;
+    numbers.write(connection).doing("writing the counters")?;
+    let Numbers { sequences, calls, keys, epoch, store } = numbers;
+    let mut counters = Counters { sequences, calls, keys, ..Counters::default() };
     for queue in Queue::ALL {
         let open = connection.query_row(sql(queue).open_count, [], |row| row.get(0)).doing(doing)?;
         counters.open[queue.index()] = unsigned(open);
@@ -285,29 +329,32 @@ fn load(connection: &Connection, index: &IndexReader) -> Result<Memory, Error> {
     let touches = connection.query_row("SELECT count(*) FROM touches", [], |row| row.get(0)).doing(doing)?;
     counters.touches = unsigned(touches);
     let mut keys = RecentKeys::default();
-    let mut unindexed =
-        keys_between(connection, index.progress().keys_to(), counters.keys).doing("reading keys")?;
+    let mut unindexed = keys_between(connection, index.progress().keys_to(), counters.keys)?;
     unindexed.sort_unstable_by_key(|(_, _, known)| known.number);
     for (_, name, known) in unindexed {
         keys.add(name, known);
     }
     keys.commit();
-    Ok(Memory { counters, keys, accounts: accounts(connection)?, epoch })
+    Ok(Memory { counters, keys, accounts: accounts(connection)?, epoch, store })
 }
 
 fn accounts(connection: &Connection) -> Result<Accounts, Error> {
     let doing = "reading the accounts";
-    let mut statement = connection.prepare("SELECT id, name FROM accounts").doing(doing)?;
+    let mut statement = connection.prepare("SELECT id, name, checksum FROM accounts").doing(doing)?;
     let mut rows = statement.query([]).doing(doing)?;
     let mut accounts = Accounts::default();
     while let Some(row) = rows.next().doing(doing)? {
-        accounts.ids.insert(account_name(row.get_ref(1).doing(doing)?)?, row.get(0).doing(doing)?);
+        let (id, name) = account(row)?;
+        accounts.ids.insert(name, id);
     }
     Ok(accounts)
 }
 
-/// The account name behind a stored value.
-pub(super) fn account_name(value: rusqlite::types::ValueRef<'_>) -> Result<AccountName, Error> {
-    let name = value.as_str().ok().and_then(|name| AccountName::parse(name).ok());
-    name.ok_or(Error::damaged("an account's name has no valid form"))
+/// The number and the name in a row of a statement that reads accounts.
+pub(super) fn account(row: &Row<'_>) -> Result<(i64, AccountName), Error> {
+    let doing = "reading an account";
+    check(row, ACCOUNTS, 2)?;
+    let name = row.get_ref(1).doing(doing)?;
+    let name = name.as_str().ok().and_then(|name| AccountName::parse(name).ok());
+    Ok((row.get(0).doing(doing)?, name.ok_or(Error::damaged("an account's name has no valid form"))?))
 }

@@ -191,6 +191,21 @@ fn after_a_lost_sync_nothing_is_done_any_more() {
 }
 
 #[test]
+fn an_index_that_the_disk_did_not_take_is_made_anew() {
+    let (directory, mut store, mut indexer) = opened();
+    append_one(&mut store, row(1)).unwrap();
+    indexer.catch_up().unwrap();
+    for (code, is_suspect) in [(ffi::SQLITE_IOERR_WRITE, false), (ffi::SQLITE_IOERR_FSYNC, true)] {
+        let failure = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+        assert!(indexer.noted::<()>(Err(Error::sqlite("testing", failure))).is_err());
+        assert_eq!(directory.path().join(INDEX_SUSPECT_FILE).exists(), is_suspect, "{code}");
+    }
+    drop((store, indexer));
+    let (store, _indexer) = open(directory.path());
+    assert_eq!(store.index.progress().rows_to(Queue::Events), 0);
+}
+
+#[test]
 fn what_was_committed_is_there_without_closing() {
     let (directory, mut store, mut indexer) = opened();
     for n in 1..=5 {
@@ -238,7 +253,10 @@ fn files_that_are_not_ours_are_refused_in_one_sentence() {
         }),
         "DIR/journal.db is damaged; restore it from a backup"
     );
-    assert_eq!(refusal(|path| pragma(path, "DROP TABLE counters")), "cannot open DIR/journal.db");
+    for statement in ["DROP TABLE counters", "DROP INDEX events_open", "DELETE FROM counters"] {
+        let refused = refusal(|path| pragma(path, statement));
+        assert_eq!(refused, "DIR/journal.db is damaged; restore it from a backup", "{statement}");
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
 
+mod damage;
 mod disk;
 mod full;
 mod power;

@@ -16,12 +16,12 @@ use super::twin::{Twin, content, is_same, open, perform, template, told};
 use super::workload::{Act, act};
 
 /// How many runs an ordinary test makes, and where the runs of a long one begin.
-const RUNS: u64 = 500;
+const RUNS: u64 = 200;
 const RUNS_VARIABLE: &str = "LANEWAY_POWER_RUNS";
 const SEED_VARIABLE: &str = "LANEWAY_POWER_SEED";
 
 /// Cuts in one run.
-const CUTS: u64 = 4;
+const CUTS: u64 = 10;
 /// Acts between two cuts at most.
 const ACTS: usize = 30;
 /// Requests to the disk between two cuts at most; an act makes about ten.
@@ -125,7 +125,7 @@ impl Run {
         let twins = told(&self.twin.store).unwrap();
         match told(store) {
             Ok(ours) if ours == twins => {}
-            Ok(ours) => return Err(format!("readers are told\n{ours}\ninstead of\n{twins}")),
+            Ok(ours) => return Err(format!("readers are told\n{ours:?}\ninstead of\n{twins:?}")),
             Err(problem) => return is_off(format!("readers are told {problem:?}")),
         }
         self.both(store, indexer, Act::Repeat(self.clock))

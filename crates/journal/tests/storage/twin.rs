@@ -5,7 +5,8 @@ use std::path::Path;
 
 use laneway_journal::sqlite::step::{Reply, apply};
 use laneway_journal::sqlite::{Indexer, Store};
-use laneway_journal::{Error, Filter, OpenError, Queue};
+use laneway_journal::{Error, Filter, OpenError, OpenPage, Queue, Record};
+use laneway_model::{Contact, EventId};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
@@ -103,21 +104,30 @@ pub(crate) fn content(directory: &Path) -> Result<Content, rusqlite::Error> {
     Ok(content)
 }
 
-/// What a reader is told, in one text: every queue's records, open rows and rows by person, and every contact.
-pub(crate) fn told(store: &Store) -> Result<String, Error> {
+/// What a reader is told.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Told {
+    pub(crate) open: Vec<OpenPage>,
+    pub(crate) records: Vec<Vec<Record>>,
+    by_person: Vec<Vec<EventId>>,
+    contacts: Vec<Option<Contact>>,
+}
+
+/// Asks for every queue's open rows, records, and records by person, and for every contact.
+pub(crate) fn told(store: &Store) -> Result<Told, Error> {
     let mut reader = store.reader()?;
-    let mut told = Vec::new();
+    let mut told = Told { open: vec![], records: vec![], by_person: vec![], contacts: vec![] };
     for queue in Queue::ALL {
-        told.push(format!("{:?}", reader.load_open(queue, 0, 1_000)?));
-        told.push(format!("{:?}", reader.list(queue, &Filter::default(), None, 1_000)?.records));
+        told.open.push(reader.load_open(queue, 0, 1_000)?);
+        told.records.push(reader.list(queue, &Filter::default(), None, 1_000)?.records);
         for person in workload::persons() {
             let filter = Filter { person: Some(person), ..Filter::default() };
             let found = reader.list(queue, &filter, None, 1_000)?.records;
-            told.push(format!("{:?}", found.iter().map(|record| record.row.id).collect::<Vec<_>>()));
+            told.by_person.push(found.iter().map(|record| record.row.id).collect());
         }
     }
     for person in workload::persons() {
-        told.push(format!("{:?}", reader.contact(workload::business(), &person)?));
+        told.contacts.push(reader.contact(workload::business(), &person)?);
     }
-    Ok(told.join("\n"))
+    Ok(told)
 }

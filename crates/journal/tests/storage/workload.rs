@@ -17,7 +17,7 @@ use laneway_model::{
 
 const DAY_MILLIS: u64 = 86_400_000;
 /// How much later each operation is than the one before, so that keys become free in the course of a run.
-const STEP_MILLIS: u64 = DAY_MILLIS / 8;
+pub(crate) const STEP_MILLIS: u64 = DAY_MILLIS / 8;
 const KEYS: u8 = 30;
 const PERSONS: u64 = 6;
 /// The highest row, call or notification that is asked for.
