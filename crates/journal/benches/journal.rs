@@ -247,6 +247,7 @@ async fn call(journal: &Journal, lease: Lease, members: Vec<Sequence>, begins: b
         reason: None,
         superseded_by: None,
         possibly_duplicate: false,
+        holds_lane: false,
     };
     let ended = EndedCall {
         begun,

@@ -89,6 +89,19 @@ pub enum OpenError {
         /// The newest format that this version knows.
         known: u32,
     },
+    /// An older version wrote it, before the first release.
+    #[error(
+        "{} was written before the first release (format {found}, this version reads format {known} only)",
+        path.display()
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The only format that this version reads.
+        known: u32,
+    },
     /// The file belongs to another program.
     #[error("{} is not a Laneway journal", path.display())]
     Foreign {

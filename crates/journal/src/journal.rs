@@ -56,7 +56,7 @@ impl Journal {
         }
     }
 
-    /// A page of open rows after that sequence. A call that this process has begun and not settled yet is told as
+    /// A page of rows after that sequence that are open or hold their lane. A call that this process has begun and not settled yet is told as
     /// unfinished, too; the caller knows its own.
     ///
     /// # Errors
@@ -131,8 +131,10 @@ impl Journal {
         }
     }
 
-    /// Opens final rows again, at the tail of their lanes: each gets a new order, and keeps id, attempts and body. Its
-    /// last change is dated `due`. Rows that are open or gone are left out. The feed tells the same.
+    /// Opens final rows again: each keeps id, attempts and body. A row that held its lane keeps its place there, and
+    /// holds it no longer; any other gets a new order, at the lane's tail. Its last change is dated `due`. Rows that
+    /// are open or gone are left out. The journal opens whatever is final; which statuses may be tried again is for the
+    /// caller to know. The feed tells the same.
     ///
     /// # Errors
     /// [`Error::Fenced`], [`Error::Full`], the store's own trouble, or [`Error::Busy`], also while the feed has no
@@ -146,6 +148,23 @@ impl Journal {
     ) -> Result<Vec<Fresh>, Error> {
         let op = Op::Requeue { lease, sequences: sequences.to_vec(), due, expires };
         self.write(op).await.map(Reply::requeued)
+    }
+
+    /// Gives dead letters up: rows that are `Failed` or `InDoubt` become `Discarded`, for this reason, and hold their
+    /// lanes no longer. Answers which; all others are left alone. (What is open is discarded by a settlement.) The feed
+    /// tells nothing of it.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`], [`Error::Busy`], [`Error::Full`], or the store's own trouble.
+    pub async fn discard(
+        &self,
+        lease: Lease,
+        sequences: &[Sequence],
+        at: Timestamp,
+        reason: &str,
+    ) -> Result<Vec<Sequence>, Error> {
+        let op = Op::Discard { lease, sequences: sequences.to_vec(), at, reason: reason.to_owned() };
+        self.write(op).await.map(Reply::discarded)
     }
 
     /// What is known of a person in the eyes of a business number.
@@ -175,7 +194,7 @@ impl Journal {
     }
 
     /// Removes final rows whose last change was before that instant, oldest first and at most `limit`, and calls to
-    /// which no row refers any more. Keys outlive their rows. Returns how many rows went.
+    /// which no row refers any more. Rows that hold their lanes stay. Keys outlive their rows. Returns how many rows went.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Full`], or the store's own trouble.

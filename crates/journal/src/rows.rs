@@ -120,7 +120,7 @@ pub struct Lease {
     pub epoch: u64,
 }
 
-/// What the engine needs to know of an open row; its body stays in the journal until a call is built.
+/// What the engine needs to know of a row that is open or holds its lane; its body stays in the journal until a call is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenRow {
     /// Its place in the queue.
@@ -133,7 +133,7 @@ pub struct OpenRow {
     pub person_hash: u64,
     /// The kind.
     pub kind: u8,
-    /// Accepted or retrying.
+    /// Accepted or retrying; or `Failed`, if the row is final and holds its lane ([`Change::holds_lane`]).
     pub status: Status,
     /// Before this instant it is not tried.
     pub due: Timestamp,
@@ -145,7 +145,7 @@ pub struct OpenRow {
     pub unfinished: Option<CallId>,
 }
 
-/// A page of open rows, in order of sequence.
+/// A page of rows that are open or hold their lane, in order of sequence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenPage {
     /// The rows.
@@ -273,6 +273,10 @@ pub struct Change {
     pub superseded_by: Option<Sequence>,
     /// Sets the mark that it may have been sent twice; never clears it.
     pub possibly_duplicate: bool,
+    /// Only with [`Status::Failed`]: nothing behind the row in its lane may leave before it was requeued or discarded.
+    /// The row is final for everyone but the holder of the lease, whom `load_open` goes on telling about it; it is not
+    /// counted as open, and not purged.
+    pub holds_lane: bool,
 }
 
 /// Which records a list shows. Empty fields do not narrow it.

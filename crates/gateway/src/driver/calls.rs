@@ -199,6 +199,7 @@ fn journal_change(change: &Change, outcome: Option<&Outcome>) -> laneway_journal
         reason: reason(change, outcome),
         superseded_by: None,
         possibly_duplicate: change.possibly_duplicate,
+        holds_lane: false,
     }
 }
 

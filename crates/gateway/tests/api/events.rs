@@ -59,6 +59,7 @@ async fn settle(node: &TestNode, id: &str, status: Status, outcome: AttemptOutco
             reason: reason.filter(|_| !status.is_open()).map(ToOwned::to_owned),
             superseded_by: None,
             possibly_duplicate: false,
+            holds_lane: false,
         }],
         ..Settlement::default()
     };

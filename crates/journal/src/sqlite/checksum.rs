@@ -1,13 +1,13 @@
 //! The checksum that every stored row carries.
 //!
 //! SQLite protects its log with checksums, but not its main file: what a disk changes there by itself would come back as
-//! another status, another instant or another number. So the column `checksum` of every table is the CRC-32 of the
-//! table's name and of all columns before it, apart from an id that SQLite gives. It is written with the row and
-//! compared whenever the row is read. (The rows of the queues have two, see [`super::schema::Sql`]. A search that looks
-//! at one or two columns of many rows compares nothing; what it finds is read then.)
+//! another status, another instant or another number. So the column `checksum` of every table is a hash of the table's
+//! name and of all columns before it, apart from an id that SQLite gives. It is written with the row and compared
+//! whenever the row is read. (The rows of the queues have two, see [`super::schema::Sql`]. A search that looks at one or
+//! two columns of many rows compares nothing; what it finds is read then.)
 //!
-//! CRC-32 notices every change of up to 32 neighbouring bits, and misses one in four thousand million of the others. It
-//! costs at most five bytes, and COST.
+//! The hash has 32 bits, so it misses one change in four thousand million. It is no defence against somebody who means
+//! to deceive. It costs at most five bytes a row.
 //!
 //! What it cannot notice is a row that is missing because the page in which it was has been damaged. Most of that SQLite
 //! notices itself; all of it is found by [`Reader::verify`](super::Reader::verify), which reads everything.

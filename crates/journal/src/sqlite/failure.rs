@@ -66,6 +66,7 @@ pub(crate) fn is_damage(problem: &rusqlite::Error) -> bool {
             problem,
             rusqlite::Error::InvalidColumnType(..)
                 | rusqlite::Error::IntegralValueOutOfRange(..)
+                | rusqlite::Error::Utf8Error(..)
                 | rusqlite::Error::FromSqlConversionFailure(..)
         )
 }

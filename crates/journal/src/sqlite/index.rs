@@ -32,7 +32,7 @@ use crate::{Error, Queue, Sequence};
 /// Marks the file: the letters `LNWI`.
 const APPLICATION_ID: i32 = 0x4c4e_5749;
 /// The format of the index; any other is made anew.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// The names of the tables, for checksums; the keys' is the journal's.
 pub(super) const PEOPLE: &str = "people";
 const WATERMARK: &str = "watermark";

@@ -8,7 +8,7 @@ use super::checksum::check;
 use super::contacts::person_of;
 use super::failure::Context;
 use super::read::Reader;
-use super::row::{Stored, find, status};
+use super::row::{Stored, find, holds_lane, status};
 use super::schema::{NOTIFICATIONS, signed, sql, unsigned};
 use crate::{Error, Filter, Page, Queue, Sequence};
 
@@ -160,7 +160,7 @@ impl Reader {
         Ok(found)
     }
 
-    /// Final rows that have not changed since before that instant, oldest first, above `after`.
+    /// Final rows that hold no lane and have not changed since before that instant, oldest first, above `after`.
     ///
     /// The search ends where a whole page of rows was accepted later: rows are accepted about in the order of their
     /// sequences, and none is settled before it is accepted.
@@ -184,7 +184,9 @@ impl Reader {
             next = Some(sequence);
             examined += 1;
             is_old |= at(3)? < instant;
-            if !status(row.get(1).doing(DOING)?)?.is_open() && at(2)? < instant {
+            let is_done =
+                !status(row.get(1).doing(DOING)?)?.is_open() && !holds_lane(row.get(4).doing(DOING)?);
+            if is_done && at(2)? < instant {
                 found.push(sequence);
             }
         }

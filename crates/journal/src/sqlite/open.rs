@@ -129,7 +129,8 @@ pub(crate) fn journal(directory: &Directory) -> Result<Connection, OpenError> {
         (APPLICATION_ID, found, _) if found > FORMAT => {
             return Err(OpenError::Newer { path, found, known: FORMAT });
         }
-        (APPLICATION_ID, _, _) => return Err(OpenError::Damaged { path }),
+        (APPLICATION_ID, 0, _) => return Err(OpenError::Damaged { path }),
+        (APPLICATION_ID, found, _) => return Err(OpenError::Older { path, found, known: FORMAT }),
         _ => return Err(OpenError::Foreign { path }),
     }
     prepare(&connection, "FULL").map_err(failed)?;

@@ -98,7 +98,7 @@ impl Reader {
         Ok(numbers(&self.connection)?.sequences[queue.index()])
     }
 
-    /// A page of open rows. Sequences are given and committed in the same order, so that none at or below the last
+    /// A page of rows that are open or hold their lane. Sequences are given and committed in the same order, so that none at or below the last
     /// one given can still appear.
     ///
     /// # Errors
@@ -106,18 +106,14 @@ impl Reader {
     pub fn load_open(&mut self, queue: Queue, after: Sequence, limit: usize) -> Result<OpenPage, Error> {
         self.snapshot(|reader| {
             let limit = limit.max(1);
+            let sql = sql(queue);
             let unfinished = reader.unfinished(queue)?;
-            let doing = "reading open rows";
-            let mut statement = reader.connection.prepare_cached(sql(queue).open_page).doing(doing)?;
-            let mut found = statement.query([signed(after), limit as i64 + 1]).doing(doing)?;
-            let (mut rows, mut last) = (Vec::new(), after);
-            while let Some(row) = found.next().doing(doing)? {
-                let open = listed_row(row, sql(queue), &unfinished)?;
-                if open.sequence <= last || !open.status.is_open() {
-                    return Err(Error::damaged("a list of open rows does not agree with the rows"));
-                }
-                last = open.sequence;
-                rows.push(open);
+            let page = (after, limit + 1);
+            let mut rows = reader.listed(sql.open_page, sql, page, &unfinished, |s| s.status.is_open())?;
+            let held = reader.listed(sql.held_page, sql, page, &unfinished, |s| s.holds_lane)?;
+            if !held.is_empty() {
+                rows.extend(held);
+                rows.sort_unstable_by_key(|row| row.sequence);
             }
             let more = rows.len() > limit;
             rows.truncate(limit);
@@ -127,6 +123,30 @@ impl Reader {
             };
             Ok(OpenPage { rows, complete_to, more })
         })
+    }
+
+    /// What a statement that lists rows finds, up to so many after that sequence; all of it belongs on the list.
+    fn listed(
+        &self,
+        statement: &str,
+        sql: &Sql,
+        (after, limit): (Sequence, usize),
+        unfinished: &BTreeSet<CallId>,
+        belongs: impl Fn(&State) -> bool,
+    ) -> Result<Vec<OpenRow>, Error> {
+        let doing = "reading open rows";
+        let mut statement = self.connection.prepare_cached(statement).doing(doing)?;
+        let mut found = statement.query([signed(after), limit as i64]).doing(doing)?;
+        let (mut rows, mut last) = (Vec::new(), after);
+        while let Some(row) = found.next().doing(doing)? {
+            let (open, state) = listed_row(row, sql, unfinished)?;
+            if open.sequence <= last || !belongs(&state) {
+                return Err(Error::damaged("a list of open rows does not agree with the rows"));
+            }
+            last = open.sequence;
+            rows.push(open);
+        }
+        Ok(rows)
     }
 
     fn unfinished(&self, queue: Queue) -> Result<BTreeSet<CallId>, Error> {
@@ -202,15 +222,19 @@ impl Reader {
     }
 }
 
-/// A row of the statement that lists open rows.
-fn listed_row(row: &rusqlite::Row<'_>, sql: &Sql, unfinished: &BTreeSet<CallId>) -> Result<OpenRow, Error> {
+/// A row of a statement that lists rows.
+fn listed_row(
+    row: &rusqlite::Row<'_>,
+    sql: &Sql,
+    unfinished: &BTreeSet<CallId>,
+) -> Result<(OpenRow, State), Error> {
     let doing = "reading open rows";
     let sequence = row.get(0).map(unsigned).doing(doing)?;
     let business = business_of(row.get(1).doing(doing)?)?;
     let person = person_of(row.get_ref(2).doing(doing)?)?;
     let state = State::checked(row, sql, sequence, 4)?;
     let unfinished = state.last_call.filter(|call| unfinished.contains(call));
-    Ok(open_row(sequence, (business, person, row.get(3).doing(doing)?), &state, unfinished))
+    Ok((open_row(sequence, (business, person, row.get(3).doing(doing)?), &state, unfinished), state))
 }
 
 fn open_row(

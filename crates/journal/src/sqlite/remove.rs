@@ -55,7 +55,7 @@ fn removable(
     let state = State::checked(row, sql, sequence, 2)?;
     let is_open = state.status.is_open();
     let applies = match only {
-        Only::SettledBefore(before) => !is_open && state.updated_at < *before,
+        Only::SettledBefore(before) => !is_open && !state.holds_lane && state.updated_at < *before,
         Only::About(person, until) => {
             let accepted_at = Timestamp::from_millis(unsigned(row.get(1).doing(doing)?));
             contacts::person_of(row.get_ref(0).doing(doing)?)?.as_ref() == Some(person)

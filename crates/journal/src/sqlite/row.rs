@@ -48,6 +48,8 @@ const DOING: &str = "reading a row";
 
 /// Set while a row may have been sent twice.
 const POSSIBLY_DUPLICATE: u8 = 1;
+/// Set while a final row holds its lane.
+const HOLDS_LANE: u8 = 2;
 
 /// A row of a statement that reads whole rows. Its state agrees with its checksum; its fields are taken one by one, so
 /// that a row which is passed over costs only what was looked at.
@@ -69,6 +71,7 @@ pub(super) struct State {
     pub(super) attempts: u32,
     pub(super) last_call: Option<CallId>,
     pub(super) possibly_duplicate: bool,
+    pub(super) holds_lane: bool,
     pub(super) superseded_by: Option<EventId>,
     pub(super) reason: Option<String>,
 }
@@ -290,6 +293,7 @@ impl State {
     fn read(row: &rusqlite::Row<'_>, first: usize) -> Result<Self, Error> {
         let number = |column| row.get::<_, i64>(first + column).map(unsigned).doing(DOING);
         let superseded_by: Option<[u8; 16]> = row.get(first + state::SUPERSEDED_BY).doing(DOING)?;
+        let flags = row.get(first + state::FLAGS).doing(DOING)?;
         Ok(Self {
             content: row.get(first + state::CONTENT).doing(DOING)?,
             place: number(state::PLACE)?,
@@ -299,11 +303,16 @@ impl State {
             expires: number(state::EXPIRES).map(Timestamp::from_millis)?,
             attempts: row.get(first + state::ATTEMPTS).doing(DOING)?,
             last_call: row.get::<_, Option<i64>>(first + state::LAST_CALL).doing(DOING)?.map(unsigned),
-            possibly_duplicate: row.get::<_, u8>(first + state::FLAGS).doing(DOING)? & POSSIBLY_DUPLICATE
-                != 0,
+            possibly_duplicate: flags & POSSIBLY_DUPLICATE != 0,
+            holds_lane: holds_lane(flags),
             superseded_by: superseded_by.map(id_of),
             reason: row.get(first + state::REASON).doing(DOING)?,
         })
+    }
+
+    fn flags(&self) -> u8 {
+        let flag = |is_set: bool, flag| if is_set { flag } else { 0 };
+        flag(self.possibly_duplicate, POSSIBLY_DUPLICATE) | flag(self.holds_lane, HOLDS_LANE)
     }
 
     fn values(&self) -> [Value; 10] {
@@ -317,7 +326,7 @@ impl State {
             instant(self.expires),
             Value::Integer(self.attempts.into()),
             self.last_call.map_or(Value::Null, number),
-            Value::Integer(if self.possibly_duplicate { POSSIBLY_DUPLICATE.into() } else { 0 }),
+            Value::Integer(self.flags().into()),
             self.superseded_by.as_ref().map_or(Value::Null, |id| Value::Blob(id_bytes(id).into())),
             self.reason.clone().map_or(Value::Null, Value::Text),
         ]
@@ -357,6 +366,11 @@ impl State {
         let mut statement = connection.prepare_cached(sql.link)?;
         statement.execute(params![self.attempts, last_call, checksum, signed(sequence)]).map(|_| ())
     }
+}
+
+/// Whether stored flags say that a final row holds its lane.
+pub(super) const fn holds_lane(flags: u8) -> bool {
+    flags & HOLDS_LANE != 0
 }
 
 /// The status behind a stored number.

@@ -7,8 +7,9 @@ use crate::Queue;
 /// Marks the file as Laneway's own: the letters `LNWJ`.
 pub(crate) const APPLICATION_ID: i32 = 0x4c4e_574a;
 
-/// The format of `journal.db`. It grows with every change that an older version cannot read.
-pub(crate) const FORMAT: u32 = 1;
+/// The format of `journal.db`. It grows with every change that an older version cannot read. Format 1 had no checksums
+/// and was in no release; nothing converts it.
+pub(crate) const FORMAT: u32 = 2;
 
 /// What exists once. Every table ends with its rows' checksums ([`super::checksum`]).
 ///
@@ -110,7 +111,7 @@ pub(crate) fn unsigned(value: i64) -> u64 {
 ///
 /// `status < 10`
 /// says [`laneway_model::Status::is_open`], and 14 and 15 are `Failed` and `InDoubt`: the statuses that are rare, and
-/// looked for.
+/// looked for. `flags >= 2` says that a final row holds its lane.
 pub(crate) struct Sql {
     /// The names of the tables, for checksums.
     pub(crate) rows: &'static str,
@@ -125,6 +126,7 @@ pub(crate) struct Sql {
     pub(crate) remove: &'static str,
     pub(crate) open_count: &'static str,
     pub(crate) open_page: &'static str,
+    pub(crate) held_page: &'static str,
     pub(crate) people: &'static str,
     pub(crate) settled: &'static str,
     pub(crate) row: &'static str,
@@ -173,6 +175,7 @@ macro_rules! statements {
                 ) STRICT;
                 CREATE INDEX ", $queue, "_open ON ", $queue, " (sequence) WHERE status < 10;
                 CREATE INDEX ", $queue, "_dead ON ", $queue, " (sequence) WHERE status IN (14, 15);
+                CREATE INDEX ", $queue, "_held ON ", $queue, " (sequence) WHERE flags >= 2;
                 CREATE TABLE ", $queue, "_calls (
                     id INTEGER PRIMARY KEY, started_at INTEGER NOT NULL, finished_at INTEGER, route INTEGER NOT NULL,
                     group_size INTEGER NOT NULL, http_status INTEGER, trace_id TEXT, members BLOB NOT NULL,
@@ -201,11 +204,15 @@ macro_rules! statements {
                 "SELECT sequence, business, person, kind, ", state!(), " FROM ", $queue, " INDEXED BY ", $queue, "_open
                  WHERE status < 10 AND sequence > ?1 ORDER BY sequence LIMIT ?2"
             ),
+            held_page: concat!(
+                "SELECT sequence, business, person, kind, ", state!(), " FROM ", $queue, " INDEXED BY ", $queue, "_held
+                 WHERE flags >= 2 AND sequence > ?1 ORDER BY sequence LIMIT ?2"
+            ),
             people: concat!(
                 "SELECT sequence, person FROM ", $queue, " WHERE sequence > ?1 AND sequence <= ?2 ORDER BY sequence DESC"
             ),
             settled: concat!(
-                "SELECT sequence, status, updated_at, accepted_at FROM ", $queue,
+                "SELECT sequence, status, updated_at, accepted_at, flags FROM ", $queue,
                 " WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"
             ),
             row: concat!("SELECT ", whole!(), " FROM ", $queue, " WHERE sequence = ?1"),

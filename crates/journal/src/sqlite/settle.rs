@@ -198,6 +198,7 @@ fn write(
             updated_at: at,
             due: change.due,
             possibly_duplicate: row.possibly_duplicate || change.possibly_duplicate,
+            holds_lane: change.holds_lane && change.status == Status::Failed,
             superseded_by: later.cloned(),
             reason: change.reason,
             ..row
@@ -248,7 +249,9 @@ pub(super) fn requeue(
     let mut requeued = Vec::with_capacity(in_order.len());
     for sequence in in_order {
         let Some((Fresh { mut open, mut row }, state)) = rows.remove(&sequence) else { continue };
-        open.order = store.memory.counters.next_sequence(lease.queue);
+        if !state.holds_lane {
+            open.order = store.memory.counters.next_sequence(lease.queue);
+        }
         open.status = Status::Retrying;
         open.due = due;
         open.expires = expires.unwrap_or(open.expires);
@@ -259,6 +262,7 @@ pub(super) fn requeue(
             updated_at: due,
             due,
             expires: open.expires,
+            holds_lane: false,
             superseded_by: None,
             reason: None,
             ..state
@@ -271,4 +275,34 @@ pub(super) fn requeue(
         announce(news, lease.queue, fresh.clone(), Weight::Kept);
     }
     Ok(requeued)
+}
+
+pub(super) fn discard(
+    store: &Store,
+    lease: Lease,
+    sequences: &[Sequence],
+    (at, reason): (Timestamp, &str),
+) -> Result<Vec<Sequence>, Failed> {
+    store.check_lease(lease).reading()?;
+    let sql = sql(lease.queue);
+    let (mut dead, mut in_order) = (BTreeMap::new(), Vec::new());
+    for sequence in sequences {
+        if let Some(state) = find_state(&store.connection, sql, *sequence).reading()?
+            && matches!(state.status, Status::Failed | Status::InDoubt)
+            && dead.insert(*sequence, state).is_none()
+        {
+            in_order.push(*sequence);
+        }
+    }
+    for (sequence, state) in dead {
+        let state = State {
+            status: Status::Discarded,
+            updated_at: at,
+            holds_lane: false,
+            reason: Some(reason.to_owned()),
+            ..state
+        };
+        state.write(&store.connection, sql, sequence).doing("discarding a row").writing()?;
+    }
+    Ok(in_order)
 }

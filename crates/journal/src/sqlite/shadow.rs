@@ -29,8 +29,9 @@ enum Act {
 enum Ask {
     Append { key: u8, fingerprint: u8 },
     Begin(Vec<u8>),
-    Settle { members: Vec<u8>, status: Status },
+    Settle { members: Vec<u8>, status: Status, holds: bool },
     Requeue(u8),
+    Discard(u8),
 }
 
 fn acts() -> impl Strategy<Value = Act> {
@@ -45,8 +46,10 @@ fn acts() -> impl Strategy<Value = Act> {
     let ask = prop_oneof![
         4 => (0..12_u8, 0..3_u8).prop_map(|(key, fingerprint)| Ask::Append { key, fingerprint }),
         2 => members().prop_map(Ask::Begin),
-        3 => (members(), status).prop_map(|(members, status)| Ask::Settle { members, status }),
+        3 => (members(), status, any::<bool>())
+            .prop_map(|(members, status, holds)| Ask::Settle { members, status, holds }),
         2 => (1..20_u8).prop_map(Ask::Requeue),
+        1 => (1..20_u8).prop_map(Ask::Discard),
     ];
     prop_oneof![
         6 => vec(ask, 1..6).prop_map(Act::Step),
@@ -61,6 +64,7 @@ struct ShadowRow {
     status: Status,
     order: u64,
     attempts: u32,
+    holds: bool,
 }
 
 #[derive(Default)]
@@ -98,28 +102,43 @@ impl Shadow {
                 let call = NewCall { started_at: self.now(), route: Route::Meta, members };
                 (Op::Begin(lease, call), closed.map_or(Ok(None), Err))
             }
-            Ask::Settle { members, status } => {
+            Ask::Settle { members, status, holds } => {
                 let members = distinct(members);
                 let open: Vec<Sequence> =
                     members.iter().copied().filter(|member| self.is_open(*member)).collect();
                 self.attempted(&open);
                 for sequence in open {
-                    self.rows.entry(sequence).and_modify(|row| row.status = *status);
+                    self.rows.entry(sequence).and_modify(|row| {
+                        row.status = *status;
+                        row.holds = *holds && *status == Status::Failed;
+                    });
                 }
-                (Op::Settle(lease, settlement(self.now(), &members, *status)), Ok(Some(Reply::Settled)))
+                let settlement = settlement(self.now(), &members, *status, *holds);
+                (Op::Settle(lease, settlement), Ok(Some(Reply::Settled)))
             }
             Ask::Requeue(sequence) => {
                 let sequence = Sequence::from(*sequence);
-                if self.rows.contains_key(&sequence) && !self.is_open(sequence) {
-                    self.last += 1;
-                    let order = self.last;
-                    self.rows.entry(sequence).and_modify(|row| {
-                        row.status = Status::Retrying;
-                        row.order = order;
-                    });
+                if let Some(row) = self.rows.get_mut(&sequence).filter(|row| !row.status.is_open()) {
+                    if !row.holds {
+                        self.last += 1;
+                        row.order = self.last;
+                    }
+                    row.status = Status::Retrying;
+                    row.holds = false;
                 }
                 let due = self.now();
                 (Op::Requeue { lease, sequences: vec![sequence], due, expires: None }, Ok(None))
+            }
+            Ask::Discard(sequence) => {
+                let sequences = vec![Sequence::from(*sequence)];
+                let dead = self.rows.get_mut(&sequences[0]).filter(|row| row.status == Status::Failed);
+                let reply = dead.iter().flat_map(|_| sequences.clone()).collect();
+                if let Some(row) = dead {
+                    row.status = Status::Discarded;
+                    row.holds = false;
+                }
+                let op = Op::Discard { lease, sequences, at: self.now(), reason: "unwanted".to_owned() };
+                (op, Ok(Some(Reply::Discarded(reply))))
             }
         }
     }
@@ -142,8 +161,9 @@ impl Shadow {
                 self.last += 1;
                 let id = EventId::new(self.now(), 0, self.last);
                 self.keys.insert(key, (id, fingerprint, until));
+                let status = Status::Accepted;
                 self.rows
-                    .insert(self.last, ShadowRow { status: Status::Accepted, order: self.last, attempts: 0 });
+                    .insert(self.last, ShadowRow { status, order: self.last, attempts: 0, holds: false });
                 Appended::Accepted(id)
             }
         };
@@ -180,7 +200,7 @@ fn distinct(members: &[u8]) -> Vec<Sequence> {
     members
 }
 
-fn settlement(at: Timestamp, members: &[Sequence], status: Status) -> Settlement {
+fn settlement(at: Timestamp, members: &[Sequence], status: Status, holds_lane: bool) -> Settlement {
     let outcome = |sequence: &Sequence| MemberOutcome {
         sequence: *sequence,
         outcome: AttemptOutcome::Transient,
@@ -195,6 +215,7 @@ fn settlement(at: Timestamp, members: &[Sequence], status: Status) -> Settlement
         reason: None,
         superseded_by: None,
         possibly_duplicate: false,
+        holds_lane,
     };
     let call = EndedCall {
         begun: None,
@@ -230,12 +251,13 @@ fn compare(store: &Store, shadow: &Shadow) {
     let expected: Vec<_> = shadow
         .rows
         .iter()
-        .filter(|(_, row)| row.status.is_open())
+        .filter(|(_, row)| row.status.is_open() || row.holds)
         .map(|(sequence, row)| (*sequence, row.status, row.order, row.attempts))
         .collect();
     assert_eq!(found, expected);
     assert_eq!(open.complete_to, shadow.last);
-    assert_eq!(store.memory.counters.open[0], expected.len() as u64);
+    let is_open = |(_, status, ..): &&(_, Status, _, _)| status.is_open();
+    assert_eq!(store.memory.counters.open[0], expected.iter().filter(is_open).count() as u64);
     let all = reader.list(Queue::Events, &crate::Filter::default(), None, 1_000).unwrap().records;
     let found: Vec<_> =
         all.iter().rev().map(|record| (record.status, record.attempts.len() as u32)).collect();

@@ -31,6 +31,17 @@ pub enum Op {
         /// When they become pointless, if that changes.
         expires: Option<Timestamp>,
     },
+    /// See [`Journal::discard`](crate::Journal::discard).
+    Discard {
+        /// The right to do it.
+        lease: Lease,
+        /// The rows.
+        sequences: Vec<Sequence>,
+        /// When.
+        at: Timestamp,
+        /// Why, for a person.
+        reason: String,
+    },
     /// Removes rows; those to which `only` does not apply stay.
     Remove {
         /// The queue.
@@ -73,6 +84,8 @@ pub enum Reply {
     Settled,
     /// To [`Op::Requeue`].
     Requeued(Vec<Fresh>),
+    /// To [`Op::Discard`].
+    Discarded(Vec<Sequence>),
     /// To the operations that remove: how many.
     Removed(u64),
 }
@@ -101,6 +114,8 @@ in_kind! {
     begun, Begun, CallId;
     /// The rows that are open again.
     requeued, Requeued, Vec<Fresh>;
+    /// The rows that were given up.
+    discarded, Discarded, Vec<Sequence>;
     /// How many went.
     removed, Removed, u64;
 }
@@ -141,7 +156,9 @@ impl Op {
             Self::Append(append) => append.events.len() + append.posts.len() + append.notifications.len(),
             Self::Begin(_, call) => call.members.len(),
             Self::Settle(_, settlement) => settlement.changes.len() + settlement.posts.len(),
-            Self::Requeue { sequences, .. } | Self::Remove { sequences, .. } => sequences.len(),
+            Self::Requeue { sequences, .. }
+            | Self::Discard { sequences, .. }
+            | Self::Remove { sequences, .. } => sequences.len(),
             Self::RemoveContacts(_) => 1,
             Self::RemoveNotifications(ids) => ids.len(),
             Self::RemoveKeys { limit, .. } => *limit,
@@ -227,6 +244,9 @@ fn dispatch(store: &mut Store, op: Op, news: &mut Vec<News>) -> Result<Reply, Fa
         }
         Op::Requeue { lease, sequences, due, expires } => {
             settle::requeue(store, lease, &sequences, (due, expires), news).map(Reply::Requeued)
+        }
+        Op::Discard { lease, sequences, at, reason } => {
+            settle::discard(store, lease, &sequences, (at, &reason)).map(Reply::Discarded)
         }
         Op::Remove { queue, sequences, only } => {
             remove::rows(store, queue, &sequences, &only).map(Reply::Removed)

@@ -68,6 +68,7 @@ fn settle(lease: Lease, sequence: u64, status: Status) -> Op {
         reason: None,
         superseded_by: None,
         possibly_duplicate: false,
+        holds_lane: false,
     };
     Op::Settle(lease, Settlement { changes: vec![change], ..Settlement::default() })
 }
@@ -239,8 +240,12 @@ fn files_that_are_not_ours_are_refused_in_one_sentence() {
         Connection::open(path.join(JOURNAL_FILE)).unwrap().execute_batch(statement).unwrap();
     };
     assert_eq!(
-        refusal(|path| pragma(path, "PRAGMA user_version = 2")),
-        "DIR/journal.db was written by a newer version of Laneway (format 2, this version knows up to 1)"
+        refusal(|path| pragma(path, "PRAGMA user_version = 3")),
+        "DIR/journal.db was written by a newer version of Laneway (format 3, this version knows up to 2)"
+    );
+    assert_eq!(
+        refusal(|path| pragma(path, "PRAGMA user_version = 1")),
+        "DIR/journal.db was written before the first release (format 1, this version reads format 2 only)"
     );
     assert_eq!(
         refusal(|path| pragma(path, "PRAGMA application_id = 7")),
@@ -433,6 +438,7 @@ fn every_search_uses_the_index_made_for_it() {
         let sql = sql(queue);
         for (statement, index) in [
             (sql.open_page, "_open (sequence>?)"),
+            (sql.held_page, "_held (sequence>?)"),
             (sql.scan_open, "_open (sequence<?)"),
             (sql.scan_dead, "_dead (sequence<?)"),
             (sql.scan_all, "PRIMARY KEY (rowid<?)"),

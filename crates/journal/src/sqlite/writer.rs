@@ -104,6 +104,7 @@ impl Writer {
             Op::Append(_)
             | Op::Begin(..)
             | Op::Settle(..)
+            | Op::Discard { .. }
             | Op::Remove { .. }
             | Op::RemoveContacts(_)
             | Op::RemoveNotifications(_)

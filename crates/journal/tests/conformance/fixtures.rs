@@ -169,7 +169,15 @@ pub(crate) fn key(hash: u8, fingerprint: u8, until: u64) -> Key {
 }
 
 pub(crate) fn change(sequence: Sequence, status: Status) -> Change {
-    Change { sequence, status, due: time(0), reason: None, superseded_by: None, possibly_duplicate: false }
+    Change {
+        sequence,
+        status,
+        due: time(0),
+        reason: None,
+        superseded_by: None,
+        possibly_duplicate: false,
+        holds_lane: false,
+    }
 }
 
 pub(crate) fn outcome(sequence: Sequence, outcome: AttemptOutcome) -> MemberOutcome {

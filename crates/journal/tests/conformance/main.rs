@@ -5,6 +5,7 @@
 mod calls;
 mod fixtures;
 mod keys;
+mod lanes;
 mod lists;
 mod people;
 mod queues;

@@ -5,6 +5,7 @@
 
 use fastrand::Rng;
 use laneway_journal::sqlite::Store;
+use laneway_journal::sqlite::step::Reply;
 use laneway_journal::{Error, OpenError};
 use rusqlite::ffi;
 
@@ -50,7 +51,9 @@ fn check_failure(trouble: Trouble, answer: &Answer, problem: &Error) {
         Trouble::Sync => code(problem) == Some(ffi::SQLITE_IOERR_FSYNC),
     };
     assert!(is_right, "{trouble:?} is answered {problem:?}");
-    let alike = |reply| matches!(reply, &Err(ref other) if format!("{other:?}") == format!("{problem:?}"));
+    let alike = |reply: &Result<Reply, Error>| {
+        reply.as_ref().is_err_and(|other| format!("{other:?}") == format!("{problem:?}"))
+    };
     assert!(answer.as_ref().map_or(true, |replies| replies.iter().all(alike)), "{answer:?}");
 }
 

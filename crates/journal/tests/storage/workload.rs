@@ -82,7 +82,13 @@ fn op(random: &mut Rng, now: Timestamp, lease: &dyn Fn(Queue) -> Lease) -> Op {
             Op::Begin(lease(queue), NewCall { started_at: now, route: Route::Meta, members: numbers(random) })
         }
         8..=11 => Op::Settle(lease(queue), settlement(random, now)),
-        12 => Op::Requeue { lease: lease(queue), sequences: numbers(random), due: now, expires: None },
+        12 if random.bool() => {
+            Op::Requeue { lease: lease(queue), sequences: numbers(random), due: now, expires: None }
+        }
+        12 => {
+            let reason = "nobody wants it".to_owned();
+            Op::Discard { lease: lease(queue), sequences: numbers(random), at: now, reason }
+        }
         13 => {
             let only =
                 if random.bool() { Only::SettledBefore(now) } else { Only::About(person(random), now) };
@@ -153,6 +159,7 @@ fn change(random: &mut Rng, sequence: Sequence, now: Timestamp) -> Change {
         reason: random.bool().then(|| "as it is".to_owned()),
         superseded_by: (random.u8(..4) == 0).then(|| random.u64(1..NUMBERS)),
         possibly_duplicate: random.bool(),
+        holds_lane: random.bool(),
     }
 }
 
