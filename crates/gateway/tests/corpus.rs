@@ -8,5 +8,5 @@ mod corpus;
 
 #[test]
 fn events_of_clients() {
-    corpus::replay("accept", accept::check);
+    corpus::replay("accept", 100, accept::check);
 }

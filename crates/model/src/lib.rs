@@ -15,13 +15,14 @@ mod event;
 mod event_id;
 mod ids;
 mod lane;
+mod notification;
 mod number;
 mod person;
 mod status;
 mod time;
 
 pub use attempt::{Answer, Attempt, AttemptOutcome, Failure, FailureClass, Outcome, Route, Scope};
-pub use contact::{Click, Contact, Touch};
+pub use contact::{Click, Contact, MessageSeen, Touch};
 pub use event::{
     Action, Amount, AmountError, ClickId, Conversion, ConversionName, Currency, Event, EventKind, Family,
     Reference,
@@ -31,6 +32,7 @@ pub use ids::{
     AccountName, AppName, Bsuid, BsuidError, CtwaClid, DatasetId, IdError, PhoneNumberId, WabaId, Wamid,
 };
 pub use lane::LaneKey;
+pub use notification::{Identity, News, Notification, Update};
 pub use number::{PhoneNumber, PhoneNumberError};
 pub use person::{Person, PersonError};
 pub use status::{Status, WaitingFor};

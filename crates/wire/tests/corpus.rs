@@ -11,12 +11,12 @@ mod graph_answer;
 
 #[test]
 fn events_of_clients() {
-    corpus::replay("cm_event", cm_event::check);
+    corpus::replay("cm_event", 100, cm_event::check);
 }
 
 #[test]
 fn answers_of_meta() {
-    corpus::replay("graph_answer", |input| {
+    corpus::replay("graph_answer", 100, |input| {
         let (_, usage, body) = answer_parts::split(input).expect("an input has all its parts");
         graph_answer::check(usage, body);
     });

@@ -160,7 +160,7 @@ fn every_fixture_names_its_source() {
     let listed: Vec<&str> =
         sources.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
     let mut present: Vec<String> = Vec::new();
-    for kind in ["requests", "answers"] {
+    for kind in ["requests", "answers", "notifications"] {
         present.extend(names(kind).iter().map(|name| format!("{kind}/{name}")));
     }
     let mut listed: Vec<String> = listed.into_iter().map(ToOwned::to_owned).collect();

@@ -7,6 +7,7 @@ pub mod classify;
 pub mod codes;
 pub mod encode;
 pub mod request;
+pub mod webhook;
 
 use std::sync::Arc;
 

@@ -1,10 +1,14 @@
 //! Contacts, and the touches that are not folded into them yet.
 //!
-//! Version 1 of a touch: a byte for its kind (1 message in, 2 click, 3 blocked, 4 identified), then its fields in the
-//! order in which [`Touch`] declares them. Version 1 of a contact: its fields from `phone` on in the order in which
-//! [`Contact`] declares them.
+//! Version 1 of a touch: a byte for its kind (1 message in without its id, 2 click, 3 blocked, 4 identified, 5 message
+//! in, 6 formerly, 7 became), then its fields in the order in which [`Touch`] declares them. Version 2 of a contact: its
+//! fields from `phone` on in the order in which [`Contact`] declares them; a person is written as a text, as is the id of a
+//! message. Version 1 had no `formerly`, `became` and `messages`, and no instants with `phone` and `bsuid`; it is still
+//! read.
 
-use laneway_model::{Bsuid, Click, Contact, CtwaClid, Person, PhoneNumber, Timestamp, Touch};
+use laneway_model::{
+    Bsuid, Click, Contact, CtwaClid, MessageSeen, Person, PhoneNumber, Timestamp, Touch, Wamid,
+};
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, Row, params};
 
@@ -14,7 +18,10 @@ use super::schema::{CONTACTS, TOUCHES, signed, unsigned};
 use crate::binary::{Decoder, Encoder, Problem};
 use crate::{ContactTouch, Error};
 
-const VERSION: u8 = 1;
+const TOUCH_VERSION: u8 = 1;
+const CONTACT_VERSION: u8 = 2;
+/// The version of contacts that is only read.
+const CONTACT_VERSION_1: u8 = 1;
 
 /// A person as SQLite stores them: a phone number as a number, a business-scoped id as a text.
 pub(crate) fn person_value(person: &Person) -> ToSqlOutput<'_> {
@@ -214,11 +221,16 @@ fn decode_bsuid(body: &mut Decoder<'_>) -> Result<Bsuid, Problem> {
 }
 
 fn encode_touch(touch: &Touch) -> Vec<u8> {
-    let mut body = Encoder::versioned(VERSION);
+    let mut body = Encoder::versioned(TOUCH_VERSION);
     match touch {
-        Touch::MessageIn { at } => {
+        Touch::MessageIn { at, id: None } => {
             body.byte(1);
             body.instant(*at);
+        }
+        Touch::MessageIn { at, id: Some(id) } => {
+            body.byte(5);
+            body.instant(*at);
+            body.text(id.as_str());
         }
         Touch::Clicked(click) => {
             body.byte(2);
@@ -235,14 +247,22 @@ fn encode_touch(touch: &Touch) -> Vec<u8> {
             body.text(bsuid.as_str());
             body.instant(*at);
         }
+        Touch::Formerly { person, at } => {
+            body.byte(6);
+            encode_person(&mut body, person, *at);
+        }
+        Touch::Became { person, at } => {
+            body.byte(7);
+            encode_person(&mut body, person, *at);
+        }
     }
     body.finish()
 }
 
 fn decode_touch(body: &[u8]) -> Result<Touch, Problem> {
-    let mut body = Decoder::versioned(body, VERSION)?;
+    let mut body = Decoder::versioned(body, TOUCH_VERSION)?;
     let touch = match body.byte()? {
-        1 => Touch::MessageIn { at: body.instant()? },
+        1 => Touch::MessageIn { at: body.instant()?, id: None },
         2 => Touch::Clicked(decode_click(&mut body)?),
         3 => Touch::Blocked { blocked: body.flag()?, at: body.instant()? },
         4 => Touch::Identified {
@@ -250,6 +270,15 @@ fn decode_touch(body: &[u8]) -> Result<Touch, Problem> {
             bsuid: decode_bsuid(&mut body)?,
             at: body.instant()?,
         },
+        5 => Touch::MessageIn { at: body.instant()?, id: Some(decode_message_id(&mut body)?) },
+        6 => {
+            let (person, at) = decode_person(&mut body)?;
+            Touch::Formerly { person, at }
+        }
+        7 => {
+            let (person, at) = decode_person(&mut body)?;
+            Touch::Became { person, at }
+        }
         _ => return Err("the kind of a touch is not known"),
     };
     body.finish()?;
@@ -257,10 +286,30 @@ fn decode_touch(body: &[u8]) -> Result<Touch, Problem> {
 }
 
 fn encode_contact(contact: &Contact) -> Vec<u8> {
-    let Contact { business: _, person: _, phone, bsuid, last_message_in, blocked, clicks } = contact;
-    let mut body = Encoder::versioned(VERSION);
-    body.option(*phone, |body, phone| body.number(phone.as_u64()));
-    body.option(bsuid.as_ref().map(Bsuid::as_str), Encoder::text);
+    let Contact {
+        business: _,
+        person: _,
+        phone,
+        bsuid,
+        formerly,
+        became,
+        last_message_in,
+        blocked,
+        clicks,
+        messages,
+    } = contact;
+    let mut body = Encoder::versioned(CONTACT_VERSION);
+    body.option(*phone, |body, (phone, at)| {
+        body.number(phone.as_u64());
+        body.instant(at);
+    });
+    body.option(bsuid.as_ref(), |body, (bsuid, at)| {
+        body.text(bsuid.as_str());
+        body.instant(*at);
+    });
+    for person in [formerly, became] {
+        body.option(person.as_ref(), |body, (person, at)| encode_person(body, person, *at));
+    }
     body.option(*last_message_in, Encoder::instant);
     body.option(*blocked, |body, (blocked, at): (bool, Timestamp)| {
         body.byte(u8::from(blocked));
@@ -270,21 +319,66 @@ fn encode_contact(contact: &Contact) -> Vec<u8> {
     for click in clicks {
         encode_click(&mut body, click);
     }
+    body.number(messages.len() as u64);
+    for MessageSeen { id, at } in messages {
+        body.text(id.as_str());
+        body.instant(*at);
+    }
     body.finish()
 }
 
-fn decode_contact(business: PhoneNumber, person: &Person, body: &[u8]) -> Result<Contact, Problem> {
-    let mut body = Decoder::versioned(body, VERSION)?;
+fn decode_contact(business: PhoneNumber, person: &Person, bytes: &[u8]) -> Result<Contact, Problem> {
+    if bytes.first() == Some(&CONTACT_VERSION_1) {
+        return decode_contact_1(business, person, bytes);
+    }
+    let mut body = Decoder::versioned(bytes, CONTACT_VERSION)?;
     let mut contact = Contact::new(business, person.clone());
-    contact.phone = body.option(decode_phone)?;
-    contact.bsuid = body.option(decode_bsuid)?;
-    contact.last_message_in = body.option(Decoder::instant)?;
-    contact.blocked = body.option(|body| Ok((body.flag()?, body.instant()?)))?;
+    contact.phone = body.option(|body| Ok((decode_phone(body)?, body.instant()?)))?;
+    contact.bsuid = body.option(|body| Ok((decode_bsuid(body)?, body.instant()?)))?;
+    contact.formerly = body.option(decode_person)?;
+    contact.became = body.option(decode_person)?;
+    decode_chat(&mut body, &mut contact)?;
     for _ in 0..body.number()? {
-        contact.clicks.push(decode_click(&mut body)?);
+        contact.messages.push(MessageSeen { id: decode_message_id(&mut body)?, at: body.instant()? });
     }
     body.finish()?;
     Ok(contact)
+}
+
+/// What was told of number and id without an instant gives way to everything that is told with one.
+fn decode_contact_1(business: PhoneNumber, person: &Person, bytes: &[u8]) -> Result<Contact, Problem> {
+    const EARLIEST: Timestamp = Timestamp::from_millis(0);
+    let mut body = Decoder::versioned(bytes, CONTACT_VERSION_1)?;
+    let mut contact = Contact::new(business, person.clone());
+    contact.phone = body.option(decode_phone)?.map(|phone| (phone, EARLIEST));
+    contact.bsuid = body.option(decode_bsuid)?.map(|bsuid| (bsuid, EARLIEST));
+    decode_chat(&mut body, &mut contact)?;
+    body.finish()?;
+    Ok(contact)
+}
+
+/// The fields that every version has in the same form.
+fn decode_chat(body: &mut Decoder<'_>, contact: &mut Contact) -> Result<(), Problem> {
+    contact.last_message_in = body.option(Decoder::instant)?;
+    contact.blocked = body.option(|body| Ok((body.flag()?, body.instant()?)))?;
+    for _ in 0..body.number()? {
+        contact.clicks.push(decode_click(body)?);
+    }
+    Ok(())
+}
+
+fn encode_person(body: &mut Encoder, person: &Person, at: Timestamp) {
+    body.text(&person.to_string());
+    body.instant(at);
+}
+
+fn decode_person(body: &mut Decoder<'_>) -> Result<(Person, Timestamp), Problem> {
+    let person = Person::parse(body.text()?).map_err(|_| "a person has no valid form")?;
+    Ok((person, body.instant()?))
+}
+
+fn decode_message_id(body: &mut Decoder<'_>) -> Result<Wamid, Problem> {
+    Wamid::parse(body.text()?).map_err(|_| "the message id has no valid form")
 }
 
 #[cfg(test)]
@@ -297,7 +391,14 @@ mod tests {
     fn touches() -> impl Strategy<Value = Touch> {
         let at = || (0..=i64::MAX as u64).prop_map(Timestamp::from_millis);
         prop_oneof![
-            at().prop_map(|at| Touch::MessageIn { at }),
+            (at(), of("[!-~]{1,20}"))
+                .prop_map(|(at, id)| Touch::MessageIn { at, id: id.map(|id| Wamid::parse(&id).unwrap()) }),
+            ("[A-Z]{2}[.][0-9a-z]{1,20}", at())
+                .prop_map(|(id, at)| Touch::Formerly { person: Person::parse(&id).unwrap(), at }),
+            (1_000_000_u64..1_000_000_000_000_000, at()).prop_map(|(phone, at)| Touch::Became {
+                person: Person::Phone(PhoneNumber::from_u64(phone).unwrap()),
+                at
+            }),
             ("[!-~]{1,20}", at(), of(".*"), of(".*")).prop_map(|(id, at, ad_id, headline)| {
                 Touch::Clicked(Click { id: CtwaClid::parse(&id).unwrap(), at, ad_id, headline })
             }),
@@ -327,9 +428,31 @@ mod tests {
 
         #[test]
         fn any_bytes_are_answered(mut body: Vec<u8>) {
-            body.insert(0, VERSION);
+            body.insert(0, TOUCH_VERSION);
             let _answered = decode_touch(&body);
-            let _answered = decode_contact(PhoneNumber::parse("1234567").unwrap(), &Person::parse("US.1").unwrap(), &body);
+            for version in [CONTACT_VERSION_1, CONTACT_VERSION] {
+                body[0] = version;
+                let _answered =
+                    decode_contact(PhoneNumber::parse("1234567").unwrap(), &Person::parse("US.1").unwrap(), &body);
+            }
         }
+    }
+
+    #[test]
+    fn the_first_version_is_still_read() {
+        let (phone, at) = (PhoneNumber::parse("+316012345678").unwrap(), Timestamp::from_secs(5));
+        let mut body = Encoder::versioned(CONTACT_VERSION_1);
+        body.option(Some(phone), |body, phone| body.number(phone.as_u64()));
+        body.option(Some("US.1"), Encoder::text);
+        body.option(Some(at), Encoder::instant);
+        body.option(None::<u8>, Encoder::byte);
+        body.number(0);
+        let (business, person) =
+            (PhoneNumber::parse("+316098765432").unwrap(), Person::parse("US.1").unwrap());
+        let mut contact = decode_contact(business, &person, &body.finish()).unwrap();
+        assert_eq!((contact.phone.unwrap().0, contact.last_message_in), (phone, Some(at)));
+        let (phone, bsuid) = (PhoneNumber::parse("1234567").unwrap(), Bsuid::parse("US.0").unwrap());
+        contact.fold(&Touch::Identified { phone, bsuid, at });
+        assert_eq!(contact.phone, Some((phone, at)), "what is told with an instant counts");
     }
 }

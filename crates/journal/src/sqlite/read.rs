@@ -207,14 +207,22 @@ impl Reader {
         self.snapshot(|reader| contacts::load(&reader.connection, business, person))
     }
 
-    /// Everyone who is told to be the same as this person: their number beside the id, or their id beside the number.
+    /// Everyone who is told to be the same as this person, at whatever number and whatever number of steps away: their
+    /// number beside the id, their id beside the number, and who they were before or are now.
     pub(crate) fn same_person(&mut self, person: &Person) -> Result<Vec<Person>, Error> {
         self.snapshot(|reader| {
             let mut same = BTreeSet::from([person.clone()]);
-            for business in contacts::businesses(&reader.connection, person)? {
-                if let Some(contact) = contacts::load(&reader.connection, business, person)? {
-                    same.extend(contact.phone.map(Person::Phone));
-                    same.extend(contact.bsuid.map(Person::Bsuid));
+            let mut ahead = vec![person.clone()];
+            while let Some(person) = ahead.pop() {
+                for business in contacts::businesses(&reader.connection, &person)? {
+                    let contact = contacts::load(&reader.connection, business, &person)?;
+                    let others = contact.into_iter().flat_map(|contact| {
+                        let phone = contact.phone.map(|(phone, _)| Person::Phone(phone));
+                        let bsuid = contact.bsuid.map(|(bsuid, _)| Person::Bsuid(bsuid));
+                        let persons = [contact.formerly, contact.became].into_iter().flatten();
+                        phone.into_iter().chain(bsuid).chain(persons.map(|(person, _)| person))
+                    });
+                    ahead.extend(others.filter(|other| same.insert(other.clone())));
                 }
             }
             Ok(same.into_iter().collect())

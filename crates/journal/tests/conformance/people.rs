@@ -2,7 +2,7 @@
 
 use laneway_journal::{Append, ContactTouch, Erased, Filter, Limits, MemberOutcome, Queue, RawNotification};
 use laneway_model::{
-    AppName, AttemptOutcome, Bsuid, Click, Contact, CtwaClid, Person, PhoneNumber, Status, Touch,
+    AppName, AttemptOutcome, Bsuid, Click, Contact, CtwaClid, Person, PhoneNumber, Status, Touch, Wamid,
 };
 
 use super::fixtures::{Fixture, Harness, business, change, outcome, person, row, row_of, time};
@@ -41,12 +41,13 @@ fn notification(received_at: u64, body: &str) -> RawNotification {
 
 fn sample() -> Vec<Touch> {
     vec![
-        Touch::MessageIn { at: time(5) },
+        Touch::MessageIn { at: time(5), id: None },
         click("first", 5),
         Touch::Blocked { blocked: true, at: time(7) },
         Touch::Blocked { blocked: false, at: time(6) },
         click("second", 9),
-        Touch::MessageIn { at: time(3) },
+        Touch::MessageIn { at: time(3), id: Some(Wamid::parse("wamid.3").unwrap()) },
+        Touch::Became { person: person("US.9"), at: time(8) },
     ]
 }
 
@@ -157,6 +158,19 @@ pub(crate) async fn erasure_reaches_who_is_the_same<H: Harness>() {
     assert_eq!(erased, Erased { rows: 2, notifications: 1, contacts: 2 });
     assert_eq!(fixture.open_rows(Queue::Events).await[0].sequence, 3);
     assert_eq!(fixture.journal.contact(business(), &bsuid).await.unwrap(), None);
+}
+
+pub(crate) async fn erasure_follows_who_changed_their_number<H: Harness>() {
+    let fixture = Fixture::<H>::new().await;
+    let numbers = ["+316000000001", "+316000000002", "+316000000003"];
+    fixture.events(numbers.iter().zip(1..).map(|(number, n)| row_of(n, number)).collect()).await;
+    for pair in numbers.windows(2) {
+        let (before, now) = (person(pair[0]), person(pair[1]));
+        touch(&fixture, &now, &[Touch::Formerly { person: before.clone(), at: time(1) }]).await;
+        touch(&fixture, &before, &[Touch::Became { person: now, at: time(1) }]).await;
+    }
+    let erased = fixture.journal.erase(&person(numbers[2]), time(9)).await.unwrap();
+    assert_eq!(erased, Erased { rows: 3, notifications: 0, contacts: 3 });
 }
 
 pub(crate) async fn erasure_keeps_the_others_of_a_call<H: Harness>() {

@@ -215,7 +215,7 @@ fn notification(random: &mut Rng, now: Timestamp) -> RawNotification {
 
 fn touch(random: &mut Rng, at: Timestamp) -> ContactTouch {
     let touch = match random.u8(..4) {
-        0 => Touch::MessageIn { at },
+        0 => Touch::MessageIn { at, id: None },
         1 => Touch::Clicked(Click {
             id: CtwaClid::parse(&format!("click-{}", random.u16(..))).unwrap(),
             at,

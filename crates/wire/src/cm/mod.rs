@@ -1,4 +1,5 @@
-//! CM.com: what its clients send to the events endpoint, and what they are answered.
+//! CM.com: what its clients send to the events endpoint, what they are answered, and what CM.com itself posts about
+//! incoming messages.
 //!
 //! The request is the envelope of CM.com's page <https://developers.cm.com/messaging/docs/events>, read with the
 //! leniency that its samples ask for: [`parse`] takes strict JSON as it is, and gives everything else one more chance
@@ -15,9 +16,11 @@
 
 mod answer;
 mod blank;
+mod mo;
 mod read;
 mod request;
 
 pub use answer::{ErrorBody, Receipt};
+pub use mo::IncomingMessage;
 pub use read::{Defect, NESTING_MAX, ParseError, Place};
 pub use request::{Custom, EventRequest, ProductToken, parse, parse_item};

@@ -146,7 +146,7 @@ impl GraphError {
         }
     }
 
-    fn read(error: &Map<String, Value>) -> Self {
+    pub(super) fn read(error: &Map<String, Value>) -> Self {
         let error_data = match error.get("error_data") {
             Some(Value::String(text)) => serde_json::from_str(text).unwrap_or_default(),
             Some(other) => other.clone(),
@@ -274,7 +274,7 @@ fn rows(answer: &Map<String, Value>) -> impl Iterator<Item = &Map<String, Value>
     objects(answer.get("data").and_then(Value::as_array))
 }
 
-fn objects(list: Option<&Vec<Value>>) -> impl Iterator<Item = &Map<String, Value>> {
+pub(super) fn objects(list: Option<&Vec<Value>>) -> impl Iterator<Item = &Map<String, Value>> {
     list.into_iter().flatten().filter_map(Value::as_object)
 }
 
@@ -283,7 +283,7 @@ fn cursor_after(answer: &Map<String, Value>) -> Option<String> {
     (!after.is_empty()).then(|| after.to_owned())
 }
 
-fn string(object: &Map<String, Value>, name: &str) -> Option<String> {
+pub(super) fn string(object: &Map<String, Value>, name: &str) -> Option<String> {
     match object.get(name)? {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -292,7 +292,7 @@ fn string(object: &Map<String, Value>, name: &str) -> Option<String> {
 }
 
 /// A whole number, also where it is written as a text.
-fn number(object: &Map<String, Value>, name: &str) -> Option<u64> {
+pub(super) fn number(object: &Map<String, Value>, name: &str) -> Option<u64> {
     match object.get(name)? {
         Value::Number(number) => number.as_u64(),
         Value::String(text) => text.parse().ok(),

@@ -1,4 +1,4 @@
-//! The client side: requests that leave, answers that come back.
+//! The client side: requests that leave, answers that come back, and notifications that come of their own accord.
 //!
 //! Requests are written to the exact compact bytes of Meta's pages, keys in the documented order. Answers are read as
 //! tolerantly as possible: what is not known is skipped, what has an unexpected type counts as absent, and nothing in
@@ -8,6 +8,7 @@
 
 mod answer;
 mod custom;
+mod notification;
 mod object;
 mod request;
 
@@ -16,6 +17,10 @@ pub use answer::{
     PhoneNumberEntry, PhoneNumbersAnswer, minutes_to_regain_access,
 };
 pub use custom::{is_known_custom, known_custom};
+pub use notification::{
+    NotificationBody, NotificationChange, NotificationEntry, NotifiedContact, NotifiedMessage,
+    NotifiedStatus, Referral, SystemNews,
+};
 pub use request::{
     Endpoint, PARTNER_AGENT, block_user, block_users, conversion, events, mark_as_read, typing,
 };

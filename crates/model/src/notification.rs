@@ -1,0 +1,122 @@
+//! What WhatsApp tells of its own accord.
+
+use crate::{Bsuid, Click, Person, PhoneNumber, PhoneNumberId, Timestamp, WabaId, Wamid};
+
+/// A notification: what happened, update by update, in the order in which it was written. The order in which
+/// notifications come says nothing, and each may come again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notification {
+    /// The updates; a notification can bring those of several WABAs.
+    pub updates: Vec<Update>,
+}
+
+/// One update, and where it happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Update {
+    /// The WhatsApp Business Account; `None` where the notification names none.
+    pub waba: Option<WabaId>,
+    /// Meta's id of the business number; `None` for what concerns a whole WABA.
+    pub number: Option<PhoneNumberId>,
+    /// What happened.
+    pub news: News,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// A person wrote, in whatever form.
+    MessageIn {
+        /// The message.
+        id: Option<Wamid>,
+        /// Who wrote.
+        from: Identity,
+        /// When.
+        at: Timestamp,
+        /// The ad that they came from; only with the first message after the click.
+        click: Option<Click>,
+    },
+    /// A message of the business's was sent, delivered, read or refused.
+    Status {
+        /// The message.
+        id: Option<Wamid>,
+        /// To whom it went.
+        to: Identity,
+        /// When.
+        at: Timestamp,
+    },
+    /// A person has another number or another business-scoped id.
+    Moved {
+        /// Who they were.
+        from: Identity,
+        /// Who they are; a part that is not told did not change, or is not shared.
+        to: Identity,
+        /// When.
+        at: Timestamp,
+    },
+    /// The business number could not do something.
+    Problem {
+        /// Meta's error code.
+        code: Option<u32>,
+    },
+    /// Something else, which is only kept.
+    Other {
+        /// The field that it came under.
+        field: String,
+    },
+}
+
+/// A person as a notification names them: by number, by business-scoped id, or by both.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The number; absent where a username hides it.
+    pub phone: Option<PhoneNumber>,
+    /// The business-scoped id; absent in older notifications.
+    pub bsuid: Option<Bsuid>,
+}
+
+impl News {
+    /// When it happened, where the notification says so.
+    pub const fn at(&self) -> Option<Timestamp> {
+        match self {
+            Self::MessageIn { at, .. } | Self::Status { at, .. } | Self::Moved { at, .. } => Some(*at),
+            Self::Problem { .. } | Self::Other { .. } => None,
+        }
+    }
+}
+
+impl Identity {
+    /// The person, by number where it is known.
+    pub fn person(&self) -> Option<Person> {
+        self.phone.map(Person::Phone).or_else(|| self.bsuid.clone().map(Person::Bsuid))
+    }
+
+    /// Number and id, if both are known.
+    pub fn both(&self) -> Option<(PhoneNumber, &Bsuid)> {
+        self.phone.zip(self.bsuid.as_ref())
+    }
+
+    /// The same with what another naming of the same person adds.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self { phone: self.phone.or(other.phone), bsuid: self.bsuid.or(other.bsuid) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_goes_by_their_number_where_it_is_known() {
+        let phone = PhoneNumber::parse("+316012345678").unwrap();
+        let bsuid = Bsuid::parse("US.1").unwrap();
+        let by_phone = Identity { phone: Some(phone), bsuid: None };
+        let by_id = Identity { phone: None, bsuid: Some(bsuid.clone()) };
+        assert_eq!(by_phone.person(), Some(Person::Phone(phone)));
+        assert_eq!(by_id.person(), Some(Person::Bsuid(bsuid.clone())));
+        assert_eq!(Identity::default().person(), None);
+        assert_eq!((by_phone.both(), by_id.both()), (None, None));
+        let both = by_id.or(by_phone);
+        assert_eq!((both.person(), both.both()), (Some(Person::Phone(phone)), Some((phone, &bsuid))));
+    }
+}

@@ -1,0 +1,208 @@
+//! Notifications: what Meta sends to an app's callback.
+//!
+//! Read as tolerantly as answers are: what is not known is skipped, and what has an unexpected type counts as absent.
+//! Nothing is lost by that, because the bytes are kept as they came. Shapes: Meta, "Webhooks reference, messages" and its
+//! pages on text, system, unsupported, status and error updates, "Business-scoped user IDs" (all documented).
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::GraphError;
+use super::answer::{number, objects, string};
+
+/// The body of a notification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotificationBody<'a> {
+    /// Its entries, one per WABA and moment.
+    pub entries: Vec<NotificationEntry<'a>>,
+}
+
+/// What happened at one WABA.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotificationEntry<'a> {
+    /// `id`: the WABA.
+    pub id: Option<String>,
+    /// The entry as it stands in the body.
+    pub text: &'a str,
+    /// `changes`.
+    pub changes: Vec<NotificationChange>,
+}
+
+/// One change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NotificationChange {
+    /// `field`: `messages` for all that happens in chats.
+    pub field: String,
+    /// `value.metadata.phone_number_id`.
+    pub phone_number_id: Option<String>,
+    /// `value.contacts`: the persons that messages and statuses are about.
+    pub contacts: Vec<NotifiedContact>,
+    /// `value.messages`.
+    pub messages: Vec<NotifiedMessage>,
+    /// `value.statuses`.
+    pub statuses: Vec<NotifiedStatus>,
+    /// `value.errors`: what the number could not do.
+    pub errors: Vec<GraphError>,
+}
+
+/// A person in [`NotificationChange::contacts`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NotifiedContact {
+    /// `wa_id`; may be absent for users with a username.
+    pub wa_id: Option<String>,
+    /// `user_id`: the business-scoped id.
+    pub user_id: Option<String>,
+}
+
+/// A message that a person wrote, or what the system says in the chat.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NotifiedMessage {
+    /// `id`.
+    pub id: Option<String>,
+    /// `from`: a number; may be absent for users with a username.
+    pub from: Option<String>,
+    /// `from_user_id`.
+    pub from_user_id: Option<String>,
+    /// `timestamp`, in whole seconds; Meta writes it as a text.
+    pub timestamp: Option<u64>,
+    /// `type`: `text`, `system`, `unsupported` and many others.
+    pub kind: Option<String>,
+    /// `referral`: the ad that the person came from.
+    pub referral: Option<Referral>,
+    /// `system`, of a message of that type.
+    pub system: Option<SystemNews>,
+    /// `errors`, such as 131051 of a message of type `unsupported`.
+    pub errors: Vec<GraphError>,
+}
+
+/// The ad behind a message. `ctwa_clid` is absent for ads in WhatsApp Status (Meta, text messages webhook reference,
+/// documented), and for posts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Referral {
+    /// `ctwa_clid`.
+    pub ctwa_clid: Option<String>,
+    /// `source_id`: the ad.
+    pub source_id: Option<String>,
+    /// `headline`.
+    pub headline: Option<String>,
+}
+
+/// What a system message says (Meta, "System messages webhook reference", documented).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SystemNews {
+    /// `type`: `user_changed_number` or `user_changed_user_id`.
+    pub kind: Option<String>,
+    /// `wa_id`, the new number; before version 12 of the Graph API `new_wa_id`.
+    pub wa_id: Option<String>,
+    /// `user_id`: the new business-scoped id.
+    pub user_id: Option<String>,
+    /// `previous_user_id`.
+    pub previous_user_id: Option<String>,
+}
+
+/// What became of a message of the business's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NotifiedStatus {
+    /// `id`: the message.
+    pub id: Option<String>,
+    /// `status`: `sent`, `delivered`, `read`, `played` or `failed`.
+    pub status: Option<String>,
+    /// `timestamp`, in whole seconds.
+    pub timestamp: Option<u64>,
+    /// `recipient_id`: a number; may be absent for users with a username.
+    pub recipient_id: Option<String>,
+    /// `recipient_user_id`.
+    pub recipient_user_id: Option<String>,
+    /// `errors`, of a failed message.
+    pub errors: Vec<GraphError>,
+}
+
+impl<'a> NotificationBody<'a> {
+    /// Reads a body; gives nothing only if it is not a JSON object.
+    pub fn read(body: &'a [u8]) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Envelope<'a> {
+            #[serde(borrow, default)]
+            entry: Option<&'a RawValue>,
+        }
+        let envelope: Envelope<'a> = serde_json::from_slice(body).ok()?;
+        // A list in the place of an object would do for serde.
+        body.trim_ascii_start().starts_with(b"{").then_some(())?;
+        let entries = envelope.entry.and_then(|list| serde_json::from_str::<Vec<&RawValue>>(list.get()).ok());
+        Some(Self { entries: entries.unwrap_or_default().into_iter().filter_map(entry).collect() })
+    }
+}
+
+fn entry(text: &RawValue) -> Option<NotificationEntry<'_>> {
+    let entry: Map<String, Value> = serde_json::from_str(text.get()).ok()?;
+    let changes = objects(list(&entry, "changes")).map(change).collect();
+    Some(NotificationEntry { id: string(&entry, "id"), text: text.get(), changes })
+}
+
+fn change(change: &Map<String, Value>) -> NotificationChange {
+    let field = string(change, "field").unwrap_or_default();
+    let Some(value) = change.get("value").and_then(Value::as_object) else {
+        return NotificationChange { field, ..NotificationChange::default() };
+    };
+    let metadata = value.get("metadata").and_then(Value::as_object);
+    NotificationChange {
+        field,
+        phone_number_id: metadata.and_then(|metadata| string(metadata, "phone_number_id")),
+        contacts: objects(list(value, "contacts")).map(contact).collect(),
+        messages: objects(list(value, "messages")).map(message).collect(),
+        statuses: objects(list(value, "statuses")).map(status).collect(),
+        errors: errors(value),
+    }
+}
+
+fn contact(contact: &Map<String, Value>) -> NotifiedContact {
+    NotifiedContact { wa_id: string(contact, "wa_id"), user_id: string(contact, "user_id") }
+}
+
+fn message(message: &Map<String, Value>) -> NotifiedMessage {
+    NotifiedMessage {
+        id: string(message, "id"),
+        from: string(message, "from"),
+        from_user_id: string(message, "from_user_id"),
+        timestamp: number(message, "timestamp"),
+        kind: string(message, "type"),
+        referral: message.get("referral").and_then(Value::as_object).map(Referral::read),
+        system: message.get("system").and_then(Value::as_object).map(|system| SystemNews {
+            kind: string(system, "type"),
+            wa_id: string(system, "wa_id").or_else(|| string(system, "new_wa_id")),
+            user_id: string(system, "user_id"),
+            previous_user_id: string(system, "previous_user_id"),
+        }),
+        errors: errors(message),
+    }
+}
+
+fn status(status: &Map<String, Value>) -> NotifiedStatus {
+    NotifiedStatus {
+        id: string(status, "id"),
+        status: string(status, "status"),
+        timestamp: number(status, "timestamp"),
+        recipient_id: string(status, "recipient_id"),
+        recipient_user_id: string(status, "recipient_user_id"),
+        errors: errors(status),
+    }
+}
+
+impl Referral {
+    pub(crate) fn read(referral: &Map<String, Value>) -> Self {
+        Self {
+            ctwa_clid: string(referral, "ctwa_clid"),
+            source_id: string(referral, "source_id"),
+            headline: string(referral, "headline"),
+        }
+    }
+}
+
+fn errors(object: &Map<String, Value>) -> Vec<GraphError> {
+    objects(list(object, "errors")).map(GraphError::read).collect()
+}
+
+fn list<'v>(object: &'v Map<String, Value>, name: &str) -> Option<&'v Vec<Value>> {
+    object.get(name).and_then(Value::as_array)
+}
