@@ -7,8 +7,8 @@ use laneway_model::{Contact, EventId, Person, PhoneNumber, Timestamp};
 use crate::sqlite::Sqlite;
 use crate::sqlite::step::{Op, Reply};
 use crate::{
-    Append, Appended, CallId, Erased, Error, Feed, Filter, Fresh, Lease, NewCall, OpenError, OpenPage,
-    Options, Page, Queue, Record, Row, Sequence, Settlement, Stats,
+    Append, Appended, CallId, Erased, Error, Feed, Filter, Fresh, Lease, NewCall, NewRow, OpenError,
+    OpenPage, Options, Page, Queue, Record, Row, Sequence, Settlement, Stats,
 };
 
 /// A handle to the journal; cheap to clone. Every operation that writes is durable when it returns `Ok`, and has left
@@ -43,6 +43,18 @@ impl Journal {
     /// [`Error::Full`], [`Error::Busy`], or the store's own trouble.
     pub async fn append(&self, append: Append) -> Result<Vec<Appended>, Error> {
         self.write(Op::Append(append)).await.map(Reply::appended)
+    }
+
+    /// What an append of this event would answer because the journal knows one of its keys; `None` for a new event.
+    /// Nothing is stored.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], or the store's own trouble.
+    pub async fn recall(&self, event: NewRow) -> Result<Option<Appended>, Error> {
+        if event.keys.is_empty() {
+            return Ok(None);
+        }
+        self.write(Op::Recall(event)).await.map(Reply::recalled)
     }
 
     /// The partitions of a queue that this process may work on. On SQLite that is the only one, for as long as the

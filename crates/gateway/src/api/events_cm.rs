@@ -151,17 +151,30 @@ async fn stored(api: &Api, row: NewRow) -> Result<(Admission, EventId), Refused>
         api.node.telemetry.refused(Some(account.as_str()), &refusal);
         Refused { refusal, retry_after, closes: false }
     };
-    if let Err(full) = api.node.driver.room(row.business, 1) {
-        let (refusal, retry_after) = refusal_of_full(full);
-        return Err(refused(refusal, Some(retry_after)));
-    }
-    let append = Append { events: vec![row], ..Append::default() };
-    match api.node.journal.append(append).await {
-        Ok(appended) => match appended.first().expect("the journal answers once per event") {
-            Appended::Accepted(id) => Ok((Admission::Accepted, *id)),
-            Appended::Replay(id) => Ok((Admission::Replayed, *id)),
-            Appended::Conflict(id) => Err(refused(conflict(*id), None)),
+    let appended = match api.node.driver.room(row.business, 1) {
+        Ok(room) => {
+            let append = Append { events: vec![row], ..Append::default() };
+            api.node.journal.append(append).await.map(|appended| {
+                let first = *appended.first().expect("the journal answers once per event");
+                if let Appended::Accepted(id) = first {
+                    room.accepted([id.sequence()]);
+                }
+                first
+            })
+        }
+        // What was accepted before gets its first answer, full or not.
+        Err(full) => match api.node.journal.recall(row).await.transpose() {
+            Some(known) => known,
+            None => {
+                let (refusal, retry_after) = refusal_of_full(full);
+                return Err(refused(refusal, Some(retry_after)));
+            }
         },
+    };
+    match appended {
+        Ok(Appended::Accepted(id)) => Ok((Admission::Accepted, id)),
+        Ok(Appended::Replay(id)) => Ok((Admission::Replayed, id)),
+        Ok(Appended::Conflict(id)) => Err(refused(conflict(id), None)),
         Err(error) => {
             api.journal_failed(&error);
             Err(refused(not_durable(), Some(RETRY_AFTER)))

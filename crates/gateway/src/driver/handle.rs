@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use laneway_journal::Sequence;
 use laneway_model::{EventId, EventKind, PhoneNumber, Status, Timestamp};
@@ -10,20 +9,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 pub use laneway_engine::Live;
 
-/// Why no further event is taken now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Full {
-    /// The business number has as many open events as one number may have.
-    Number {
-        /// When to try again.
-        retry_after: Duration,
-    },
-    /// The node has as many open events as it may have.
-    Node {
-        /// When to try again.
-        retry_after: Duration,
-    },
-}
+use super::room::{Full, Room, Rooms};
 
 /// An event that has just ended, as it is shown to whoever watches.
 #[derive(Clone, Debug)]
@@ -61,17 +47,8 @@ pub(super) enum Command {
 #[derive(Debug)]
 pub(super) struct Shared {
     waits: Mutex<BTreeMap<Sequence, Vec<oneshot::Sender<()>>>>,
-    open: Mutex<Open>,
+    pub(super) rooms: Arc<Rooms>,
     ended: broadcast::Sender<Ended>,
-}
-
-/// How many events are open, and how many may be.
-#[derive(Debug, Default)]
-struct Open {
-    node: usize,
-    numbers: BTreeMap<PhoneNumber, usize>,
-    node_max: usize,
-    number_max: usize,
 }
 
 /// Resolves when an event has reached a final status; register it before looking at the event's status.
@@ -84,9 +61,6 @@ pub struct FinalWait {
 
 /// Watchers that fall further behind than this miss events.
 const ENDED_BUFFERED_MAX: usize = 4096;
-
-/// How soon a client that was turned away may come back.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 impl Handle {
     /// What is going on with these open events; `None` for those that are not open.
@@ -106,21 +80,12 @@ impl Handle {
         FinalWait { sequence, settled, shared: Arc::clone(&self.shared) }
     }
 
-    /// Whether `more` further events of this number may be taken. An event counts as open once the driver has heard of it,
-    /// a moment after it was accepted, so the limits may be passed by what is accepted in that moment.
+    /// Holds room for `more` further events of this number, from before they are stored until they count as open.
     ///
     /// # Errors
     /// [`Full`] says which limit is reached.
-    pub fn room(&self, business: PhoneNumber, more: usize) -> Result<(), Full> {
-        let open = lock(&self.shared.open);
-        if open.node + more > open.node_max {
-            return Err(Full::Node { retry_after: RETRY_AFTER });
-        }
-        let of_number = open.numbers.get(&business).copied().unwrap_or_default();
-        if of_number + more > open.number_max {
-            return Err(Full::Number { retry_after: RETRY_AFTER });
-        }
-        Ok(())
+    pub fn room(&self, business: PhoneNumber, more: usize) -> Result<Room, Full> {
+        self.shared.rooms.hold(business, more)
     }
 
     /// Every event that ends from now on.
@@ -155,24 +120,8 @@ impl Shared {
     pub(super) fn new() -> Self {
         Self {
             waits: Mutex::default(),
-            open: Mutex::default(),
+            rooms: Arc::default(),
             ended: broadcast::channel(ENDED_BUFFERED_MAX).0,
-        }
-    }
-
-    pub(super) fn set_limits(&self, node_max: usize, number_max: usize) {
-        let mut open = lock(&self.open);
-        (open.node_max, open.number_max) = (node_max, number_max);
-    }
-
-    pub(super) fn set_open(&self, node: usize, numbers: impl Iterator<Item = (PhoneNumber, usize)>) {
-        let mut open = lock(&self.open);
-        open.node = node;
-        for (number, count) in numbers {
-            match count {
-                0 => open.numbers.remove(&number),
-                _ => open.numbers.insert(number, count),
-            };
         }
     }
 
@@ -236,21 +185,5 @@ mod tests {
         assert_eq!(lock(&handle.shared.waits)[&7].len(), 1);
         drop(kept);
         assert!(lock(&handle.shared.waits).is_empty());
-    }
-
-    #[test]
-    fn limits_are_per_number_and_per_node() {
-        let handle = handle();
-        let (a, b) =
-            (PhoneNumber::from_u64(31_600_000_001).unwrap(), PhoneNumber::from_u64(31_600_000_002).unwrap());
-        handle.shared.set_limits(10, 6);
-        handle.shared.set_open(7, [(a, 5), (b, 2)].into_iter());
-        assert_eq!(handle.room(a, 1), Ok(()));
-        assert_eq!(handle.room(a, 2), Err(Full::Number { retry_after: RETRY_AFTER }));
-        assert_eq!(handle.room(b, 3), Ok(()));
-        assert_eq!(handle.room(b, 4), Err(Full::Node { retry_after: RETRY_AFTER }));
-        handle.shared.set_open(0, [(a, 0), (b, 0)].into_iter());
-        assert_eq!(handle.room(a, 6), Ok(()));
-        assert!(lock(&handle.shared.open).numbers.is_empty());
     }
 }

@@ -9,6 +9,7 @@ mod calls;
 mod directory;
 mod handle;
 mod metrics;
+mod room;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use laneway_engine::{
 use laneway_journal::{
     Feed, Fresh, Journal, Lease, NewCall, OpenRow, Queue, Row, Sequence, Settlement, Wake,
 };
-use laneway_model::{Answer, EventKind, Route, Timestamp};
+use laneway_model::{Answer, EventKind, Route, Status, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -36,8 +37,9 @@ use calls::Call;
 use directory::Directory;
 use handle::{Command, Shared};
 
-pub use handle::{Ended, FinalWait, Full, Handle, Live};
+pub use handle::{Ended, FinalWait, Handle, Live};
 pub use metrics::Delivery;
+pub use room::{Full, Room};
 
 /// What the driver works with.
 pub struct Parts {
@@ -187,6 +189,7 @@ impl Driver {
         driver.looked = driver.now();
         driver.configure();
         driver.load().await?;
+        driver.publish_open();
         Ok((driver, handle))
     }
 
@@ -271,7 +274,9 @@ impl Driver {
     fn configure(&mut self) {
         let config = Arc::clone(&self.config.borrow_and_update());
         let limit = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
-        self.shared.set_limits(limit(config.limits.open_events), limit(config.limits.open_events_per_number));
+        self.shared
+            .rooms
+            .limit(limit(config.limits.open_events), limit(config.limits.open_events_per_number));
         let setups = self.directory.configure(&config);
         self.tell(Input::Control(Control::Configure(setups)));
     }
@@ -321,9 +326,9 @@ impl Driver {
     }
 
     /// A row that was loaded before its news came must not be told again: it may have ended meanwhile. A requeued row
-    /// has an order beyond its sequence, and is news whenever it comes.
+    /// comes as `Retrying`, and is news whenever it comes.
     fn is_news(&self, row: &OpenRow) -> bool {
-        row.order > row.sequence || row.sequence > self.seen
+        row.status == Status::Retrying || row.sequence > self.seen
     }
 
     fn accept(&mut self, entries: Vec<Entry>) {
@@ -335,7 +340,7 @@ impl Driver {
         let recounted = self.engine.recounted();
         if !recounted.is_empty() {
             let open = self.engine.counts().open;
-            self.shared.set_open(open, recounted.into_iter());
+            self.shared.rooms.count(self.seen, open, recounted.into_iter());
             self.telemetry.delivery.open(open);
         }
     }

@@ -251,6 +251,37 @@ async fn beyond_the_open_events_there_is_no_room() {
 }
 
 #[tokio::test]
+async fn requests_at_once_do_not_pass_the_limit() {
+    let room_for_five: fn(&mut Config) = |config| config.limits.open_events = 5;
+    let node = TestNode::with(Setup { change: room_for_five, ..Setup::default() }).await;
+    let mut sends = tokio::task::JoinSet::new();
+    for _ in 0..32 {
+        let mut client = node.client().await;
+        sends.spawn(async move { client.post(SHOP, READ).await.status.as_u16() });
+    }
+    let mut statuses = sends.join_all().await;
+    statuses.sort_unstable();
+    let taken = statuses.iter().filter(|status| **status == 200).count();
+    assert_eq!((taken, count(&node).await), (5, 5));
+    assert_eq!(statuses[5..], [503; 27]);
+}
+
+#[tokio::test]
+async fn what_was_accepted_is_known_also_when_there_is_no_room() {
+    let room_for_one: fn(&mut Config) = |config| config.limits.open_events = 1;
+    let node = TestNode::with(Setup { change: room_for_one, ..Setup::default() }).await;
+    let mut client = node.client().await;
+    let keyed = |key| [("x-cm-producttoken", SHOP), ("idempotency-key", key)];
+    let first = client.send(Method::POST, "/v1.0/event", &keyed("1"), READ).await;
+    for (key, body, status) in [("1", READ, 200), ("1", BLOCK, 409), ("2", READ, 503)] {
+        let answer = client.send(Method::POST, "/v1.0/event", &keyed(key), body).await;
+        assert_eq!(answer.status, status, "{key}: {}", answer.text());
+        assert_eq!(answer.text() == first.text(), status == 200, "{key}");
+    }
+    assert_eq!(count(&node).await, 1);
+}
+
+#[tokio::test]
 async fn what_cannot_be_stored_is_not_accepted() {
     let node = TestNode::start().await;
     let mut client = node.client().await;

@@ -83,7 +83,7 @@ fn plan(store: &mut Store, queue: Queue, row: NewRow, planned: &mut Vec<Planned>
 }
 
 /// What the row repeats. A conflict under any of its keys outweighs a replay under another.
-fn repeated(store: &Store, queue: Queue, row: &NewRow) -> Result<Option<Appended>, Error> {
+pub(super) fn repeated(store: &Store, queue: Queue, row: &NewRow) -> Result<Option<Appended>, Error> {
     let mut replay = None;
     for key in &row.keys {
         let name = KeyName { hash: key.hash, queue };

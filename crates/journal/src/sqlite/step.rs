@@ -9,13 +9,15 @@ use super::failure::Context;
 use super::store::Store;
 use super::{append, remove, settle};
 use crate::feed::Weight;
-use crate::{Append, Appended, CallId, Error, Fresh, Lease, NewCall, Queue, Sequence, Settlement};
+use crate::{Append, Appended, CallId, Error, Fresh, Lease, NewCall, NewRow, Queue, Sequence, Settlement};
 
 /// What the writer can be asked to do.
 #[derive(Clone, Debug)]
 pub enum Op {
     /// See [`Journal::append`](crate::Journal::append).
     Append(Append),
+    /// See [`Journal::recall`](crate::Journal::recall).
+    Recall(NewRow),
     /// See [`Journal::begin`](crate::Journal::begin).
     Begin(Lease, NewCall),
     /// See [`Journal::settle`](crate::Journal::settle).
@@ -78,6 +80,8 @@ pub enum Only {
 pub enum Reply {
     /// To [`Op::Append`].
     Appended(Vec<Appended>),
+    /// To [`Op::Recall`].
+    Recalled(Option<Appended>),
     /// To [`Op::Begin`].
     Begun(CallId),
     /// To [`Op::Settle`].
@@ -110,6 +114,8 @@ macro_rules! in_kind {
 in_kind! {
     /// What became of each row.
     appended, Appended, Vec<Appended>;
+    /// What the event repeats, if it does.
+    recalled, Recalled, Option<Appended>;
     /// The call's number.
     begun, Begun, CallId;
     /// The rows that are open again.
@@ -159,7 +165,7 @@ impl Op {
             Self::Requeue { sequences, .. }
             | Self::Discard { sequences, .. }
             | Self::Remove { sequences, .. } => sequences.len(),
-            Self::RemoveContacts(_) => 1,
+            Self::Recall(_) | Self::RemoveContacts(_) => 1,
             Self::RemoveNotifications(ids) => ids.len(),
             Self::RemoveKeys { limit, .. } => *limit,
         }
@@ -237,6 +243,7 @@ impl<T> Phase<T> for Result<T, Error> {
 fn dispatch(store: &mut Store, op: Op, news: &mut Vec<News>) -> Result<Reply, Failed> {
     match op {
         Op::Append(append) => append::append(store, append, news).map(Reply::Appended),
+        Op::Recall(event) => append::repeated(store, Queue::Events, &event).reading().map(Reply::Recalled),
         Op::Begin(lease, call) => settle::begin(store, lease, &call).map(Reply::Begun),
         Op::Settle(lease, settlement) => {
             settle::settle(store, lease, settlement, news)?;

@@ -102,6 +102,7 @@ impl Writer {
                 (!self.feed.has_room(*requeued)).then_some(Error::Busy)
             }
             Op::Append(_)
+            | Op::Recall(_)
             | Op::Begin(..)
             | Op::Settle(..)
             | Op::Discard { .. }

@@ -35,6 +35,26 @@ pub(crate) async fn a_repetition_is_recognised<H: Harness>() {
     assert_eq!(unknown, [Appended::Accepted(id(3, 2))], "a replay takes none of its other keys");
 }
 
+pub(crate) async fn what_is_known_is_recalled<H: Harness>() {
+    let mut fixture = Fixture::<H>::new().await;
+    append(&fixture, vec![row_with(1, vec![key(1, 1, 99)])]).await;
+    for _ in 0..2 {
+        for (keys, expected) in [
+            (vec![key(1, 1, 99)], Some(Appended::Replay(id(1, 1)))),
+            (vec![key(1, 2, 99)], Some(Appended::Conflict(id(1, 1)))),
+            (vec![key(2, 1, 99)], None),
+            (vec![], None),
+        ] {
+            let answer = fixture.journal.recall(row_with(2, keys.clone())).await.unwrap();
+            assert_eq!(answer, expected, "{keys:?}");
+        }
+        assert_eq!(fixture.last_sequence(Queue::Events).await, 1, "nothing is stored");
+        fixture.reopen().await;
+    }
+    let free = fixture.journal.recall(row_with(99, vec![key(1, 1, 999)])).await.unwrap();
+    assert_eq!(free, None, "the key is free again");
+}
+
 pub(crate) async fn a_conflict_outweighs_a_replay<H: Harness>() {
     let fixture = Fixture::<H>::new().await;
     append(&fixture, vec![row_with(1, vec![key(1, 1, 99)]), row_with(2, vec![key(2, 2, 99)])]).await;

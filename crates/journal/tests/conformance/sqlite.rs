@@ -70,7 +70,7 @@ conforms! {
         sequences_never_go_back, open_rows_come_in_pages, the_feed_tells_what_is_committed,
         a_full_feed_says_behind, an_old_lease_is_fenced, a_closed_journal_says_so, an_id_is_compared_as_a_whole,
         appends_at_once_are_all_answered, stats_count_what_there_is;
-    keys: a_repetition_is_recognised, a_conflict_outweighs_a_replay, repetitions_within_one_append,
+    keys: a_repetition_is_recognised, what_is_known_is_recalled, a_conflict_outweighs_a_replay, repetitions_within_one_append,
         repetitions_at_once, a_key_is_free_from_its_instant_on, keys_outlive_their_rows, keys_belong_to_their_queue,
         keys_are_found_in_the_index, more_keys_than_the_index_can_take_are_refused, free_keys_are_removed;
     calls: attempts_come_back, a_call_that_was_begun_is_ended, a_call_without_an_end_is_unfinished,
