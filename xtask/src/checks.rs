@@ -81,6 +81,9 @@ pub(crate) fn run() -> Result<bool> {
     for (name, seconds, ending) in rows {
         println!("{name:<8} {seconds:>8.1}  {}", shown(ending));
     }
+    for unable in &tally.unable {
+        println!("skipped: {unable}");
+    }
     if let Some(name) = failed {
         println!("stopped at: {name}");
         if tally.failed == 0 {

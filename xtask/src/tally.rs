@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The sums over every test program seen so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     /// Tests that passed.
     pub(crate) passed: u64,
@@ -11,12 +11,21 @@ pub(crate) struct Tally {
     pub(crate) failed: u64,
     /// Tests that were not run.
     pub(crate) skipped: u64,
+    /// What tests said that found nothing to run on: their names, and why.
+    pub(crate) unable: Vec<String>,
 }
+
+/// What such a test writes, past the capture of its program, before its name and its reason.
+const UNABLE: &str = "skipped test: ";
 
 impl Tally {
     /// Reads one line of a test program's output; lines that are not results change nothing.
     pub(crate) fn read(&mut self, line: &str) {
         let plain = without_colours(line);
+        if let Some(unable) = plain.trim_start().strip_prefix(UNABLE) {
+            self.unable.push(unable.to_owned());
+            return;
+        }
         let Some(result) = plain.trim_start().strip_prefix("test result:") else { return };
         // `test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s`
         let counts = result.split_once(". ").map_or(result, |(_verdict, counts)| counts);
@@ -35,9 +44,11 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{} passed, {} failed", self.passed, self.failed)?;
-        if self.skipped > 0 {
-            write!(out, ", {} skipped", self.skipped)?;
+        // To its program such a test has passed.
+        let unable = self.unable.len() as u64;
+        write!(out, "{} passed, {} failed", self.passed.saturating_sub(unable), self.failed)?;
+        if self.skipped + unable > 0 {
+            write!(out, ", {} skipped", self.skipped + unable)?;
         }
         Ok(())
     }
@@ -78,6 +89,11 @@ mod tests {
         check(
             "test result: \u{1b}[32mok\u{1b}[m. 4 passed; 0 failed; 0 ignored; 0 measured",
             "4 passed, 0 failed",
+        );
+        check(
+            "test a ... \nskipped test: a: no disk can be mounted here: not permitted\nok\n\
+             test result: ok. 4 passed; 0 failed; 1 ignored; 0 measured",
+            "3 passed, 0 failed, 2 skipped",
         );
         check("a test printed: 5 passed; 1 failed", "0 passed, 0 failed");
         check("test result: ok. many passed; 1 failed", "0 passed, 1 failed");

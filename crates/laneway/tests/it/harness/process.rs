@@ -37,7 +37,7 @@ impl Finished {
     }
 }
 
-const BINARY: &str = env!("CARGO_BIN_EXE_laneway");
+pub(super) const BINARY: &str = env!("CARGO_BIN_EXE_laneway");
 
 fn laneway(args: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
@@ -134,6 +134,17 @@ impl Process {
         command.args(["-c", &format!("{shell} && exec \"$0\" \"$@\""), BINARY]).args(args);
         isolate(&mut command);
         Self::spawn(command)
+    }
+
+    /// The same by a command that becomes the binary.
+    pub(crate) fn start_by(mut command: Command) -> Self {
+        isolate(&mut command);
+        Self::spawn(command)
+    }
+
+    /// Its number, by which the system knows it.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     fn spawn(mut command: Command) -> Self {

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use tempfile::TempDir;
 
+use super::small_disk::{Mounted, SmallDisk};
 use super::{Gateway, Host, Process, World, run};
 
 /// The shop's product tokens, made once by `laneway token new`.
@@ -135,6 +136,17 @@ numbers = [{{ number = "{number}", phone_number_id = "{id}" }}]
     pub(crate) fn serve_at(&self, address: &str) -> Serve {
         let (config, listen) = (self.config(), format!("--listen={address}"));
         Serve::by(Process::start(&["serve", "--log-format=json", "--config", shown(&config), &listen]))
+    }
+
+    /// The same with its data on a small disk.
+    #[track_caller]
+    pub(crate) fn serve_on(&self, disk: SmallDisk) -> (Serve, Mounted) {
+        let (config, data) = (self.config(), self.path("data"));
+        fs::create_dir(&data).unwrap();
+        let arguments = ["serve", "--log-format=json", "--config", shown(&config)];
+        let serve = Serve::by(Process::start_by(disk.laneway(&data, &arguments)));
+        let mounted = Mounted::of(serve.process.id(), &data);
+        (serve, mounted)
     }
 
     /// Starts the gateway without waiting for anything.
