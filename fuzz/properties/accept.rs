@@ -62,6 +62,7 @@ impl<'a> Input<'a> {
                 waba(WABA, Some("1234567890"), "+316098765432"),
                 waba("102290129340399", None, "+14155550100"),
             ],
+            cm_webhook_secrets: Vec::new(),
             open_access: false,
         }
     }
@@ -145,6 +146,7 @@ fn check_refusal(refusal: &Refusal) {
 fn waba(id: &str, dataset: Option<&str>, number: &str) -> Waba {
     Waba {
         id: WabaId::parse(id).expect("digits are an id"),
+        app: None,
         access_token: Secret::new("EAAGm0PX4ZCpsBAKZCtoken"),
         conversions_token: None,
         dataset_id: dataset.map(|id| DatasetId::parse(id).expect("digits are an id")),

@@ -10,6 +10,7 @@ pub mod api;
 pub mod clock;
 pub mod config;
 pub mod driver;
+pub mod inbound;
 pub mod node;
 pub mod server;
 pub mod telemetry;

@@ -13,6 +13,7 @@ use crate::api::{self, BodyLimits, Readiness};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::driver::{self, Driver};
+use crate::inbound::LastHeard;
 use crate::server::{self, Bound, Limits};
 use crate::telemetry::Telemetry;
 
@@ -25,6 +26,8 @@ pub struct Node {
     pub journal: Journal,
     /// The driver of the events queue.
     pub driver: driver::Handle,
+    /// Until when notifications have come.
+    pub heard: Arc<LastHeard>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Whether it works, as whoever starts and stops it says.
@@ -73,9 +76,9 @@ pub enum StartError {
     CutOff,
 }
 
-/// How often finished events are looked at for deletion.
+/// How often it is looked for what has been kept long enough.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
-/// Events that are deleted in one step.
+/// Rows that are deleted in one step.
 const PURGE_STEP: usize = 5_000;
 
 /// Opens the journal, loads every open event, and starts to serve. `listen` may be a free address that is already
@@ -106,7 +109,8 @@ pub async fn start(
     };
     let (driver, handle) = Driver::start(parts).await.map_err(StartError::Driver)?;
     let (readiness, is_ready) = watch::channel(Readiness::Starting);
-    let node = Node { config, journal, driver: handle, clock, readiness: is_ready, telemetry };
+    let heard = Arc::new(LastHeard::default());
+    let node = Node { config, journal, driver: handle, heard, clock, readiness: is_ready, telemetry };
     let (stop_serving, stop_driving) = (CancellationToken::new(), CancellationToken::new());
     let (address, admin_address) = (public.address(), admin.as_ref().map(Bound::address));
     let mut servers = vec![tokio::spawn(purge(node.clone(), stop_serving.clone()))];
@@ -183,7 +187,8 @@ fn report_panic<T>(ended: Result<T, tokio::task::JoinError>) -> Option<T> {
     ended.inspect_err(|error| tracing::error!(%error, "a task did not run to its end")).ok()
 }
 
-/// Deletes events that have been final for as long as they are kept, and keys that are free again.
+/// Deletes events that have been final, and notifications that have been here, for as long as they are kept, and keys that
+/// are free again.
 async fn purge(node: Node, stop: CancellationToken) {
     loop {
         tokio::select! {
@@ -191,9 +196,12 @@ async fn purge(node: Node, stop: CancellationToken) {
             () = tokio::time::sleep(PURGE_EVERY) => {}
         }
         let now = node.clock.wall();
-        let settled_before = now.saturating_sub(node.config.borrow().retention.final_events);
+        let retention = node.config.borrow().retention;
+        let settled_before = now.saturating_sub(retention.final_events);
+        let received_before = now.saturating_sub(retention.notifications);
         let journal = &node.journal;
         purge_all("events", || journal.purge(Queue::Events, settled_before, PURGE_STEP)).await;
+        purge_all("notifications", || journal.purge_notifications(received_before, PURGE_STEP)).await;
         purge_all("keys", || journal.purge_keys(now, PURGE_STEP)).await;
     }
 }

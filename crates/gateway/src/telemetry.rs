@@ -15,6 +15,7 @@ use prometheus_client::registry::Registry;
 
 use crate::accept::{Refusal, RefusalCode};
 use crate::driver::Delivery;
+use crate::inbound::Heard;
 
 /// The registry and everything in it. One per node; passed in, never global.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub struct Telemetry {
     registry: Registry,
     http: Http,
     accept: Accept,
+    inbound: Inbound,
     journal: Journal,
     /// What the driver counts.
     pub delivery: Delivery,
@@ -38,6 +40,10 @@ pub enum Route {
     Event,
     /// `GET /api/v1/events`.
     Events,
+    /// `/webhooks/meta/{app}`.
+    MetaWebhook,
+    /// `/webhooks/cm/{secret}`.
+    CmWebhook,
     /// `GET /openapi.json`.
     OpenApi,
     /// `GET /healthz`.
@@ -62,6 +68,18 @@ pub enum Admission {
     /// It was only checked (`dry_run=true`).
     Checked,
 }
+
+/// Who notifies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Meta.
+    Meta,
+    /// CM.com.
+    Cm,
+}
+
+/// What becomes of an update, as the label `outcome` names it.
+const UPDATE_OUTCOMES: [&str; 3] = ["believed", "strange", "unreadable"];
 
 /// Which way the journal failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +116,17 @@ struct JournalLabels {
     failure: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UpdateLabels {
+    source: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SourceLabels {
+    source: &'static str,
+}
+
 /// The HTTP layer.
 #[derive(Debug)]
 struct Http {
@@ -110,6 +139,13 @@ struct Accept {
     events: Family<EventLabels, Counter>,
     refused: Family<RefusalLabels, Counter>,
     seconds: Histogram,
+}
+
+/// What WhatsApp tells.
+#[derive(Debug)]
+struct Inbound {
+    updates: Family<UpdateLabels, Counter>,
+    unsigned: Family<SourceLabels, Counter>,
 }
 
 /// Durable memory, as the API sees it.
@@ -125,9 +161,10 @@ impl Telemetry {
         let mut registry = Registry::with_prefix("laneway");
         let http = Http::register(&mut registry);
         let accept = Accept::register(&mut registry);
+        let inbound = Inbound::register(&mut registry);
         let journal = Journal::register(&mut registry);
         let delivery = Delivery::register(&mut registry);
-        Self { registry, http, accept, journal, delivery }
+        Self { registry, http, accept, inbound, journal, delivery }
     }
 
     /// All metrics in the OpenMetrics text format, and its content type.
@@ -160,6 +197,32 @@ impl Telemetry {
             refusal.field = field,
             http.status = refusal.code.http_status(),
             "refused an event"
+        );
+    }
+
+    /// A notification has become durable. Whose it is stays out of the log line.
+    pub fn heard(&self, source: Source, heard: &Heard) {
+        let counts = [heard.believed, heard.strange, usize::from(heard.is_unreadable)];
+        for (outcome, count) in UPDATE_OUTCOMES.into_iter().zip(counts) {
+            let labels = UpdateLabels { source: source.as_str(), outcome };
+            self.inbound.updates.get_or_create(&labels).inc_by(count as u64);
+        }
+        if heard.strange > 0 || heard.is_unreadable {
+            tracing::warn!(
+                source = source.as_str(),
+                strange = heard.strange,
+                unreadable = heard.is_unreadable,
+                "a notification is kept, and not believed: it cannot be read, or it is about a number that is not configured here"
+            );
+        }
+    }
+
+    /// A notification was turned away, because nobody who may send it has signed it.
+    pub fn unsigned(&self, source: Source) {
+        self.inbound.unsigned.get_or_create(&SourceLabels { source: source.as_str() }).inc();
+        tracing::warn!(
+            source = source.as_str(),
+            "turned away a notification that was not signed as it must be"
         );
     }
 
@@ -225,6 +288,38 @@ impl Accept {
     }
 }
 
+impl Inbound {
+    fn register(registry: &mut Registry) -> Self {
+        let (updates, unsigned) = (Family::default(), Family::default());
+        registry.register(
+            "notification_updates",
+            "Updates that notifications brought, by source and by whether they are believed",
+            updates.clone(),
+        );
+        registry.register(
+            "notifications_unsigned",
+            "Notifications turned away for their signature or secret, by source",
+            unsigned.clone(),
+        );
+        for source in [Source::Meta, Source::Cm] {
+            for outcome in UPDATE_OUTCOMES {
+                drop(updates.get_or_create(&UpdateLabels { source: source.as_str(), outcome }));
+            }
+            drop(unsigned.get_or_create(&SourceLabels { source: source.as_str() }));
+        }
+        Self { updates, unsigned }
+    }
+}
+
+impl Source {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Meta => "meta",
+            Self::Cm => "cm",
+        }
+    }
+}
+
 impl Journal {
     fn register(registry: &mut Registry) -> Self {
         let errors = Family::default();
@@ -243,6 +338,8 @@ impl Route {
             Self::CmOther => "/v1.0/*",
             Self::Event => "/api/v1/events/{id}",
             Self::Events => "/api/v1/events",
+            Self::MetaWebhook => "/webhooks/meta/{app}",
+            Self::CmWebhook => "/webhooks/cm/{secret}",
             Self::OpenApi => "/openapi.json",
             Self::Health => "/healthz",
             Self::Ready => "/readyz",

@@ -11,11 +11,11 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 
 use laneway_gateway::clock::{Clock, SystemClock};
-use laneway_gateway::config::{Account, Accounts, Config, Number, Secret, Store, Waba};
+use laneway_gateway::config::{Account, Accounts, App, Config, Number, Secret, Store, Waba};
 use laneway_gateway::driver::Ended;
 use laneway_gateway::node::{self, Running};
 use laneway_gateway::telemetry::Telemetry;
-use laneway_model::{AccountName, DatasetId, PhoneNumber, PhoneNumberId, Timestamp, WabaId};
+use laneway_model::{AccountName, AppName, DatasetId, PhoneNumber, PhoneNumberId, Timestamp, WabaId};
 use laneway_sandbox::{NumberInfo, Sandbox, VirtualClock, Written};
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
@@ -50,6 +50,9 @@ const JOURNAL: &str = "journal.db";
 const WORLD: &str = "sandbox.json";
 /// The customer who writes at every start: the user of CM.com's events page.
 const CUSTOMER: &str = "+316012345678";
+/// The name of the Meta app that stands for the sandbox, and what Meta would show to prove that it is subscribed to it.
+const APP: &str = "dev";
+const VERIFY_TOKEN: &str = "laneway-dev";
 /// Far more than one machine can do: in `dev` nothing has to be spared.
 const CALLS_PER_SECOND: u32 = 100_000;
 /// How often `dev` looks for numbers that were added to the sandbox.
@@ -158,12 +161,18 @@ fn configured(
     config.listen = listen;
     config.admin_listen = None;
     config.store = options.store;
+    config.apps = vec![App {
+        name: AppName::parse(APP)?,
+        app_secrets: numbers.iter().map(|number| Secret::new(number.app_secret.clone())).collect(),
+        verify_token: Secret::new(VERIFY_TOKEN),
+    }];
     config.accounts = Accounts::new(vec![Account {
         name: AccountName::parse("dev")?,
         tokens: Vec::new(),
         country: None,
         allow_restricted_country: false,
         wabas: numbers.iter().map(|number| waba(number, &graph_url)).collect::<anyhow::Result<_>>()?,
+        cm_webhook_secrets: Vec::new(),
         open_access: true,
     }]);
     Ok(config)
@@ -176,6 +185,7 @@ fn waba(info: &NumberInfo, graph_url: &str) -> anyhow::Result<Waba> {
     };
     Ok(Waba {
         id: WabaId::parse(&info.waba_id)?,
+        app: Some(AppName::parse(APP)?),
         access_token: Secret::new(info.access_token.clone()),
         conversions_token: None,
         dataset_id: Some(DatasetId::parse(&info.dataset_id)?),

@@ -23,6 +23,7 @@ fn waba(dataset: Option<&str>, numbers: &[&str]) -> Waba {
     };
     Waba {
         id: WabaId::parse("102290129340398").unwrap(),
+        app: None,
         access_token: Secret::new("EAAG"),
         conversions_token: None,
         dataset_id: dataset.map(|id| DatasetId::parse(id).unwrap()),
@@ -40,6 +41,7 @@ fn account() -> Account {
         country: None,
         allow_restricted_country: false,
         wabas: vec![waba(Some("1"), &["+316098765432"]), waba(None, &["+14155550100"])],
+        cm_webhook_secrets: Vec::new(),
         open_access: false,
     }
 }

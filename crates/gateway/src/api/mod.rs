@@ -15,6 +15,7 @@ mod openapi;
 mod problem;
 mod query;
 mod state;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +43,7 @@ struct Api {
     limits: BodyLimits,
 }
 
-/// `/v1.0`, `/api`, `/healthz` and `/openapi.json`.
+/// `/v1.0`, `/api`, `/webhooks`, `/healthz` and `/openapi.json`.
 pub fn public(node: Node, limits: BodyLimits) -> Router {
     finish(public_routes(), node, limits)
 }
@@ -62,6 +63,8 @@ fn public_routes() -> Router<Arc<Api>> {
         .route("/v1.0/event", routing::post(events_cm::post))
         .route("/api/v1/events", routing::get(events::list))
         .route("/api/v1/events/{id}", routing::get(events::get))
+        .route("/webhooks/meta/{app}", routing::get(webhooks::challenge).post(webhooks::meta))
+        .route("/webhooks/cm/{secret}", routing::post(webhooks::cm))
         .route("/healthz", routing::get(health::live))
         .route("/openapi.json", routing::get(openapi::get))
 }

@@ -25,8 +25,18 @@ pub(super) enum ProblemCode {
     ScopeMissing,
     /// No such path, or no such event of this account.
     NotFound,
+    /// The signature, or the secret in the path, is missing or not one of those that are known.
+    SignatureInvalid,
+    /// The verify token is not the app's.
+    VerifyTokenInvalid,
     /// The path does not know the method; `Allow` lists those it knows.
     MethodNotAllowed,
+    /// The body did not arrive in time, or not to its end.
+    BodyTooSlow,
+    /// The body is larger than it may be.
+    BodyTooLarge,
+    /// The body is compressed.
+    UnsupportedEncoding,
     /// The event is stored in a form that this version cannot read.
     Unreadable,
     /// The store cannot answer now.
@@ -40,7 +50,12 @@ impl ProblemCode {
             Self::TokenMissing | Self::TokenUnknown => StatusCode::UNAUTHORIZED,
             Self::ScopeMissing => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::SignatureInvalid => StatusCode::UNAUTHORIZED,
+            Self::VerifyTokenInvalid => StatusCode::FORBIDDEN,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unreadable => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -99,9 +114,9 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (status, retry_after) = (self.code.status(), self.retry_after);
+        let (code, status, retry_after) = (self.code, self.code.status(), self.retry_after);
         let mut response = answer::json(status, &ProblemBody { error: self });
-        if status == StatusCode::UNAUTHORIZED {
+        if status == StatusCode::UNAUTHORIZED && code != ProblemCode::SignatureInvalid {
             let scheme = HeaderValue::from_static("Bearer");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
         }

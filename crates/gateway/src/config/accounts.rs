@@ -1,9 +1,12 @@
 //! The tenants, and whose token is whose.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
 
-use super::{Account, Scopes, TokenHash, token};
+use laneway_model::WabaId;
+
+use super::{Account, Scopes, TokenHash, Waba, token};
 
 /// The tenants of a configuration, in the order of the files, with an index of their tokens. The list does not change
 /// once it is here, so the index is always that of the list; another list makes another value.
@@ -12,6 +15,8 @@ pub struct Accounts {
     list: Vec<Account>,
     /// Every token, sorted by its hash.
     tokens: Vec<Owned>,
+    /// Every WABA by its id: its account's place in the list, and its own in the account.
+    wabas: BTreeMap<WabaId, (usize, usize)>,
     /// The first account with open access.
     open: Option<usize>,
 }
@@ -34,7 +39,17 @@ impl Accounts {
         let mut tokens: Vec<_> = list.iter().enumerate().flat_map(of_account).collect();
         tokens.sort_by_key(|owned| owned.hash);
         let open = list.iter().position(|account| account.open_access);
-        Self { list, tokens, open }
+        let wabas = list.iter().enumerate().flat_map(|(account, owner)| {
+            owner.wabas.iter().enumerate().map(move |(waba, owned)| (owned.id.clone(), (account, waba)))
+        });
+        let wabas = wabas.collect();
+        Self { list, tokens, wabas, open }
+    }
+
+    /// The WABA with this id.
+    pub fn find_waba(&self, id: &WabaId) -> Option<&Waba> {
+        let (account, waba) = self.wabas.get(id)?;
+        Some(&self.list[*account].wabas[*waba])
     }
 
     /// Whose token this is, and what it may do. Whoever has none presents the empty text, which an account with open

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use laneway_channel::Secret;
-use laneway_model::{AccountName, DatasetId, EventKind, PhoneNumber, PhoneNumberId, WabaId};
+use laneway_model::{AccountName, AppName, DatasetId, EventKind, PhoneNumber, PhoneNumberId, WabaId};
 
 use crate::accept::Rules;
 
@@ -57,8 +57,21 @@ pub struct Config {
     /// What is refused because the call must fail, and when an event that does not get through is given up. Default:
     /// every switch on, and [`GiveUp::default`].
     pub rules: Rules,
+    /// The Meta apps whose notifications are received, in the order of the file.
+    pub apps: Vec<App>,
     /// The tenants, in the order of the files.
     pub accounts: Accounts,
+}
+
+/// A Meta app; its callback is `/webhooks/meta/{name}`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct App {
+    /// Its name; never that of another.
+    pub name: AppName,
+    /// What its notifications are signed with, at least one; two while the secret is rotated.
+    pub app_secrets: Vec<Secret>,
+    /// What Meta shows when it asks whether the callback is this one.
+    pub verify_token: Secret,
 }
 
 /// A kind of store.
@@ -83,6 +96,8 @@ pub struct Limits {
 pub struct Retention {
     /// How long after it became final an event can be looked up: 1 hour to 3,650 days, default 30 days.
     pub final_events: Duration,
+    /// How long notifications are kept as they came: 1 hour to 3,650 days, default 7 days.
+    pub notifications: Duration,
 }
 
 /// How long an event that does not get through is tried.
@@ -118,6 +133,9 @@ pub struct Account {
     pub allow_restricted_country: bool,
     /// Its WhatsApp Business Accounts, at least one.
     pub wabas: Vec<Waba>,
+    /// What CM.com shows in the path of `/webhooks/cm/{secret}` when it posts incoming messages; none: they are not
+    /// received.
+    pub cm_webhook_secrets: Vec<Secret>,
     /// Lets any token in, and none. The file cannot say so; `dev` does.
     pub open_access: bool,
 }
@@ -127,6 +145,8 @@ pub struct Account {
 pub struct Waba {
     /// Its id at Meta; in no other account.
     pub id: WabaId,
+    /// The app that its notifications are believed from; `None`: from none.
+    pub app: Option<AppName>,
     /// The token for read marks, typing indicators and blocks, and for conversions without a token of their own.
     pub access_token: Secret,
     /// The token for conversions, if another.
@@ -184,6 +204,7 @@ impl Config {
             limits: Limits::default(),
             retention: Retention::default(),
             rules: Rules::default(),
+            apps: Vec::new(),
             accounts: Accounts::default(),
         }
     }
@@ -196,6 +217,11 @@ impl Config {
     pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Mistakes> {
         read::load(path, env)
     }
+}
+
+impl App {
+    /// The name that stands for CM.com among the sources of notifications, and so is no app's.
+    pub const CM: &str = "cm";
 }
 
 impl Account {
@@ -238,7 +264,7 @@ impl Default for Limits {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { final_events: 30 * DAY }
+        Self { final_events: 30 * DAY, notifications: 7 * DAY }
     }
 }
 

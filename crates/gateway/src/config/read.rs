@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use laneway_channel::Secret;
-use laneway_model::{AccountName, PhoneNumber, PhoneNumberId, WabaId};
+use laneway_model::{AccountName, AppName, PhoneNumber, PhoneNumberId, WabaId};
 use toml::de::DeValue;
 
 use super::include::Pattern;
@@ -26,6 +26,7 @@ use crate::accept::Rules;
 
 mod account;
 mod address;
+mod app;
 
 /// The most files that the patterns of `include` may stand for.
 const INCLUDED_MAX: usize = 10_000;
@@ -38,6 +39,7 @@ pub(super) fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<
         warnings: Vec::new(),
         fingerprint: Fingerprint::default(),
         claims: BTreeMap::new(),
+        apps: BTreeSet::new(),
     };
     let config = reader.configuration(path);
     let Reader { mistakes, mut warnings, fingerprint, .. } = reader;
@@ -53,6 +55,7 @@ pub(super) fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<
 /// What only one place of the configuration can have.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Claim {
+    App(AppName),
     Account(AccountName),
     Token(TokenHash),
     Waba(WabaId),
@@ -66,6 +69,8 @@ struct Reader<'e> {
     warnings: Vec<Remark>,
     fingerprint: Fingerprint,
     claims: BTreeMap<Claim, Place>,
+    /// The names of the apps; they are read before the accounts.
+    apps: BTreeSet<AppName>,
 }
 
 /// The files.
@@ -164,9 +169,12 @@ impl Reader<'_> {
             config.limits = self.limits(&table);
         }
         if let Some(table) = self.table(root, "retention", &schema::RETENTION) {
-            let Retention { final_events } = Retention::default();
-            config.retention.final_events =
-                self.duration(&table, "final_events", HOUR..=3650 * DAY).unwrap_or(final_events);
+            let Retention { final_events, notifications } = Retention::default();
+            let mut kept = |key, default| self.duration(&table, key, HOUR..=3650 * DAY).unwrap_or(default);
+            config.retention = Retention {
+                final_events: kept("final_events", final_events),
+                notifications: kept("notifications", notifications),
+            };
         }
         if let Some(table) = self.table(root, "give_up", &schema::GIVE_UP) {
             config.rules.give_up = self.give_up(&table);
@@ -174,6 +182,7 @@ impl Reader<'_> {
         if let Some(table) = self.table(root, "rules", &schema::RULES) {
             self.rules(&table, &mut config.rules);
         }
+        config.apps = self.apps(root);
         config
     }
 
@@ -328,7 +337,20 @@ impl Reader<'_> {
 
     fn secret(&mut self, table: &Table<'_>, key: &'static str) -> Option<Secret> {
         let found = table.get(key)?;
-        let text = self.text(&found, "\"file:PATH\" or \"env:NAME\"")?;
+        self.secret_at(&found)
+    }
+
+    /// A list of secrets; one that stands alone is a list, too.
+    fn secrets(&mut self, table: &Table<'_>, key: &'static str) -> Vec<Secret> {
+        let Some(found) = table.get(key) else { return Vec::new() };
+        match found.items() {
+            Some(items) => items.iter().filter_map(|item| self.secret_at(item)).collect(),
+            None => self.secret_at(&found).into_iter().collect(),
+        }
+    }
+
+    fn secret_at(&mut self, found: &Found<'_>) -> Option<Secret> {
+        let text = self.text(found, "\"file:PATH\" or \"env:NAME\"")?;
         let secret = Origin::parse(text).and_then(|origin| match origin {
             Origin::Env(name) => {
                 self.warnings.push(found.remark(format!(
@@ -396,6 +418,7 @@ impl Reader<'_> {
     fn claim(&mut self, claim: Claim, table: &Table<'_>, key: &'static str) {
         let Some(found) = table.get(key) else { return };
         let what = match &claim {
+            Claim::App(name) => format!("the app {:?}", name.as_str()),
             Claim::Account(name) => format!("the account {:?}", name.as_str()),
             Claim::Token(_) => "this token".to_owned(),
             Claim::Waba(id) => format!("the WABA {id}"),

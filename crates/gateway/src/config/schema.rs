@@ -34,12 +34,10 @@ pub(super) static ROOT: Section = Section {
         "retention",
         "rules",
         "give_up",
+        "app",
         "account",
     ],
-    not_yet: &[
-        ("upstream", "leave it out: of CM.com's paths only /v1.0/event is answered"),
-        ("app", "leave it out: notifications are not received, so a conversion must bring its click id"),
-    ],
+    not_yet: &[("upstream", "leave it out: of CM.com's paths only /v1.0/event is answered")],
 };
 
 /// `[limits]`.
@@ -51,8 +49,12 @@ pub(super) static LIMITS: Section = Section {
 };
 
 /// `[retention]`.
-pub(super) static RETENTION: Section =
-    Section { path: "retention", form: "[retention]", keys: &["final_events"], not_yet: &[] };
+pub(super) static RETENTION: Section = Section {
+    path: "retention",
+    form: "[retention]",
+    keys: &["final_events", "notifications"],
+    not_yet: &[],
+};
 
 /// `[rules]`.
 pub(super) static RULES: Section = Section {
@@ -70,17 +72,29 @@ pub(super) static GIVE_UP: Section = Section {
     not_yet: &[],
 };
 
+/// `[[app]]`.
+pub(super) static APP: Section =
+    Section { path: "app", form: "[[app]]", keys: &["name", "app_secrets", "verify_token"], not_yet: &[] };
+
 /// `[[account]]`.
 pub(super) static ACCOUNT: Section = Section {
     path: "account",
     form: "[[account]]",
-    keys: &["name", "tokens", "country", "allow_restricted_country", "on_dead_letter", "waba"],
+    keys: &[
+        "name",
+        "tokens",
+        "country",
+        "allow_restricted_country",
+        "on_dead_letter",
+        "cm_webhook_secrets",
+        "waba",
+    ],
     not_yet: &[
         ("cm_token", "leave it out: every event goes to Meta"),
         ("route", "leave it out: every event goes to Meta"),
         ("shadow", "leave it out: every event goes to Meta alone"),
         ("on_lost_answer", "leave it out: a conversion whose answer was lost is sent again"),
-        ("forward", "leave it out: notifications are not received"),
+        ("forward", "leave it out: notifications are received, and not passed on"),
         ("callback", "leave it out, and ask GET /api/v1/events what became of an event"),
     ],
 };
@@ -99,6 +113,7 @@ pub(super) static WABA: Section = Section {
     form: "[[account.waba]]",
     keys: &[
         "id",
+        "app",
         "access_token",
         "conversions_token",
         "dataset_id",
@@ -107,7 +122,7 @@ pub(super) static WABA: Section = Section {
         "max_calls_per_second",
         "numbers",
     ],
-    not_yet: &[("app", "leave it out: notifications are not received")],
+    not_yet: &[],
 };
 
 /// One of `account.waba.numbers`.
@@ -119,8 +134,8 @@ pub(super) static NUMBER: Section = Section {
 };
 
 /// All of them.
-pub(super) static SECTIONS: [&Section; 9] =
-    [&ROOT, &LIMITS, &RETENTION, &RULES, &GIVE_UP, &ACCOUNT, &TOKEN, &WABA, &NUMBER];
+pub(super) static SECTIONS: [&Section; 10] =
+    [&ROOT, &LIMITS, &RETENTION, &RULES, &GIVE_UP, &APP, &ACCOUNT, &TOKEN, &WABA, &NUMBER];
 
 impl Section {
     /// The key with the tables it stands in.

@@ -119,6 +119,7 @@ fn account(name: &str, tokens: &[(&str, Scopes)]) -> Account {
         country: None,
         allow_restricted_country: false,
         wabas: Vec::new(),
+        cm_webhook_secrets: Vec::new(),
         open_access: false,
     }
 }

@@ -10,3 +10,4 @@ mod openapi;
 mod operator;
 mod schema;
 mod server;
+mod webhooks;

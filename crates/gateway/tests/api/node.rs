@@ -102,7 +102,9 @@ impl TestNode {
             let stop = shutdown.clone();
             tokio::spawn(async move { driver.run(stop).await.unwrap() });
         }
-        let node = Node { config, journal: journal.clone(), driver: handle, clock, readiness, telemetry };
+        let heard = Arc::default();
+        let node =
+            Node { config, journal: journal.clone(), driver: handle, heard, clock, readiness, telemetry };
         let router = api::everything(node.clone(), setup.body_limits);
         let bound = server::listen("127.0.0.1:0".parse().unwrap(), setup.server_limits).await.unwrap();
         let address = bound.address();
@@ -146,6 +148,7 @@ fn config(data_dir: std::path::PathBuf, graph_url: Option<&str>) -> Config {
 fn account(name: &str, number: &str, tokens: &[(&str, Scopes)]) -> Account {
     let waba = Waba {
         id: WabaId::parse(&number.chars().rev().collect::<String>()).unwrap(),
+        app: None,
         access_token: Secret::new("EAAG-of-the-test"),
         conversions_token: None,
         dataset_id: Some(DatasetId::parse("1234567890").unwrap()),
@@ -164,6 +167,7 @@ fn account(name: &str, number: &str, tokens: &[(&str, Scopes)]) -> Account {
         country: None,
         allow_restricted_country: false,
         wabas: vec![waba],
+        cm_webhook_secrets: Vec::new(),
         open_access: false,
     }
 }

@@ -33,8 +33,17 @@ impl Reader<'_> {
         let country = self.choice(table, "country", COUNTRY, Country::parse);
         let allow_restricted_country = self.flag(table, "allow_restricted_country").unwrap_or(false);
         self.on_dead_letter(table);
+        let cm_webhook_secrets = self.secrets(table, "cm_webhook_secrets");
         let wabas = self.wabas(table);
-        Some(Account { name: name?, tokens, country, allow_restricted_country, wabas, open_access: false })
+        Some(Account {
+            name: name?,
+            tokens,
+            country,
+            allow_restricted_country,
+            wabas,
+            cm_webhook_secrets,
+            open_access: false,
+        })
     }
 
     /// A dead letter frees its lane; nothing else is built, and so nothing is kept of this key.
@@ -128,6 +137,7 @@ impl Reader<'_> {
         if let Some(id) = &id {
             self.claim(Claim::Waba(id.clone()), table, "id");
         }
+        let app = self.app_of(table);
         self.require(table, "access_token", SECRET);
         let access_token = self.secret(table, "access_token");
         let conversions_token = self.secret(table, "conversions_token");
@@ -138,6 +148,7 @@ impl Reader<'_> {
         let numbers = self.numbers(table);
         Some(Waba {
             id: id?,
+            app,
             access_token: access_token?,
             conversions_token,
             dataset_id,
