@@ -100,6 +100,7 @@ pub(crate) async fn run(options: Options, logs: &logs::Options) -> anyhow::Resul
         Some(greeting) => greeting.clone(),
         None => sandbox.user_writes(CUSTOMER, &business.number, "Hi", true)?,
     };
+    sandbox.link_gateway(&format!("http://{}", running.address()));
     introduce(&running, &sandbox, business, &written);
     say(format_args!("ready in {} ms", started.monotonic().as_millis()));
     let ended = running.node().driver.ended();
@@ -107,7 +108,7 @@ pub(crate) async fn run(options: Options, logs: &logs::Options) -> anyhow::Resul
         .run_until(async {
             tokio::select! {
                 () = signals.next() => {}
-                () = show(ended) => {}
+                () = show(&sandbox, ended) => {}
                 () = follow_numbers(&sandbox, numbers, configured, publish) => {}
             }
         })
@@ -251,11 +252,16 @@ fn introduce(running: &Running, sandbox: &Sandbox, business: &NumberInfo, writte
     curl("Report a purchase", "Purchase", Some(purchase));
 }
 
-/// Prints a line for every event that ends.
-async fn show(mut ended: broadcast::Receiver<Ended>) {
+/// Prints a line for every event that ends, and tells the sandbox which call was its.
+async fn show(sandbox: &Sandbox, mut ended: broadcast::Receiver<Ended>) {
     loop {
         match ended.recv().await {
-            Ok(event) => say(line(&event)),
+            Ok(event) => {
+                say(line(&event));
+                if let Some(trace_id) = &event.trace_id {
+                    sandbox.note_event(trace_id, &event.id.to_string());
+                }
+            }
             Err(broadcast::error::RecvError::Lagged(missed)) => {
                 say(format_args!("… {missed} events not shown"))
             }

@@ -29,7 +29,7 @@ use crate::world::{NewNumber, TokenName, UserMessage};
 type Answer = Result<Response, ControlError>;
 
 /// Every control path with its methods and what it is for. The page and every 404 are made of it.
-pub(crate) const ENDPOINTS: [(&str, &str, &str); 14] = [
+pub(crate) const ENDPOINTS: [(&str, &str, &str); 16] = [
     (
         "/sandbox/numbers",
         "GET, POST",
@@ -38,10 +38,15 @@ pub(crate) const ENDPOINTS: [(&str, &str, &str); 14] = [
     (
         "/sandbox/messages",
         "GET, POST",
-        r#"the chats, `?business=&user=`; POST `{"from","to","text","ad"}` lets a customer write, with `"ad":true` after a click on an ad"#,
+        r#"the chats, `?business=&user=&last=N`; POST `{"from","to","text","ad"}` lets a customer write, with `"ad":true` after a click on an ad"#,
+    ),
+    (
+        "/sandbox/chats",
+        "GET",
+        "the latest 200 chats with window, block and what is unread, `?business=&user=`",
     ),
     ("/sandbox/blocklist", "GET", "who is blocked, `?business=`"),
-    ("/sandbox/conversions", "GET", "the conversion events received, `?dataset=`"),
+    ("/sandbox/conversions", "GET", "the conversion events received, `?dataset=&since=N`"),
     ("/sandbox/typing", "GET", "typing indicators shown now, `?business=&user=`"),
     ("/sandbox/requests", "GET", "every Graph call, numbered, `?since=N`"),
     ("/sandbox/clock", "GET, POST", r#"the clock; POST `{"advance":"25h"}` moves it ahead"#),
@@ -67,6 +72,7 @@ pub(crate) const ENDPOINTS: [(&str, &str, &str); 14] = [
         "forgets chats, blocks, clicks, conversions, faults and the log, and restores tokens; numbers, switches and clock stay",
     ),
     ("/sandbox/state", "GET, PUT", "the whole world as JSON, to export and to import"),
+    ("/sandbox/live", "GET", "tells of changes as they happen: server-sent events"),
     ("/", "GET", "this page"),
 ];
 
@@ -75,6 +81,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
     Router::new()
         .route("/sandbox/numbers", get(numbers).post(add_number))
         .route("/sandbox/messages", get(messages).post(write_message))
+        .route("/sandbox/chats", get(chats))
         .route("/sandbox/blocklist", get(blocklist))
         .route("/sandbox/conversions", get(conversions))
         .route("/sandbox/typing", get(typing))
@@ -96,8 +103,9 @@ pub(crate) fn unknown_path(path: &str) -> ControlError {
 
 /// The refusal of a method that a control path does not have.
 pub(crate) fn wrong_method(method: &str, path: &str) -> ControlError {
+    // The page's own files are in no list.
     let methods =
-        ENDPOINTS.iter().find(|(known, _, _)| *known == path).map_or("", |(_, methods, _)| *methods);
+        ENDPOINTS.iter().find(|(known, _, _)| *known == path).map_or("GET", |(_, methods, _)| *methods);
     ControlError::method(format!("{path} does not take {method}"), format!("it takes {methods}"))
 }
 
@@ -120,10 +128,20 @@ async fn add_number(Shares(shared): Shares<Arc<Shared>>, body: Body) -> Answer {
 }
 
 async fn messages(Shares(shared): Shares<Arc<Shared>>, RawQuery(query): RawQuery) -> Answer {
-    let query = Query::parse(query.as_deref(), &["business", "user"])?;
+    let query = Query::parse(query.as_deref(), &["business", "user", "last"])?;
     let Filters { business, user, .. } = query.filters(&shared)?;
+    let last = query.last()?;
     query.wait(&shared, |shared| shared.inner().world.message_count(business.as_ref(), user.as_ref())).await;
     let rows = shared.inner().world.message_rows(business.as_ref(), user.as_ref());
+    json(&&rows[rows.len().saturating_sub(last)..])
+}
+
+async fn chats(Shares(shared): Shares<Arc<Shared>>, RawQuery(query): RawQuery) -> Answer {
+    let query = Query::parse(query.as_deref(), &["business", "user"])?;
+    let Filters { business, user, .. } = query.filters(&shared)?;
+    query.wait(&shared, |shared| shared.inner().world.chat_count(business.as_ref(), user.as_ref())).await;
+    let now = shared.clock.now();
+    let rows = shared.inner().world.chat_rows(business.as_ref(), user.as_ref(), now);
     json(&rows)
 }
 
@@ -153,10 +171,12 @@ async fn blocklist(Shares(shared): Shares<Arc<Shared>>, RawQuery(query): RawQuer
 }
 
 async fn conversions(Shares(shared): Shares<Arc<Shared>>, RawQuery(query): RawQuery) -> Answer {
-    let query = Query::parse(query.as_deref(), &["dataset"])?;
+    let query = Query::parse(query.as_deref(), &["dataset", "since"])?;
     let Filters { dataset, .. } = query.filters(&shared)?;
-    query.wait(&shared, |shared| shared.inner().world.conversion_count(dataset.as_deref())).await;
-    let rows = shared.inner().world.conversion_rows(dataset.as_deref());
+    let since = usize::try_from(query.since()?).unwrap_or(usize::MAX);
+    let count = |shared: &Shared| shared.inner().world.conversion_count(dataset.as_deref());
+    query.wait(&shared, |shared| count(shared).saturating_sub(since)).await;
+    let rows = shared.inner().world.conversion_rows(dataset.as_deref(), since);
     json(&rows)
 }
 

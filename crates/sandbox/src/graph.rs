@@ -114,6 +114,7 @@ pub(crate) fn answer(shared: &Shared, call: Call) -> Reply {
     let body = shown_body(&call, decoded.is_ok_and(|parameters| !parameters.contains(TOKEN)));
     let path = shown_path(&call);
     shared.logged(LoggedCall {
+        at: shared.clock.now(),
         method: call.method,
         path,
         // A body is a slice of the connection's read buffer, which the log must not keep alive.
@@ -121,6 +122,8 @@ pub(crate) fn answer(shared: &Shared, call: Call) -> Reply {
         status: outcome.as_ref().map(|outcome| outcome.status),
         answer: outcome.as_ref().map(|outcome| outcome.body.clone()).unwrap_or_default(),
         faults: strike.rules,
+        trace: trace.clone(),
+        events: Vec::new(),
     });
     let dress = |Outcome { status, body, usage }| GraphAnswer { status, body, version, usage, trace };
     Reply { answer: outcome.map(dress), latency: strike.latency }

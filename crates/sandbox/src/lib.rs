@@ -35,6 +35,7 @@ mod duration;
 mod faults;
 mod graph;
 mod limits;
+mod live;
 #[cfg(test)]
 mod manual_tests;
 mod mint;

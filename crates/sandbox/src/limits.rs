@@ -18,6 +18,22 @@ pub(crate) const REQUEST_LOG_CALLS_MAX: usize = 100_000;
 /// How many bytes of bodies and answers the request log keeps; the oldest calls go first.
 pub(crate) const REQUEST_LOG_BYTES_MAX: usize = 256 << 20;
 
+/// Among how many of the latest calls one is looked for that a caller's id is to be noted on.
+pub(crate) const NOTED_CALLS_MAX: usize = 4_096;
+
+/// How many pages may listen to changes at the same time.
+pub(crate) const LISTENERS_MAX: usize = 256;
+
+/// How long changes are gathered before a listening page is told.
+pub(crate) const LIVE_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a listening page is left without a word. It keeps proxies from closing the connection, and the page's idea of
+/// the time right.
+pub(crate) const LIVE_SILENCE_MAX: Duration = Duration::from_secs(15);
+
+/// How many chats the overview shows, the latest first.
+pub(crate) const CHATS_SHOWN_MAX: usize = 200;
+
 /// How many messages a world holds. Beyond it, texts are refused until a reset.
 pub(crate) const MESSAGES_MAX: usize = 10_000_000;
 

@@ -8,7 +8,8 @@ use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::limits::{REQUEST_LOG_BYTES_MAX, REQUEST_LOG_CALLS_MAX};
+use crate::clock::Moment;
+use crate::limits::{NOTED_CALLS_MAX, REQUEST_LOG_BYTES_MAX, REQUEST_LOG_CALLS_MAX};
 
 /// The latest Graph calls, numbered from 1.
 #[derive(Debug, Default)]
@@ -20,8 +21,10 @@ pub(crate) struct RequestLog {
 }
 
 /// One Graph call and its answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct LoggedCall {
+    /// When it came.
+    pub(crate) at: Moment,
     /// The method.
     pub(crate) method: String,
     /// Path and query, without a token.
@@ -34,6 +37,10 @@ pub(crate) struct LoggedCall {
     pub(crate) answer: Bytes,
     /// The fault rules that struck the call.
     pub(crate) faults: Vec<u64>,
+    /// The trace id of its answer, also where the connection was cut instead.
+    pub(crate) trace: String,
+    /// What the caller's own ids are for what it sent, where the caller has told.
+    pub(crate) events: Vec<String>,
 }
 
 /// A call with its number, as the control surface shows it.
@@ -60,6 +67,14 @@ impl RequestLog {
             let Some(oldest) = self.calls.pop_front() else { break };
             self.bytes -= oldest.bytes();
         }
+    }
+
+    /// Notes one of the caller's ids on the call with this trace id; `false` if it is not among the latest calls.
+    pub(crate) fn note(&mut self, trace: &str, event: &str) -> bool {
+        let latest = self.calls.iter_mut().rev().take(NOTED_CALLS_MAX);
+        let Some(call) = latest.into_iter().find(|call| call.trace == trace) else { return false };
+        Arc::make_mut(call).events.push(event.to_owned());
+        true
     }
 
     /// Forgets the calls but not the numbering, so that no number appears twice.
@@ -100,22 +115,28 @@ impl Serialize for RequestRow {
         #[derive(Serialize)]
         struct Row<'a> {
             n: u64,
+            at: String,
             method: &'a str,
             path: &'a str,
             body: Option<Box<RawValue>>,
             status: Option<u16>,
             answer: Option<Box<RawValue>>,
             faults: &'a [u64],
+            trace_id: &'a str,
+            events: &'a [String],
         }
         let RequestRow(n, call) = self;
         Row {
             n: *n,
+            at: call.at.to_string(),
             method: &call.method,
             path: &call.path,
             body: shown(&call.body).map_err(S::Error::custom)?,
             status: call.status,
             answer: shown(&call.answer).map_err(S::Error::custom)?,
             faults: &call.faults,
+            trace_id: &call.trace,
+            events: &call.events,
         }
         .serialize(serializer)
     }
@@ -139,12 +160,15 @@ mod tests {
 
     fn call(path: &str, body: &[u8]) -> LoggedCall {
         LoggedCall {
+            at: Moment::default(),
             method: "POST".to_owned(),
             path: path.to_owned(),
             body: Bytes::copy_from_slice(body),
             status: Some(200),
             answer: Bytes::from_static(br#"{"success":true}"#),
             faults: Vec::new(),
+            trace: format!("A{path}"),
+            events: Vec::new(),
         }
     }
 
@@ -194,6 +218,22 @@ mod tests {
     }
 
     #[test]
+    fn a_note_finds_its_call_among_the_latest() {
+        let mut log = RequestLog::default();
+        log.add(call("/old", b""));
+        for _ in 1..NOTED_CALLS_MAX {
+            log.add(call("/other", b""));
+        }
+        log.add(call("/new", b""));
+        let before = log.rows_since(0);
+        assert!(log.note("A/new", "ev_1") && log.note("A/new", "ev_2"));
+        assert!(!log.note("A/old", "ev_3") && !log.note("A/none", "ev_4"));
+        let events = |rows: &[RequestRow]| rows.last().unwrap().1.events.clone();
+        assert_eq!(events(&log.rows_since(0)), ["ev_1", "ev_2"]);
+        assert!(events(&before).is_empty(), "rows that were handed out do not change");
+    }
+
+    #[test]
     fn bodies_are_shown_as_json_where_they_are_json() {
         let mut log = RequestLog::default();
         for body in [&b"{\"value\":12.60}"[..], b"a=1&b=2", b"", b"\xff"] {
@@ -202,7 +242,7 @@ mod tests {
         let shown: Vec<_> = log.rows_since(0).iter().map(|row| serde_json::to_string(row).unwrap()).collect();
         let row = |n: u64, body: &str| {
             format!(
-                r#"{{"n":{n},"method":"POST","path":"/a","body":{body},"status":200,"answer":{{"success":true}},"faults":[]}}"#
+                r#"{{"n":{n},"at":"1970-01-01T00:00:00.000Z","method":"POST","path":"/a","body":{body},"status":200,"answer":{{"success":true}},"faults":[],"trace_id":"A/a","events":[]}}"#
             )
         };
         let expected =

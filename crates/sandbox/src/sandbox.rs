@@ -209,6 +209,19 @@ impl Sandbox {
         self.shared.remove_faults(None);
     }
 
+    /// Tells the phone page where the program under test takes CM.com's events, such as `http://127.0.0.1:8080`. The page
+    /// then submits events there instead of calling the Graph API, and links to `/console` there. The first one stays.
+    pub fn link_gateway(&self, url: &str) {
+        self.shared.gateway.get_or_init(|| url.to_owned());
+        self.shared.changes.send_modify(|times| *times += 1);
+    }
+
+    /// Notes the program under test's own id for what it sent on the call whose answer had this trace id, so that it is
+    /// shown beside the call and its effect. Calls that are no longer among the latest are left alone.
+    pub fn note_event(&self, trace_id: &str, event: &str) {
+        self.shared.note_event(trace_id, event);
+    }
+
     /// The switches in force.
     pub fn switches(&self) -> Switches {
         self.shared.inner().world.switches

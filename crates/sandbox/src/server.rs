@@ -22,15 +22,18 @@ use crate::body::{self, BodyError};
 use crate::control::{self, ControlError};
 use crate::graph::{self, Call, GraphAnswer, Reply};
 use crate::limits::GRAPH_BODY_BYTES_MAX;
+use crate::live;
 use crate::page;
 use crate::shared::Shared;
 
 /// Every route of the sandbox. What is neither the page nor the control surface is the Graph API.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     control::routes()
-        .route("/", get(page::page))
+        .route("/sandbox/live", get(live::live))
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(Arc::clone(&shared), guard))
+        // The page itself holds nothing of the world; it presents the control token when it asks for that.
+        .merge(page::routes().method_not_allowed_fallback(wrong_method))
         .fallback(graph_or_unknown)
         .with_state(shared)
 }

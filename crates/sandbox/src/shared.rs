@@ -1,13 +1,14 @@
 //! What every handler shares: the world behind its lock, the request log behind another, the clock, and the bells that
 //! ring on changes.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::VirtualClock;
 use crate::faults::{FaultError, FaultRow, FaultRule, Faults};
+use crate::limits::LISTENERS_MAX;
 use crate::mint::Mint;
 use crate::requests::{LoggedCall, RequestLog};
 use crate::state::State;
@@ -29,7 +30,12 @@ pub(crate) struct Shared {
     pub(crate) stopping: CancellationToken,
     /// What control calls must present, if anything.
     pub(crate) control_token: Option<String>,
-    starts: u64,
+    /// A seat for every page that may listen to changes.
+    pub(crate) listeners: Arc<Semaphore>,
+    /// Where the program under test takes events, if it has said so.
+    pub(crate) gateway: OnceLock<String>,
+    /// How often this world was started.
+    pub(crate) starts: u64,
 }
 
 /// The world and the source of its ids.
@@ -52,6 +58,8 @@ impl Shared {
             dirty: watch::Sender::new(0),
             stopping: CancellationToken::new(),
             control_token,
+            listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
+            gateway: OnceLock::new(),
             starts: state.starts,
         }
     }
@@ -101,6 +109,13 @@ impl Shared {
     pub(crate) fn logged(&self, call: LoggedCall) {
         self.log().add(call);
         self.changes.send_modify(|times| *times += 1);
+    }
+
+    /// Notes a caller's id on the call with this trace id, then rings.
+    pub(crate) fn note_event(&self, trace: &str, event: &str) {
+        if self.log().note(trace, event) {
+            self.changes.send_modify(|times| *times += 1);
+        }
     }
 
     /// A copy of everything that a state holds. The lock is held for the copying only; writing it out is slower by far.

@@ -124,7 +124,7 @@ impl Call {
                 finished_at: self.finished_at,
                 route: Route::Meta,
                 http_status: self.answer.as_ref().and_then(|answer| answer.http_status),
-                trace_id: self.answer.as_ref().and_then(|answer| answer.trace_id.clone()),
+                trace_id: self.trace_id(),
                 members,
             }),
             posts: Vec::new(),
@@ -134,6 +134,11 @@ impl Call {
     /// Why the event stands where it stands after this call.
     pub(super) fn reason(&self, change: &Change) -> Option<String> {
         reason(change, Some(&self.outcome(change.sequence)))
+    }
+
+    /// The service's id for the call.
+    pub(super) fn trace_id(&self) -> Option<String> {
+        self.answer.as_ref().and_then(|answer| answer.trace_id.clone())
     }
 
     /// The call in one line, as whoever watches sees it.

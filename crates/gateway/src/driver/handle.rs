@@ -26,6 +26,8 @@ pub struct Ended {
     pub at: Timestamp,
     /// The call that ended it, such as `POST /106…/messages 200`; `None` if no call did.
     pub call: Option<String>,
+    /// The service's id for that call.
+    pub trace_id: Option<String>,
     /// Why, if it is not confirmed.
     pub reason: Option<String>,
 }

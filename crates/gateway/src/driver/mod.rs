@@ -511,6 +511,7 @@ impl Driver {
                 status: change.status,
                 at: now,
                 call: call.and_then(Call::line),
+                trace_id: call.and_then(Call::trace_id),
                 reason: call.and_then(|call| call.reason(&change)),
             }
         });
@@ -525,6 +526,7 @@ impl Driver {
             status: change.status,
             at: self.clock.wall(),
             call: None,
+            trace_id: None,
             reason: calls::reason(change, None),
         })
     }

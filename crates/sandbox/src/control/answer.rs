@@ -56,6 +56,15 @@ impl ControlError {
         }
     }
 
+    /// 503: as many pages listen as may.
+    pub(crate) fn no_seat() -> ControlError {
+        ControlError {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            message: "too many pages listen to this sandbox".to_owned(),
+            hint: Some("close some of them".to_owned()),
+        }
+    }
+
     /// 400: the body is not the JSON it should be.
     pub(crate) fn json(error: serde_json::Error) -> ControlError {
         ControlError::invalid(format!("body: {error}"))

@@ -63,6 +63,11 @@ impl Query {
         self.get("since").map_or(Ok(0), |value| number("since", value))
     }
 
+    /// `last`, without an end if absent.
+    pub(super) fn last(&self) -> Result<usize, ControlError> {
+        self.get("last").map_or(Ok(usize::MAX), |value| number("last", value))
+    }
+
     /// `id`, if given.
     pub(super) fn id(&self) -> Result<Option<u64>, ControlError> {
         self.get("id").map(|value| number("id", value)).transpose()

@@ -207,6 +207,11 @@ impl Blocklist {
         self.by_user.contains_key(user)
     }
 
+    /// Since when the user is blocked.
+    pub(super) fn blocked_at(&self, user: &Phone) -> Option<Moment> {
+        self.by_user.get(user).and_then(|seq| self.entries.get(seq)).map(|blocked| blocked.at_us)
+    }
+
     fn add(&mut self, blocked: Blocked) {
         self.changed(blocked.at_us);
         self.by_user.insert(blocked.user.clone(), self.next_seq);

@@ -1,5 +1,7 @@
 //! Chats: who wrote what, what was read, whether the 24-hour window is open, who is typing.
 
+mod overview;
+
 use std::time::Duration;
 
 use laneway_wire::graph::server::{ContactRef, Recipient, Refusal, WamidDirection};

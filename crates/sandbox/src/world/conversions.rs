@@ -98,9 +98,9 @@ impl World {
         self.ledger.of(dataset_id).len()
     }
 
-    /// The events received, in order.
-    pub(crate) fn conversion_rows(&self, dataset_id: Option<&str>) -> Vec<ConversionRow> {
-        let rows = self.ledger.of(dataset_id).iter().enumerate();
+    /// The events received after the first `since`, in order.
+    pub(crate) fn conversion_rows(&self, dataset_id: Option<&str>, since: usize) -> Vec<ConversionRow> {
+        let rows = self.ledger.of(dataset_id).iter().enumerate().skip(since);
         rows.map(|(index, conversion)| ConversionRow(index + 1, Arc::clone(conversion))).collect()
     }
 }

@@ -4,6 +4,7 @@
 
 mod admission;
 mod faults;
+mod page;
 mod surface;
 
 use std::net::SocketAddr;

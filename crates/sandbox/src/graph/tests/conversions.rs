@@ -92,7 +92,7 @@ fn the_ledger_keeps_what_came_as_it_came() {
     let bench = Bench::new(Switches::default());
     let body = format!(r#"{{"data":[{PURCHASE},{PURCHASE}],"test_event_code":"TEST1"}}"#);
     bench.check(EVENTS, &body, SUCCESS);
-    let rows = bench.shared.inner().world.conversion_rows(Some(&bench.ours.dataset_id));
+    let rows = bench.shared.inner().world.conversion_rows(Some(&bench.ours.dataset_id), 0);
     let rows: Vec<String> = rows.iter().map(|row| serde_json::to_string(row).unwrap()).collect();
     assert_eq!(rows.len(), 2, "nothing is deduplicated");
     for (row, n) in rows.iter().zip(1..) {
@@ -106,7 +106,7 @@ fn the_ledger_keeps_what_came_as_it_came() {
         assert!(row.starts_with(head) && row.contains(tail) && row.contains(&place), "{row}");
         assert!(row.ends_with(r#""test_event_code":"TEST1"}}"#), "{row}");
     }
-    assert!(bench.shared.inner().world.conversion_rows(Some(&bench.theirs.dataset_id)).is_empty());
+    assert!(bench.shared.inner().world.conversion_rows(Some(&bench.theirs.dataset_id), 0).is_empty());
 }
 
 #[test]

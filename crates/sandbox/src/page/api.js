@@ -1,0 +1,79 @@
+// Talking to the sandbox: the control surface, its live changes, the Graph API, and the gateway where there is one.
+
+const STORED = 'laneway-control-token';
+
+/** A call that was refused, in the sandbox's words. */
+export class Refused extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+function kept() {
+  const query = new URLSearchParams(location.search);
+  const given = query.get('control_token');
+  if (given === null) return sessionStorage.getItem(STORED);
+  sessionStorage.setItem(STORED, given);
+  // The token is not left in the address, where it would be copied along.
+  query.delete('control_token');
+  history.replaceState(null, '', `${location.pathname}${query.size ? `?${query}` : ''}${location.hash}`);
+  return given;
+}
+
+let token = kept();
+
+export function useToken(given) {
+  token = given;
+  sessionStorage.setItem(STORED, given);
+}
+
+async function call(method, path, body) {
+  const headers = token ? { authorization: `Bearer ${token}` } : {};
+  const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body), cache: 'no-store' });
+  const value = await answer.json().catch(() => null);
+  if (!answer.ok) throw new Refused(answer.status, value?.error?.message ?? `HTTP ${answer.status}`);
+  return value;
+}
+
+export const get = (path) => call('GET', path);
+export const post = (path, body) => call('POST', path, body);
+export const remove = (path) => call('DELETE', path);
+
+/** A query of those members that are given. */
+export function query(members) {
+  return new URLSearchParams(Object.entries(members).filter(([, value]) => value !== undefined)).toString();
+}
+
+/** Makes a Graph call as the business. The answer is not looked at: its effect and the log of calls show what it was. */
+export async function graph(business, method, path, body) {
+  const headers = { authorization: `Bearer ${business.access_token}`, 'content-type': 'application/json' };
+  const answer = await fetch(`/v26.0/${path}`, { method, headers, body: JSON.stringify(body) });
+  return { status: answer.status, body: await answer.json().catch(() => null) };
+}
+
+/** Submits an event to the gateway, whose answer another site's page may not read; its effect shows what it was. */
+export async function submit(gateway, event) {
+  await fetch(`${gateway}/v1.0/event`, { method: 'POST', mode: 'no-cors', body: JSON.stringify(event) });
+}
+
+const AGAIN_MS = 1500;
+
+/** Listens to changes for as long as the page lives. */
+export function listen({ marks, state, refused }) {
+  const path = token ? `/sandbox/live?${query({ control_token: token })}` : '/sandbox/live';
+  const source = new EventSource(path);
+  source.addEventListener('marks', (event) => marks(JSON.parse(event.data)));
+  source.addEventListener('open', () => state(true));
+  source.addEventListener('error', async () => {
+    state(false);
+    if (source.readyState !== EventSource.CLOSED) return;
+    // A browser does not say why; a plain call does.
+    try {
+      await get('/sandbox/clock');
+    } catch (error) {
+      if (error instanceof Refused && (error.status === 401 || error.status === 403)) return refused(error);
+    }
+    setTimeout(() => listen({ marks, state, refused }), AGAIN_MS);
+  });
+}

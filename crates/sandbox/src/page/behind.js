@@ -1,0 +1,153 @@
+// The panel of tabs: calls, ledger, block list, webhooks, faults, clock.
+
+import { code, copies, createCalls } from './calls.js';
+import { createClock } from './clock.js';
+import { follow, h, say } from './dom.js';
+import { createLedger } from './ledger.js';
+import { blocked as blockedRecipe, fault as faultRecipe, webhook as webhookRecipe } from './recipes.js';
+import { moment, phone as shown, pretty, seconds } from './words.js';
+
+export function createBehind(root, actions) {
+  const tabs = [
+    tab('calls', 'Calls', createCalls),
+    tab('ledger', 'Ledger', createLedger),
+    tab('blocks', 'Blocked', createBlocks),
+    tab('webhooks', 'Webhooks', createWebhooks),
+    tab('faults', 'Faults', createFaults),
+    tab('clock', 'Clock', createClock),
+  ];
+  const list = h('div.tabs', { role: 'tablist', 'aria-label': 'What stands behind the chat' }, tabs.map((each) => each.button));
+  root.append(list, ...tabs.map((each) => each.body));
+  select('calls');
+
+  function tab(name, title, create) {
+    const count = h('span.tab-count');
+    const button = h('button', {
+      type: 'button', role: 'tab', id: `tab-${name}`, 'aria-controls': `panel-${name}`, onclick: () => select(name),
+    }, title, count);
+    const body = h('div.tab-panel', { role: 'tabpanel', id: `panel-${name}`, 'aria-labelledby': `tab-${name}`, tabindex: '0' });
+    button.addEventListener('keydown', (event) => {
+      const seen = tabs.filter((each) => !each.button.hidden);
+      const at = seen.findIndex((each) => each.name === name);
+      const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: seen.length - 1 }[event.key];
+      if (to === undefined) return;
+      event.preventDefault();
+      const next = seen[(to + seen.length) % seen.length];
+      select(next.name);
+      next.button.focus();
+    });
+    return { name, button, body, count, part: create(body, actions) };
+  }
+
+  function select(name) {
+    for (const each of tabs) {
+      const is = each.name === name;
+      each.button.setAttribute('aria-selected', String(is));
+      each.button.tabIndex = is ? 0 : -1;
+      each.body.hidden = !is;
+      if (is) each.button.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+    }
+  }
+
+  const part = (name) => tabs.find((each) => each.name === name);
+  return {
+    select,
+    openCall(n) {
+      select('calls');
+      return part('calls').part.open(n);
+    },
+    openLedger(n) {
+      select('ledger');
+      part('ledger').part.open(n);
+    },
+    render(state, now) {
+      const counts = {
+        calls: state.calls.at(-1)?.n, ledger: state.ledger.length + state.ledgerBefore, blocks: state.blocked.length,
+        webhooks: state.webhooks?.length, faults: state.faults.length,
+      };
+      part('webhooks').button.hidden = state.webhooks === null;
+      for (const each of tabs) {
+        say(each.count, counts[each.name] ? ` ${counts[each.name]}` : '');
+        each.part.render(state, now);
+      }
+    },
+    tick(state, now) {
+      part('clock').part.tick(state, now);
+    },
+  };
+}
+
+function createBlocks(root, actions) {
+  const empty = h('p.empty', null, 'Nobody is blocked.');
+  const list = h('ul.rows');
+  root.append(empty, list);
+  return {
+    render(state) {
+      empty.hidden = state.blocked.length > 0;
+      follow(list, state.blocked.slice(0, 200), (row) => row.user, (row) => row, (row) => h('li.flat', null,
+        h('strong', null, shown(row.user)), h('span.soft', null, `since ${moment(row.blocked_at)}`),
+        h('div.chips', null,
+          h('button.chip', { type: 'button', onclick: () => actions.show({ person: row.user }) }, '→ the chat'),
+          h('button.chip', { type: 'button', onclick: () => actions.event('UnBlock', row.user) }, 'unblock'),
+          ...copies(actions, blockedRecipe, row))));
+    },
+  };
+}
+
+function createWebhooks(root, actions) {
+  const empty = h('p.empty', null, 'No notification went out. A number gets its address with PUT /sandbox/numbers/{number}/webhook.');
+  const list = h('ol.rows', { reversed: true });
+  root.append(empty, list);
+  return {
+    render(state) {
+      const rows = state.webhooks ?? [];
+      empty.hidden = rows.length > 0;
+      follow(list, rows.slice(-150).reverse(), (row) => row.n, (row) => row, (row) => h('li', { id: `webhook-${row.n}` }, h('details', null,
+        h('summary', { 'data-focus': 'summary' }, h('span.n', null, String(row.n)), h('strong', null, String(row.kind ?? row.field ?? 'Notification')),
+          h('span.code', null, String(row.status ?? '…')), row.at ? h('time', { datetime: row.at }, seconds(row.at)) : null),
+        h('div.chips', null,
+          h('button.chip', { type: 'button', 'data-focus': 'again', onclick: () => actions.redeliver(row.n) }, 'deliver again'),
+          ...copies(actions, webhookRecipe, row)),
+        code(pretty(row), 'The notification'))));
+    },
+  };
+}
+
+const PRESETS = [
+  ['dead_token', 'Dead token', '190, until it is removed'],
+  ['throttled', 'Throttled', '130429, too many calls'],
+  ['meta_down', 'Meta is down', '503, transient'],
+  ['answer_lost', 'Answer lost', 'the effect stands, the answer is cut'],
+  ['lying_200', 'Lying 200', 'success without an effect'],
+  ['slow_600ms', 'Slow', 'answers come 600 ms late'],
+];
+const WHENS = [['1', 'the next call', { next: 1 }], ['3', 'the next 3 calls', { next: 3 }], ['e3', 'every third call', { every: 3 }], ['all', 'all calls', 'always']];
+
+function createFaults(root, actions) {
+  const when = h('select', { id: 'fault-when' }, WHENS.map(([value, text]) => h('option', { value }, text)));
+  const empty = h('p.empty', null, 'Nothing fails.');
+  const list = h('ul.rows');
+  const clear = h('button.quiet', { type: 'button', onclick: () => actions.removeFaults() }, 'Remove all');
+  const add = (preset) => actions.addFault({ call: 'any', preset, when: WHENS.find(([value]) => value === when.value)[2] });
+  root.append(
+    h('div.row', null, h('label', { for: 'fault-when' }, 'Strikes'), when),
+    h('div.quick', { role: 'group', 'aria-label': 'Make calls fail' }, PRESETS.map(([preset, title, what]) =>
+      h('button.quiet', { type: 'button', onclick: () => add(preset) }, title, h('span.soft', null, what)))),
+    h('div.row.between', null, h('h3', null, 'Rules'), clear), empty, list);
+  return {
+    render(state) {
+      empty.hidden = state.faults.length > 0;
+      clear.hidden = state.faults.length === 0;
+      follow(list, state.faults, (row) => row.id, (row) => row, (row) => {
+        const { id, struck, call, when: turn, ...what } = row;
+        const name = what.preset ?? Object.entries(what).map(([key, value]) => `${key} ${value}`).join(', ');
+        const turns = typeof turn === 'string' ? turn : Object.entries(turn ?? {}).map(([key, value]) => `${key} ${value}`).join(', ');
+        return h('li.flat', null, h('strong', null, name), h('span.soft', null, `${call ?? 'any'} · ${turns || 'always'}`),
+          h('span.pill', null, `struck ${struck}`),
+          h('div.chips', null,
+            h('button.chip', { type: 'button', 'aria-label': `Remove the fault ${name}`, onclick: () => actions.removeFaults(id) }, 'remove'),
+            ...copies(actions, faultRecipe, row)));
+      });
+    },
+  };
+}
