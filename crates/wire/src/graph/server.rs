@@ -14,6 +14,7 @@
 
 mod answer;
 mod cursor;
+mod notification;
 mod parameters;
 mod path;
 mod refusal;
@@ -27,6 +28,10 @@ pub use answer::{
     success_answer, usage_header,
 };
 pub use cursor::Cursor;
+pub use notification::{
+    DeliveryStatus, Happening, Notification, NotificationText, NotifiedUser, Referral, WelcomeMessage,
+    notification_body,
+};
 pub use parameters::Parameters;
 pub use path::{DEFAULT_VERSION, Edge, Operation, Path};
 pub use refusal::{ConversionRefusal, MissingTokenCode, Refusal, UserRefusal};
