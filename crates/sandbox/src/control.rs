@@ -1,7 +1,9 @@
 //! The control surface: what a person or a test does to the world, and what it reads from it.
 
 mod answer;
+mod people;
 mod query;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{RawQuery, State as Shares};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use bytes::Bytes;
 use laneway_wire::graph::server::Edge;
 use serde::{Deserialize, Serialize};
@@ -24,12 +26,12 @@ use crate::faults::FaultRule;
 use crate::limits::{ADVANCE_MAX, CONTROL_BODY_BYTES_MAX, STATE_BODY_BYTES_MAX};
 use crate::shared::Shared;
 use crate::state::State;
-use crate::world::{NewNumber, TokenName, UserMessage};
+use crate::world::{Kind, NewNumber, TokenName, UserMessage};
 
 type Answer = Result<Response, ControlError>;
 
 /// Every control path with its methods and what it is for. The page and every 404 are made of it.
-pub(crate) const ENDPOINTS: [(&str, &str, &str); 16] = [
+pub(crate) const ENDPOINTS: [(&str, &str, &str); 21] = [
     (
         "/sandbox/numbers",
         "GET, POST",
@@ -38,13 +40,30 @@ pub(crate) const ENDPOINTS: [(&str, &str, &str); 16] = [
     (
         "/sandbox/messages",
         "GET, POST",
-        r#"the chats, `?business=&user=&last=N`; POST `{"from","to","text","ad"}` lets a customer write, with `"ad":true` after a click on an ad"#,
+        r#"the chats, `?business=&user=&last=N`; POST `{"from","to","text","ad"}` lets a customer write, with `"ad":true` after a click on an ad, with `"type":"unsupported"` something that is no text"#,
     ),
     (
         "/sandbox/chats",
         "GET",
         "the latest 200 chats with window, block and what is unread, `?business=&user=`",
     ),
+    (
+        "/sandbox/messages/read",
+        "POST",
+        r#"`{"user","business"}`: a customer opens a chat, and the business's messages in it are read"#,
+    ),
+    (
+        "/sandbox/people/{number}/change-number",
+        "POST",
+        r#"`{"to"}`: a customer moves to another number, and businesses with a chat are told"#,
+    ),
+    (
+        "/sandbox/numbers/{number}/webhook",
+        "PUT, DELETE",
+        r#"`{"url","verify_token"}`: where a business number's notifications go; the address is challenged first"#,
+    ),
+    ("/sandbox/webhooks", "GET", "the notifications that went or wait, `?business=&since=N`"),
+    ("/sandbox/webhooks/{n}/redeliver", "POST", "sends a notification again, the same bytes"),
     ("/sandbox/blocklist", "GET", "who is blocked, `?business=`"),
     ("/sandbox/conversions", "GET", "the conversion events received, `?dataset=&since=N`"),
     ("/sandbox/typing", "GET", "typing indicators shown now, `?business=&user=`"),
@@ -69,7 +88,7 @@ pub(crate) const ENDPOINTS: [(&str, &str, &str); 16] = [
     (
         "/sandbox/reset",
         "POST",
-        "forgets chats, blocks, clicks, conversions, faults and the log, and restores tokens; numbers, switches and clock stay",
+        "forgets chats, blocks, clicks, conversions, faults, notifications and the log, and restores tokens; numbers, webhooks, switches and clock stay",
     ),
     ("/sandbox/state", "GET, PUT", "the whole world as JSON, to export and to import"),
     ("/sandbox/live", "GET", "tells of changes as they happen: server-sent events"),
@@ -82,6 +101,11 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/sandbox/numbers", get(numbers).post(add_number))
         .route("/sandbox/messages", get(messages).post(write_message))
         .route("/sandbox/chats", get(chats))
+        .route("/sandbox/messages/read", post(people::read))
+        .route("/sandbox/people/{number}/change-number", post(people::change_number))
+        .route("/sandbox/numbers/{number}/webhook", put(webhooks::set).delete(webhooks::remove))
+        .route("/sandbox/webhooks", get(webhooks::list))
+        .route("/sandbox/webhooks/{n}/redeliver", post(webhooks::redeliver))
         .route("/sandbox/blocklist", get(blocklist))
         .route("/sandbox/conversions", get(conversions))
         .route("/sandbox/typing", get(typing))
@@ -105,8 +129,14 @@ pub(crate) fn unknown_path(path: &str) -> ControlError {
 pub(crate) fn wrong_method(method: &str, path: &str) -> ControlError {
     // The page's own files are in no list.
     let methods =
-        ENDPOINTS.iter().find(|(known, _, _)| *known == path).map_or("GET", |(_, methods, _)| *methods);
+        ENDPOINTS.iter().find(|(known, ..)| covers(known, path)).map_or("GET", |(_, methods, _)| *methods);
     ControlError::method(format!("{path} does not take {method}"), format!("it takes {methods}"))
+}
+
+/// Whether a path is of the kind of a known one, in which `{name}` stands for anything.
+fn covers(known: &str, path: &str) -> bool {
+    let is_same = |(known, given): (&str, &str)| known == given || known.starts_with('{');
+    known.split('/').count() == path.split('/').count() && known.split('/').zip(path.split('/')).all(is_same)
 }
 
 /// The Graph side in a person's words, for the page.
@@ -151,12 +181,21 @@ async fn write_message(Shares(shared): Shares<Arc<Shared>>, body: Body) -> Answe
     struct Request {
         from: String,
         to: String,
+        #[serde(default)]
         text: String,
         #[serde(default)]
         ad: bool,
+        #[serde(default, rename = "type")]
+        kind: Kind,
     }
     let request: Request = parse(&body::read(body, CONTROL_BODY_BYTES_MAX).await?)?;
-    let message = UserMessage { from: &request.from, to: &request.to, text: &request.text, ad: request.ad };
+    let message = UserMessage {
+        from: &request.from,
+        to: &request.to,
+        text: &request.text,
+        ad: request.ad,
+        kind: request.kind,
+    };
     let now = shared.clock.now();
     let written = shared.change(|inner| inner.world.user_writes(&mut inner.mint, &message, now));
     json(&written?)
@@ -275,6 +314,7 @@ async fn reset(Shares(shared): Shares<Arc<Shared>>) -> Answer {
     shared.change(|inner| inner.world.reset());
     shared.remove_faults(None);
     shared.log().clear();
+    shared.webhooks().clear();
     json(&serde_json::json!({"success": true}))
 }
 

@@ -48,13 +48,15 @@ mod server;
 mod shared;
 mod state;
 mod switches;
+mod webhook;
 mod world;
 
 pub use clock::VirtualClock;
 pub use faults::{Cut, FaultCall, FaultError, FaultRule, Preset, When};
 pub use sandbox::{Options, Sandbox, StartError, StopError};
 pub use switches::{
-    BlockedText, ConversionNames, MissingToken, PageSize, PartialBlockStatus, ReadRefusalStatus, Repeat,
-    SwitchError, Switches,
+    BatchSize, BlockedText, ConversionNames, MissingToken, PageSize, PartialBlockStatus, ReadRefusalStatus,
+    Repeat, SwitchError, Switches, WebhookText,
 };
+pub use webhook::WebhookError;
 pub use world::{NumberInfo, WriteError, Written};

@@ -72,3 +72,43 @@ pub(crate) const SAVE_DELAY: Duration = Duration::from_millis(250);
 
 /// A save is followed by a pause of this many times its own duration, so that a large world costs little.
 pub(crate) const SAVE_PAUSE_FACTOR: u32 = 10;
+
+/// How many notifications are kept for looking at; the oldest that are done go first.
+pub(crate) const WEBHOOK_LOG_MAX: usize = 10_000;
+
+/// How many bytes of bodies are kept for looking at; the oldest notifications that are done go first.
+pub(crate) const WEBHOOK_LOG_BYTES_MAX: usize = 64 << 20;
+
+/// How many notifications may wait to be delivered; more are dropped, and said to be.
+pub(crate) const WEBHOOKS_WAITING_MAX: usize = 5_000;
+
+/// How many deliveries are under way at the same time, each to another number's address.
+pub(crate) const WEBHOOKS_AT_ONCE_MAX: usize = 64;
+
+/// How long a delivery or a challenge may take, from the name to the answer's end, by the machine's time. Meta does not
+/// say how long it waits (U).
+pub(crate) const WEBHOOK_CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The largest answer of a webhook that is read.
+pub(crate) const WEBHOOK_ANSWER_BYTES_MAX: usize = 64 << 10;
+
+/// The longest address of a webhook, in bytes.
+pub(crate) const WEBHOOK_URL_BYTES_MAX: usize = 2_048;
+
+/// How long a notification is held back to be overtaken, or to be joined by others in one body.
+pub(crate) const WEBHOOK_HOLD: Duration = Duration::from_secs(2);
+
+/// The pauses after the first, second … failed delivery, by the virtual clock; after the last a notification is given up.
+/// Meta retries at once and then less and less often, up to 7 days (D); the steps between are the sandbox's (U).
+pub(crate) const WEBHOOK_RETRIES: [Duration; 10] = [
+    Duration::ZERO,
+    Duration::from_secs(1),
+    Duration::from_secs(10),
+    Duration::from_secs(60),
+    Duration::from_secs(600),
+    Duration::from_secs(3_600),
+    Duration::from_secs(6 * 3_600),
+    Duration::from_secs(24 * 3_600),
+    Duration::from_secs(48 * 3_600),
+    Duration::from_secs(72 * 3_600),
+];

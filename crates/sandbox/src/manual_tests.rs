@@ -13,7 +13,7 @@ use crate::faults::{Cut, FaultCall, FaultRule, Preset, When};
 use crate::switches::Switches;
 
 /// Every switch: its name, what it takes, and what is known. The first is the default.
-const SWITCHES: [(&str, &[&str], &str); 11] = [
+const SWITCHES: [(&str, &[&str], &str); 16] = [
     (
         "partial_block_status",
         &["400", "200"],
@@ -74,6 +74,33 @@ const SWITCHES: [(&str, &[&str], &str); 11] = [
         &["14", "5", "2"],
         "how many of the event names pass. 14: Meta's list (D). Field reports saw only 5, or only 2, of them pass (C). \
          Also `--conversions`, which is applied at every start",
+    ),
+    (
+        "webhook_text",
+        &[r#""escaped""#, r#""utf8""#],
+        "how notifications write letters beyond ASCII. Escaped: `\\u00e4` and, for a slash, `\\/`, which is what Meta's \
+         servers send and sign (D, slash C). Receivers that sign again what they have parsed fail with the first only",
+    ),
+    (
+        "webhook_bsuid",
+        &["false", "true"],
+        "whether notifications leave out `wa_id`, `from` and `recipient_id`, as they may for users with a username (D)",
+    ),
+    (
+        "webhook_duplicate",
+        &["false", "true"],
+        "whether every notification is sent twice. Meta promises no single delivery, and its retries go to everybody (D)",
+    ),
+    (
+        "webhook_disorder",
+        &["false", "true"],
+        "whether notifications overtake each other: of every two, the second goes first. Meta promises no order (D)",
+    ),
+    (
+        "webhook_batch",
+        &["1", "2", "1000"],
+        "how many changes share a body, 1 to 1000. Meta batches up to 1,000 without a promise (D). What does not fill a \
+         batch goes after two seconds",
     ),
 ];
 
@@ -141,7 +168,8 @@ fn switches() -> String {
         }
         assert_eq!(all[name].to_string(), allowed[0], "the default of {name}");
         let also: Vec<_> = allowed[1..].iter().map(|value| format!("`{value}`")).collect();
-        let also = if name == "blocklist_page_size" { also.join(" to ") } else { also.join(", ") };
+        let is_range = matches!(name, "blocklist_page_size" | "webhook_batch");
+        let also = if is_range { also.join(" to ") } else { also.join(", ") };
         writeln!(table, "| `{name}` | `{}` | {also} | {what} |", allowed[0]).unwrap();
     }
     table

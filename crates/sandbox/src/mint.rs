@@ -13,6 +13,7 @@ pub(crate) struct Mint {
     messages: Rng,
     clicks: Rng,
     traces: Rng,
+    challenges: Rng,
 }
 
 impl Mint {
@@ -26,6 +27,7 @@ impl Mint {
             messages: stream(3),
             clicks: stream(4),
             traces: stream(5),
+            challenges: stream(6),
         }
     }
 
@@ -94,6 +96,11 @@ impl Mint {
         text(&mut self.clicks, "Af", URL_SAFE, 120)
     }
 
+    /// What a webhook has to answer before it is one.
+    pub(crate) fn challenge(&mut self) -> String {
+        digits(&mut self.challenges, "1", 10)
+    }
+
     /// An `fbtrace_id`.
     pub(crate) fn trace(&mut self) -> String {
         text(&mut self.traces, "A", URL_SAFE, 23)
@@ -142,6 +149,7 @@ mod tests {
             mint.wamid(&user, WamidDirection::Outbound),
             mint.ctwa_clid(),
             mint.trace(),
+            mint.challenge(),
         ]
     }
 
@@ -182,6 +190,7 @@ mod tests {
             ("wa", 62),
             ("Af", 120),
             (&ids[10][..2], 23),
+            (&ids[11][..2], 10),
         ];
         assert_eq!(shapes, expected);
     }

@@ -13,12 +13,14 @@ use crate::clock::VirtualClock;
 use crate::faults::{FaultError, FaultRule};
 use crate::limits::STOP_GRACE;
 use crate::mint::Mint;
+use crate::phone::{Phone, PhoneError};
 use crate::saver;
 use crate::server;
 use crate::shared::Shared;
 use crate::state::{self, State, StateError};
 use crate::switches::{ConversionNames, Switches};
-use crate::world::{NewNumber, NumberInfo, UserMessage, World, WriteError, Written};
+use crate::webhook::{self, WebhookError};
+use crate::world::{Kind, NewNumber, NumberInfo, UserMessage, Webhook, World, WriteError, Written};
 
 /// The business and the customer of a fresh world: the numbers of CM.com's events page.
 const FIRST_BUSINESS: &str = "+316098765432";
@@ -114,6 +116,7 @@ pub struct Sandbox {
     shared: Arc<Shared>,
     state_file: Option<PathBuf>,
     server: JoinHandle<()>,
+    webhooks: JoinHandle<()>,
     saver: Option<JoinHandle<()>>,
     _stops_when_dropped: DropGuard,
 }
@@ -158,6 +161,7 @@ impl Sandbox {
             greeting,
             address,
             server: tokio::spawn(serve(listener, Arc::clone(&shared))),
+            webhooks: tokio::spawn(webhook::run(Arc::clone(&shared))),
             saver,
             state_file: options.state_file,
             _stops_when_dropped: shared.stopping.clone().drop_guard(),
@@ -191,9 +195,21 @@ impl Sandbox {
     /// # Errors
     /// [`WriteError`] if sender, recipient or text are impossible.
     pub fn user_writes(&self, from: &str, to: &str, text: &str, ad: bool) -> Result<Written, WriteError> {
-        let message = UserMessage { from, to, text, ad };
+        let message = UserMessage { from, to, text, ad, kind: Kind::Text };
         let now = self.shared.clock.now();
         self.shared.change(|inner| inner.world.user_writes(&mut inner.mint, &message, now))
+    }
+
+    /// Sends a number's notifications to an address from now on, as `PUT /sandbox/numbers/{number}/webhook` does but
+    /// without asking the address first.
+    ///
+    /// # Errors
+    /// [`WebhookError`] if the number is nobody's or the address is none.
+    pub fn set_webhook(&self, number: &str, url: &str, verify_token: &str) -> Result<(), WebhookError> {
+        webhook::check_url(url)?;
+        let business = Phone::lenient(number).map_err(|PhoneError| WebhookError::Number)?;
+        let webhook = Webhook { url: url.to_owned(), verify_token: verify_token.to_owned() };
+        self.shared.set_webhook(&business, Some(webhook))
     }
 
     /// Adds a fault rule, as `POST /sandbox/faults` does, and tells its number.
@@ -242,6 +258,8 @@ impl Sandbox {
             tracing::warn!("the sandbox stopped while calls were under way");
             self.server.abort();
         }
+        // It ends by itself now, and what it had under way ends with it.
+        drop((&mut self.webhooks).await);
         if let Some(saver) = self.saver.take() {
             // The saver ends by itself now; its result says nothing the last save does not.
             drop(saver.await);
@@ -272,7 +290,8 @@ fn first_world(shared: &Shared) -> Written {
     shared.change(|inner| {
         let business = NewNumber { number: Some(FIRST_BUSINESS.to_owned()), ..NewNumber::default() };
         inner.world.add_number(&mut inner.mint, &business).expect("an empty world has room for the number");
-        let hi = UserMessage { from: FIRST_CUSTOMER, to: FIRST_BUSINESS, text: "Hi", ad: true };
+        let hi =
+            UserMessage { from: FIRST_CUSTOMER, to: FIRST_BUSINESS, text: "Hi", ad: true, kind: Kind::Text };
         inner.world.user_writes(&mut inner.mint, &hi, now).expect("the customer can write to the business")
     })
 }

@@ -2,22 +2,30 @@
 //! ring on changes.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::VirtualClock;
+use crate::clock::{Moment, VirtualClock};
 use crate::faults::{FaultError, FaultRow, FaultRule, Faults};
 use crate::limits::LISTENERS_MAX;
 use crate::mint::Mint;
+use crate::phone::Phone;
 use crate::requests::{LoggedCall, RequestLog};
 use crate::state::State;
-use crate::world::World;
+use crate::webhook::{Client, Queue, WebhookError};
+use crate::world::{Webhook, World};
 
 /// The running sandbox's insides.
 pub(crate) struct Shared {
     inner: Mutex<Inner>,
     log: Mutex<RequestLog>,
+    webhooks: Mutex<Queue>,
+    /// Rings when there is a notification to send.
+    pub(crate) webhook_bell: Notify,
+    /// What sends them.
+    pub(crate) webhook_client: Client,
     /// The rules that make calls fail.
     pub(crate) faults: Faults,
     /// The clock.
@@ -52,6 +60,9 @@ impl Shared {
         Shared {
             inner: Mutex::new(Inner { world: state.world, mint }),
             log: Mutex::new(RequestLog::after(state.requests)),
+            webhooks: Mutex::default(),
+            webhook_bell: Notify::new(),
+            webhook_client: Client::default(),
             faults: Faults::default(),
             clock: VirtualClock::new(state.clock_offset_ms),
             changes: watch::Sender::new(0),
@@ -70,11 +81,46 @@ impl Shared {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the world, then rings.
+    /// Changes the world, passes on what businesses are to be told, then rings.
     pub(crate) fn change<R>(&self, action: impl FnOnce(&mut Inner) -> R) -> R {
-        let result = action(&mut self.inner());
+        let mut inner = self.inner();
+        let result = action(&mut inner);
+        let notices = inner.world.take_notices();
+        if !notices.is_empty() {
+            // Under the world's lock still, so that notifications queue up in the order of what they tell of.
+            let (switches, now) = (inner.world.switches, self.clock.monotonic());
+            let mut queue = self.webhooks();
+            notices.into_iter().for_each(|notice| queue.push(notice, switches, now));
+            self.webhook_bell.notify_one();
+        }
+        drop(inner);
         self.changed();
         result
+    }
+
+    /// Sets or removes the webhook of a number.
+    ///
+    /// # Errors
+    /// [`WebhookError::UnknownNumber`] if no business has the number.
+    pub(crate) fn set_webhook(&self, business: &Phone, webhook: Option<Webhook>) -> Result<(), WebhookError> {
+        self.change(|inner| {
+            if inner.world.set_webhook(business, webhook) {
+                return Ok(());
+            }
+            let known = inner.world.business_phones();
+            Err(WebhookError::UnknownNumber { number: business.to_string(), known })
+        })
+    }
+
+    /// The notifications. Whoever holds this lock does not ask for the world's.
+    pub(crate) fn webhooks(&self) -> MutexGuard<'_, Queue> {
+        // A row is looked for before it is changed, so a panic leaves a queue that can be used.
+        self.webhooks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The wall clock at a monotonic instant, as far as can be known.
+    pub(crate) fn wall(&self, at: Duration) -> Moment {
+        self.clock.now().plus(at.saturating_sub(self.clock.monotonic()))
     }
 
     /// Adds a fault rule, then rings.
@@ -133,6 +179,7 @@ impl Shared {
     pub(crate) fn import(&self, state: State) {
         self.inner().world = state.world;
         self.faults.remove(None);
+        self.webhooks().clear();
         self.log().continue_after(state.requests);
         self.clock.set_offset_ms(state.clock_offset_ms);
         self.changed();

@@ -2,13 +2,13 @@
 
 use std::str::FromStr;
 
-use laneway_wire::graph::server::MissingTokenCode;
+use laneway_wire::graph::server::{MissingTokenCode, NotificationText};
 use serde::{Deserialize, Serialize};
 
 /// Choices for everything that nobody outside Meta documents. Each has a default; `POST /sandbox/switches` with a JSON
 /// object changes the ones it names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Switches {
     /// HTTP status of a block or unblock that failed for some or all of its users: 400 (default, Meta's page up to
     /// February 2026) or 200 (a third party's model of the current one).
@@ -35,6 +35,16 @@ pub struct Switches {
     pub missing_token: MissingToken,
     /// How many of the 14 conversion names pass: 14 (default, Meta's list), 5 or 2 (field reports).
     pub conversions: ConversionNames,
+    /// How letters beyond ASCII are written in notifications: `escaped` (default: what Meta sends and signs) or `utf8`.
+    pub webhook_text: WebhookText,
+    /// Whether notifications leave out users' numbers, as they may for users with a username: `false` by default.
+    pub webhook_bsuid: bool,
+    /// Whether every notification is sent twice: `false` by default. Meta's retries go to everybody, so doubles occur.
+    pub webhook_duplicate: bool,
+    /// Whether notifications overtake each other: `false` by default. Meta guarantees no order.
+    pub webhook_disorder: bool,
+    /// How many changes one notification carries: 1 by default. Meta batches up to 1,000, without a guarantee.
+    pub webhook_batch: BatchSize,
 }
 
 /// A closed set of numbers that a switch can take.
@@ -145,6 +155,49 @@ pub enum BlockedText {
     Status,
 }
 
+/// How letters beyond ASCII are written in notifications.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WebhookText {
+    /// As `\u00e4`.
+    #[default]
+    Escaped,
+    /// As they are.
+    Utf8,
+}
+
+/// A number of changes from 1 to 1,000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u16", into = "u16")]
+pub struct BatchSize(u16);
+
+impl Default for BatchSize {
+    fn default() -> BatchSize {
+        BatchSize(1)
+    }
+}
+
+impl BatchSize {
+    /// Changes per notification.
+    pub fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl TryFrom<u16> for BatchSize {
+    type Error = SwitchError;
+
+    fn try_from(size: u16) -> Result<BatchSize, SwitchError> {
+        PageSize::try_from(size).map(|PageSize(size)| BatchSize(size))
+    }
+}
+
+impl From<BatchSize> for u16 {
+    fn from(size: BatchSize) -> u16 {
+        size.0
+    }
+}
+
 /// A page size from 1 to 1,000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u16", into = "u16")]
@@ -195,6 +248,20 @@ impl Default for Switches {
             read_refusal_status: ReadRefusalStatus::default(),
             missing_token: MissingToken::default(),
             conversions: ConversionNames::default(),
+            webhook_text: WebhookText::default(),
+            webhook_bsuid: false,
+            webhook_duplicate: false,
+            webhook_disorder: false,
+            webhook_batch: BatchSize::default(),
+        }
+    }
+}
+
+impl From<WebhookText> for NotificationText {
+    fn from(switch: WebhookText) -> NotificationText {
+        match switch {
+            WebhookText::Escaped => NotificationText::Escaped,
+            WebhookText::Utf8 => NotificationText::Utf8,
         }
     }
 }
@@ -266,7 +333,9 @@ mod tests {
         let expected = concat!(
             r#"{"partial_block_status":400,"block_already_blocked":"success","unblock_not_blocked":"success","#,
             r#""unblock_needs_window":false,"blocklist_page_size":25,"blocked_text":"sync","read_after_30_days":true,"#,
-            r#""read_while_blocked":true,"read_refusal_status":400,"missing_token":190,"conversions":14}"#,
+            r#""read_while_blocked":true,"read_refusal_status":400,"missing_token":190,"conversions":14,"#,
+            r#""webhook_text":"escaped","webhook_bsuid":false,"webhook_duplicate":false,"webhook_disorder":false,"#,
+            r#""webhook_batch":1}"#,
         );
         assert_eq!(json, expected);
     }
@@ -291,7 +360,19 @@ mod tests {
         check_refused(r#"{"conversions":6}"#, "one of: 14 5 2");
         check_refused(r#"{"blocklist_page_size":0}"#, "1 to 1000");
         check_refused(r#"{"blocked_text":"later"}"#, "unknown variant `later`");
+        check_refused(r#"{"webhook_batch":1001}"#, "1 to 1000");
         check_refused("[]", "expected a map");
+    }
+
+    #[test]
+    fn switches_of_an_older_state_file_are_taken_up() {
+        let older = r#"{"unblock_needs_window":true,"conversions":5}"#;
+        let expected = Switches {
+            unblock_needs_window: true,
+            conversions: ConversionNames::Five,
+            ..Switches::default()
+        };
+        assert_eq!(serde_json::from_str::<Switches>(older).unwrap(), expected);
     }
 
     #[test]

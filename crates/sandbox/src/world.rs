@@ -10,6 +10,8 @@ mod accounts;
 mod blocklist;
 mod chats;
 mod conversions;
+mod people;
+mod webhooks;
 
 use std::collections::BTreeMap;
 
@@ -22,9 +24,11 @@ pub use accounts::NumberInfo;
 pub(crate) use accounts::{NewNumber, TokenError, TokenName};
 use blocklist::Blocklist;
 use chats::Chat;
-pub(crate) use chats::UserMessage;
+pub(crate) use chats::{Kind, UserMessage};
 pub use chats::{WriteError, Written};
 use conversions::{Click, Ledger};
+pub(crate) use people::MoveError;
+pub(crate) use webhooks::{Notice, Webhook};
 
 /// The state of everything.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -39,6 +43,9 @@ pub(crate) struct World {
     ledger: Ledger,
     #[serde(skip)]
     index: Index,
+    /// What businesses are still to be told.
+    #[serde(skip)]
+    notices: Vec<Notice>,
 }
 
 /// A WhatsApp Business account with what belongs to it.
@@ -67,6 +74,9 @@ struct Number {
     waba_id: String,
     chats: BTreeMap<Phone, Chat>,
     blocklist: Blocklist,
+    /// Where its notifications go, if anywhere.
+    #[serde(default)]
+    webhook: Option<Webhook>,
     /// Where each message is, by wamid.
     #[serde(skip)]
     messages: BTreeMap<Box<str>, Place>,
@@ -142,6 +152,7 @@ impl World {
             number.blocklist = Blocklist::default();
         }
         self.ledger = Ledger::default();
+        self.notices.clear();
         self.index.message_count = 0;
     }
 }

@@ -8,7 +8,8 @@ use serde::Serialize;
 use crate::body::BodyError;
 use crate::faults::FaultError;
 use crate::state::StateError;
-use crate::world::{TokenError, WriteError};
+use crate::webhook::{RedeliverError, WebhookError};
+use crate::world::{MoveError, TokenError, WriteError};
 
 /// Why a control call failed: `{"error":{"message","hint"}}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +114,49 @@ impl From<TokenError> for ControlError {
         let status = match &error {
             TokenError::Unreadable(_) => StatusCode::BAD_REQUEST,
             TokenError::UnknownNumber { .. } | TokenError::UnknownToken => StatusCode::NOT_FOUND,
+        };
+        ControlError { status, message: error.to_string(), hint: None }
+    }
+}
+
+impl From<WebhookError> for ControlError {
+    fn from(error: WebhookError) -> ControlError {
+        let status = match &error {
+            WebhookError::Number
+            | WebhookError::Url
+            | WebhookError::Unreachable(_)
+            | WebhookError::Status(_)
+            | WebhookError::Echo => StatusCode::BAD_REQUEST,
+            WebhookError::UnknownNumber { .. } => StatusCode::NOT_FOUND,
+        };
+        let hint = match &error {
+            WebhookError::Unreachable(_) | WebhookError::Status(_) | WebhookError::Echo => Some(
+                "Meta sends GET with hub.mode=subscribe, hub.challenge and hub.verify_token first; \
+                 \"challenge\":false sets the webhook without it"
+                    .to_owned(),
+            ),
+            WebhookError::Number | WebhookError::Url | WebhookError::UnknownNumber { .. } => None,
+        };
+        ControlError { status, message: error.to_string(), hint }
+    }
+}
+
+impl From<RedeliverError> for ControlError {
+    fn from(error: RedeliverError) -> ControlError {
+        let status = match &error {
+            RedeliverError::Unknown(_) => StatusCode::NOT_FOUND,
+            RedeliverError::Dropped(_) | RedeliverError::NoWebhook(_) => StatusCode::CONFLICT,
+        };
+        ControlError { status, message: error.to_string(), hint: None }
+    }
+}
+
+impl From<MoveError> for ControlError {
+    fn from(error: MoveError) -> ControlError {
+        let status = match &error {
+            MoveError::Unreadable { .. } => StatusCode::BAD_REQUEST,
+            MoveError::UnknownUser(_) => StatusCode::NOT_FOUND,
+            MoveError::Taken(_) => StatusCode::CONFLICT,
         };
         ControlError { status, message: error.to_string(), hint: None }
     }

@@ -9,7 +9,7 @@ use super::*;
 use crate::mint::Mint;
 use crate::state::State;
 use crate::switches::Switches;
-use crate::world::{NewNumber, NumberInfo, UserMessage, World};
+use crate::world::{Kind, NewNumber, NumberInfo, UserMessage, World};
 
 const CUSTOMER: &str = "+316012345678";
 const JSON: Option<&str> = Some("application/json");
@@ -43,7 +43,7 @@ impl Bench {
         let ours = add(NewNumber { number: Some("+316098765432".to_owned()), ..NewNumber::default() });
         let theirs = add(NewNumber::default());
         let write = |to: &str| {
-            let message = UserMessage { from: CUSTOMER, to, text: "Hi", ad: true };
+            let message = UserMessage { from: CUSTOMER, to, text: "Hi", ad: true, kind: Kind::Text };
             shared.change(|inner| inner.world.user_writes(&mut inner.mint, &message, now)).unwrap()
         };
         let (first, second) = (write(&ours.number), write(&theirs.number));
@@ -126,7 +126,7 @@ impl Bench {
 
     fn user_writes(&self, from: &str) -> String {
         let now = self.shared.clock.now();
-        let message = UserMessage { from, to: &self.ours.number, text: "Hello", ad: false };
+        let message = UserMessage { from, to: &self.ours.number, text: "Hello", ad: false, kind: Kind::Text };
         self.shared.change(|inner| inner.world.user_writes(&mut inner.mint, &message, now)).unwrap().wamid
     }
 }

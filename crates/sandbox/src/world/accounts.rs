@@ -26,6 +26,8 @@ pub struct NumberInfo {
     pub access_token: String,
     /// The secret that signs the account's notifications.
     pub app_secret: String,
+    /// Where the number's notifications go, if anywhere.
+    pub webhook: Option<String>,
 }
 
 /// What a new business number should be like. All fields are optional.
@@ -124,6 +126,7 @@ impl World {
             waba_id,
             chats: BTreeMap::new(),
             blocklist: Blocklist::default(),
+            webhook: None,
             messages: BTreeMap::new(),
         };
         let info = self.info(&id, &number);
@@ -162,6 +165,7 @@ impl World {
             dataset_id: waba.dataset_id.clone(),
             access_token: waba.access_token.clone(),
             app_secret: waba.app_secret.clone(),
+            webhook: number.webhook.as_ref().map(|webhook| webhook.url.clone()),
         }
     }
 

@@ -4,10 +4,13 @@ mod overview;
 
 use std::time::Duration;
 
-use laneway_wire::graph::server::{ContactRef, Recipient, Refusal, WamidDirection};
+use laneway_wire::graph::server::{
+    ContactRef, DeliveryStatus, Happening, Recipient, Refusal, WamidDirection,
+};
 use serde::{Deserialize, Serialize};
 
 use super::accounts::fresh;
+use super::webhooks::referral;
 use super::{Click, Number, Place, Waba, World};
 use crate::clock::Moment;
 use crate::limits::{MESSAGES_MAX, TEXT_CHARACTERS_MAX};
@@ -39,6 +42,9 @@ pub(super) struct Chat {
     /// Messages before this index need no read mark any more.
     #[serde(skip)]
     read_to: usize,
+    /// Messages before this index need not be read by the user any more.
+    #[serde(skip)]
+    seen_to: usize,
 }
 
 /// A message of a chat.
@@ -46,6 +52,8 @@ pub(super) struct Chat {
 struct Message {
     wamid: Box<str>,
     direction: Direction,
+    #[serde(default)]
+    kind: Kind,
     text: Box<str>,
     sent_us: Moment,
     read_us: Option<Moment>,
@@ -63,6 +71,17 @@ enum Direction {
     In,
     /// From the business (MT).
     Out,
+}
+
+/// What a message holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    /// A text.
+    #[default]
+    Text,
+    /// Something that the Cloud API does not carry; its text is empty.
+    Unsupported,
 }
 
 /// What came of a user's message.
@@ -95,7 +114,7 @@ pub enum WriteError {
         known: Vec<String>,
     },
     /// The text is empty or too long.
-    #[error("text: a message has 1 to {TEXT_CHARACTERS_MAX} characters")]
+    #[error("text: a message has 1 to {TEXT_CHARACTERS_MAX} characters, one of type unsupported has none")]
     Text,
     /// The sandbox holds no more messages.
     #[error("the sandbox is full; POST /sandbox/reset empties it")]
@@ -107,6 +126,8 @@ pub enum WriteError {
 pub(crate) struct MessageRow {
     wamid: String,
     direction: Direction,
+    #[serde(rename = "type")]
+    kind: Kind,
     text: String,
     sent_at: String,
     read_at: Option<String>,
@@ -149,7 +170,11 @@ impl World {
                 known: self.business_phones(),
             });
         };
-        if message.text.is_empty() || message.text.chars().count() > TEXT_CHARACTERS_MAX {
+        let is_text = match message.kind {
+            Kind::Text => !message.text.is_empty() && message.text.chars().count() <= TEXT_CHARACTERS_MAX,
+            Kind::Unsupported => message.text.is_empty(),
+        };
+        if !is_text {
             return Err(WriteError::Text);
         }
         if self.index.message_count >= MESSAGES_MAX {
@@ -167,6 +192,7 @@ impl World {
         let wamid = number.add(mint, &user, WamidDirection::Inbound, |wamid| Message {
             wamid,
             direction: Direction::In,
+            kind: message.kind,
             text: message.text.into(),
             sent_us: now,
             read_us: None,
@@ -175,6 +201,16 @@ impl World {
             failed_code: None,
         });
         self.index.message_count += 1;
+        if reached_business {
+            let happening = match message.kind {
+                Kind::Text => Happening::Text {
+                    body: message.text.to_owned(),
+                    referral: ctwa_clid.as_deref().map(referral),
+                },
+                Kind::Unsupported => Happening::Unsupported,
+            };
+            self.notify(&id, &user, &wamid, now, happening);
+        }
         Ok(Written { wamid, ctwa_clid })
     }
 
@@ -241,6 +277,7 @@ impl World {
         let wamid = number.add(mint, &user, WamidDirection::Outbound, |wamid| Message {
             wamid,
             direction: Direction::Out,
+            kind: Kind::Text,
             text: body.into(),
             sent_us: now,
             read_us: None,
@@ -249,7 +286,42 @@ impl World {
             failed_code: is_blocked.then_some(BLOCKED_CODE),
         });
         self.index.message_count += 1;
+        let by_number = contact.user_id.is_none();
+        let statuses: &[DeliveryStatus] = if is_blocked {
+            &[DeliveryStatus::FailedBlocked { by_number }]
+        } else {
+            &[DeliveryStatus::Sent, DeliveryStatus::Delivered]
+        };
+        for status in statuses {
+            self.notify(number_id, &user, &wamid, now, Happening::Status(*status));
+        }
         Ok((contact, wamid))
+    }
+
+    /// The user opens the chat with a business and so reads everything in it. Tells the wamids of what was read just now.
+    ///
+    /// # Errors
+    /// [`WriteError`] if one of the two is nobody.
+    pub(crate) fn user_reads(
+        &mut self,
+        user: &str,
+        business: &str,
+        now: Moment,
+    ) -> Result<Vec<String>, WriteError> {
+        let user = Phone::lenient(user).map_err(|PhoneError| WriteError::From)?;
+        let business = Phone::lenient(business).map_err(|PhoneError| WriteError::To)?;
+        let Some(id) = self.number_id(&business).map(str::to_owned) else {
+            return Err(WriteError::UnknownBusiness {
+                number: business.to_string(),
+                known: self.business_phones(),
+            });
+        };
+        let chat = self.numbers.get_mut(&id).and_then(|number| number.chats.get_mut(&user));
+        let seen = chat.map(|chat| chat.see_all(now)).unwrap_or_default();
+        for wamid in &seen {
+            self.notify(&id, &user, wamid, now, Happening::Status(DeliveryStatus::Read));
+        }
+        Ok(seen)
     }
 
     /// What an account would be told if its text could be sent.
@@ -283,6 +355,7 @@ impl World {
             rows.extend(chat.messages.iter().map(|message| MessageRow {
                 wamid: message.wamid.to_string(),
                 direction: message.direction,
+                kind: message.kind,
                 text: message.text.to_string(),
                 sent_at: message.sent_us.to_string(),
                 read_at: message.read_us.map(|moment| moment.to_string()),
@@ -353,6 +426,8 @@ pub(crate) struct UserMessage<'a> {
     pub(crate) text: &'a str,
     /// Whether the chat was opened from an ad just now.
     pub(crate) ad: bool,
+    /// What it is.
+    pub(crate) kind: Kind,
 }
 
 impl Waba {
@@ -426,12 +501,26 @@ impl Chat {
         self.read_to = self.read_to.max(index + 1);
     }
 
+    /// The user has seen every message of the business; tells the wamids of those not seen before.
+    fn see_all(&mut self, now: Moment) -> Vec<String> {
+        let mut seen = Vec::new();
+        for message in &mut self.messages[self.seen_to..] {
+            if message.is_unseen() {
+                message.read_us = Some(now);
+                seen.push(message.wamid.to_string());
+            }
+        }
+        self.seen_to = self.messages.len();
+        seen
+    }
+
     /// Rebuilds what is derived from the messages.
     pub(super) fn rebuild(&mut self) {
         let received = self.messages.iter().rev().find(|message| message.is_readable());
         self.last_in_us = received.map(|message| message.sent_us);
         let unread = |message: &Message| message.is_readable() && message.read_us.is_none();
         self.read_to = self.messages.iter().position(unread).unwrap_or(self.messages.len());
+        self.seen_to = self.messages.iter().position(Message::is_unseen).unwrap_or(self.messages.len());
     }
 
     /// The wamids of the chat's messages, in order.
@@ -444,5 +533,10 @@ impl Message {
     /// Whether it is a message that the business received.
     fn is_readable(&self) -> bool {
         self.direction == Direction::In && self.reached_business
+    }
+
+    /// Whether it is a message of the business that arrived and that the user has not read.
+    fn is_unseen(&self) -> bool {
+        self.direction == Direction::Out && self.failed_code.is_none() && self.read_us.is_none()
     }
 }

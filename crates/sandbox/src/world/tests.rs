@@ -32,7 +32,7 @@ impl Bench {
     }
 
     fn write(&mut self, from: &str, to: &str, ad: bool, now: Moment) -> Result<Written, WriteError> {
-        let message = UserMessage { from, to, text: "Hi", ad };
+        let message = UserMessage { from, to, text: "Hi", ad, kind: Kind::Text };
         self.world.user_writes(&mut self.mint, &message, now)
     }
 
@@ -144,7 +144,7 @@ fn who_can_write_to_whom() {
         WriteError::UnknownBusiness { number: "+31600000000".to_owned(), known: vec![BUSINESS.to_owned()] };
     assert_eq!(unknown.to_string(), "to: no business has the number +31600000000; there is +316098765432");
     check(CUSTOMER, "+31600000000", Err(unknown));
-    let message = UserMessage { from: CUSTOMER, to: BUSINESS, text: "", ad: false };
+    let message = UserMessage { from: CUSTOMER, to: BUSINESS, text: "", ad: false, kind: Kind::Text };
     assert_eq!(bench.world.user_writes(&mut bench.mint, &message, NOW), Err(WriteError::Text));
 }
 

@@ -5,7 +5,10 @@
 mod admission;
 mod faults;
 mod page;
+mod people;
+mod receiver;
 mod surface;
+mod webhooks;
 
 use std::net::SocketAddr;
 
