@@ -2,13 +2,17 @@
 //! Fuzzing looks for bytes that break it; an ordinary test replays the corpus.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use laneway_channel::Secret;
 use laneway_channel::meta::{Call, Member, Verb, encode};
-use laneway_gateway::accept::{self, Context, Refusal, Rules};
+use laneway_gateway::accept::{self, Context, Refusal, Rules, Told};
 use laneway_gateway::config::{Account, Country, Number, Waba};
 use laneway_journal::{NewRow, Row};
-use laneway_model::{AccountName, DatasetId, Event, EventId, PhoneNumber, PhoneNumberId, Timestamp, WabaId};
+use laneway_model::{
+    AccountName, Click, Contact, CtwaClid, DatasetId, Event, EventId, Person, PhoneNumber, PhoneNumberId,
+    Timestamp, Touch, WabaId,
+};
 use laneway_wire::cm;
 use serde_json::value::RawValue;
 
@@ -52,6 +56,21 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// What is known of whatever user the event is about.
+    fn told(&self) -> Told {
+        if !self.is_on(7) {
+            return Told::NOTHING.clone();
+        }
+        let business = PhoneNumber::parse("+316098765432").expect("this is a number");
+        let person = Person::parse("+316012345678").expect("this is a person");
+        let mut contact = Contact::new(business, person);
+        let at = NOW.saturating_sub(Duration::from_hours(30));
+        contact.fold(&Touch::MessageIn { at, id: None });
+        let id = CtwaClid::parse("clid").expect("a text is a click id");
+        contact.fold(&Touch::Clicked(Click { id, at, ad_id: None, headline: None }));
+        Told { contact: Some(contact), heard: Some(NOW) }
+    }
+
     fn account(&self) -> Account {
         Account {
             name: AccountName::parse("shop").expect("a word is a name"),
@@ -72,8 +91,8 @@ impl<'a> Input<'a> {
 pub(crate) fn check(data: &[u8]) {
     let Some(input) = Input::split(data) else { return };
     let Ok(request) = cm::parse(input.body) else { return };
-    let (account, rules) = (input.account(), input.rules());
-    let ctx = Context { account: &account, now: NOW, rules: &rules };
+    let (account, rules, told) = (input.account(), input.rules(), input.told());
+    let ctx = Context { account: &account, now: NOW, rules: &rules, told: &told };
     let result = accept::check(&ctx, &request, input.key());
     assert_eq!(accept::check(&ctx, &request, input.key()), result, "the same input is judged the same");
     match &result {

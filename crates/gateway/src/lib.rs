@@ -9,6 +9,7 @@ pub mod accept;
 pub mod api;
 pub mod clock;
 pub mod config;
+pub mod contacts;
 pub mod driver;
 pub mod inbound;
 pub mod node;

@@ -40,6 +40,8 @@ pub enum Route {
     Event,
     /// `GET /api/v1/events`.
     Events,
+    /// `GET /api/v1/contacts/{business}/{user}`.
+    Contact,
     /// `/webhooks/meta/{app}`.
     MetaWebhook,
     /// `/webhooks/cm/{secret}`.
@@ -338,6 +340,7 @@ impl Route {
             Self::CmOther => "/v1.0/*",
             Self::Event => "/api/v1/events/{id}",
             Self::Events => "/api/v1/events",
+            Self::Contact => "/api/v1/contacts/{business}/{user}",
             Self::MetaWebhook => "/webhooks/meta/{app}",
             Self::CmWebhook => "/webhooks/cm/{secret}",
             Self::OpenApi => "/openapi.json",

@@ -7,6 +7,7 @@
 
 mod client;
 mod config;
+mod contacts;
 mod descriptors;
 mod dev;
 mod events;
@@ -44,6 +45,9 @@ enum Verb {
     /// Look at events
     #[command(subcommand)]
     Events(events::Verb),
+    /// Look at what is known of persons
+    #[command(subcommand)]
+    Contacts(contacts::Verb),
     /// Check a configuration
     #[command(subcommand)]
     Config(config::Verb),
@@ -77,6 +81,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Sandbox(options) => Box::pin(sandbox::run(options, &logs)).await,
         Verb::Send(options) => send::run(options).await,
         Verb::Events(verb) => events::run(verb).await,
+        Verb::Contacts(verb) => contacts::run(verb).await,
         Verb::Config(verb) => config::run(verb),
         Verb::Token(verb) => token::run(verb),
         Verb::Openapi => print(laneway_gateway::api::openapi_json().trim_end()),

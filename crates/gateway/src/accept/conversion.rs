@@ -34,7 +34,7 @@ pub(super) fn read(
     business: PhoneNumber,
     custom: &Custom<'_>,
 ) -> Result<Conversion, Refusal> {
-    let click = ClickId { value: read_click_id(custom)?, captured: false };
+    let click = read_click_id(ctx, custom)?;
     let currency = read_currency(ctx.rules, name, custom.currency.as_deref())?;
     let value = read_value(name, custom.value.as_deref())?;
     let event_time = read_event_time(ctx, custom.event_time.as_deref())?;
@@ -44,8 +44,9 @@ pub(super) fn read(
     Ok(Conversion { name, click, event_time, event_id, currency, value })
 }
 
-/// CM.com's page names the click id in two ways; either will do, and an empty one counts as none.
-fn read_click_id(custom: &Custom<'_>) -> Result<CtwaClid, Refusal> {
+/// CM.com's page names the click id in two ways; either will do, and an empty one counts as none. Then it is the user's
+/// own captured click.
+fn read_click_id(ctx: &Context<'_>, custom: &Custom<'_>) -> Result<ClickId, Refusal> {
     let given = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(ToOwned::to_owned);
     let (field, text) = match (given(custom.ctwa_id.as_deref()), given(custom.ctwa_clid.as_deref())) {
         (Some(one), Some(other)) if one != other => {
@@ -56,6 +57,9 @@ fn read_click_id(custom: &Custom<'_>) -> Result<CtwaClid, Refusal> {
         (Some(text), _) => (CLICK_ID, text),
         (None, Some(text)) => ("event.custom.ctwa_clid", text),
         (None, None) => {
+            if let Some(click) = ctx.told.click(ctx.rules, ctx.now) {
+                return Ok(ClickId { value: click.id.clone(), captured: true });
+            }
             let problem =
                 "missing, and no click id is known for this user; Meta takes no conversion without one";
             return Err(Refusal::of_field(RefusalCode::ClickIdUnknown, CLICK_ID, problem)
@@ -63,6 +67,7 @@ fn read_click_id(custom: &Custom<'_>) -> Result<CtwaClid, Refusal> {
         }
     };
     CtwaClid::parse(&text)
+        .map(|value| ClickId { value, captured: false })
         .map_err(|error| Refusal::of_field(RefusalCode::ClickIdInvalid, field, error.to_string()))
 }
 

@@ -15,10 +15,12 @@ mod refusal;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod told;
 
 pub use keys::{CONVERSION_KEY_KEPT, KEY_KEPT};
 pub use refusal::{Refusal, RefusalCode};
 pub use rules::Rules;
+pub use told::{CapturedClick, Told, asks_about};
 
 use laneway_journal::{Key, NewRow};
 use laneway_model::{
@@ -51,6 +53,8 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// Which judgements about Meta are made, and how long events are tried.
     pub rules: &'a Rules,
+    /// What notifications have told of its user.
+    pub told: &'a Told,
 }
 
 /// An event that is taken: all that its row is made of.
@@ -87,7 +91,10 @@ fn accept(
     let action = match kind {
         EventKind::MarkAsRead => Action::MarkAsRead { message_id: read_message_id(kind, request)? },
         EventKind::Typing => Action::Typing { message_id: read_message_id(kind, request)? },
-        EventKind::Block => Action::Block,
+        EventKind::Block => {
+            ctx.told.check_window(ctx.rules, ctx.now)?;
+            Action::Block
+        }
         EventKind::UnBlock => Action::UnBlock,
         EventKind::Conversion(name) => {
             Action::Conversion(Box::new(conversion::read(ctx, name, business, &request.custom)?))

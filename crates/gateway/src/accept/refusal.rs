@@ -95,6 +95,8 @@ refusal_codes! {
     NoDataset = "no_dataset", 400, 403;
     /// A business number is to block itself.
     SelfBlock = "self_block", 400, 403;
+    /// The user has not written for longer than Meta lets anybody be blocked.
+    WindowClosed = "window_closed", 400, 403;
     /// The event time lies in the future.
     EventTimeInFuture = "event_time_in_future", 400, 403;
     /// The event time is too long ago.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::CapturedClick;
 use crate::config::GiveUp;
 
 /// What is refused because the call must fail, and how long an accepted event is tried. With a switch off the event is
@@ -28,6 +29,13 @@ pub struct Rules {
     /// Refuses a currency that is no code of ISO 4217's list, rather than only one that is not three letters. Documented
     /// by Meta ("Conversions API", custom data parameters, `currency`: a code of ISO 4217).
     pub unlisted_currency: bool,
+    /// Refuses a block when notifications prove that the user's last message is older than Meta's window of 24 hours.
+    /// Documented by Meta ("Block Users", error 131047); that later notifications of the number prove that none was missed
+    /// is inferred.
+    pub block_window: bool,
+    /// Which captured click a conversion without a click id is about. That Meta attributes within 7 days is what third
+    /// parties report of it; which of several clicks it prefers is unknown.
+    pub captured_click: CapturedClick,
 }
 
 impl Rules {
@@ -44,6 +52,8 @@ impl Rules {
             event_time_in_future: true,
             event_time_too_old: true,
             unlisted_currency: true,
+            block_window: true,
+            captured_click: CapturedClick::Newest,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod conversions;
 mod rows;
+mod told;
 
 use std::path::PathBuf;
 
@@ -52,8 +53,18 @@ fn judge_as(
     body: &str,
     idempotency_key: Option<&str>,
 ) -> Result<Accepted, Refusal> {
+    judge_told(account, rules, Told::NOTHING, body, idempotency_key)
+}
+
+fn judge_told(
+    account: &Account,
+    rules: &Rules,
+    told: &Told,
+    body: &str,
+    idempotency_key: Option<&str>,
+) -> Result<Accepted, Refusal> {
     let request = cm::parse(body.as_bytes()).map_err(Refusal::from)?;
-    accept(&Context { account, now: NOW, rules }, &request, idempotency_key)
+    accept(&Context { account, now: NOW, rules, told }, &request, idempotency_key)
 }
 
 fn judge(body: &str) -> Result<Accepted, Refusal> {

@@ -146,7 +146,7 @@ async fn page(api: &Api, headers: &HeaderMap, uri: &Uri) -> Result<EventList, Pr
 }
 
 /// The caller's account, if its token may read.
-fn reader<'c>(config: &'c Config, headers: &HeaderMap) -> Result<&'c Account, Problem> {
+pub(super) fn reader<'c>(config: &'c Config, headers: &HeaderMap) -> Result<&'c Account, Problem> {
     let caller = auth::caller(config, auth::bearer_token(headers)).map_err(|stranger| match stranger {
         Stranger::Missing => Problem::new(ProblemCode::TokenMissing, "a token is needed")
             .hint("send it as X-CM-PRODUCTTOKEN, or as Authorization: Bearer"),
@@ -277,7 +277,7 @@ fn not_found(id: &str) -> Problem {
     Problem::new(ProblemCode::NotFound, format!("this account has no event {}", quoted(id)))
 }
 
-fn unavailable(api: &Api, error: &laneway_journal::Error) -> Problem {
+pub(super) fn unavailable(api: &Api, error: &laneway_journal::Error) -> Problem {
     api.journal_failed(error);
     Problem::new(ProblemCode::Unavailable, "the store cannot answer now").retry_after(RETRY_AFTER)
 }

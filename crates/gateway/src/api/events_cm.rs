@@ -19,6 +19,7 @@ use super::body::{self, BodyError};
 use super::{Api, RETRY_AFTER, answer};
 use crate::accept::{self, Refusal, RefusalCode};
 use crate::config::Scopes;
+use crate::contacts;
 use crate::driver::Full;
 use crate::telemetry::{Admission, Route};
 
@@ -139,7 +140,11 @@ async fn checked(api: &Api, headers: &HeaderMap, uri: &Uri, body: Body) -> Resul
         return Err(refused(scope_missing()));
     }
     let key = idempotency_key(headers).map_err(refused)?;
-    let context = accept::Context { account, now: api.node.clock.wall(), rules: &config.rules };
+    let told = contacts::told(&api.node, &config.rules, &request).await.map_err(|error| {
+        api.journal_failed(&error);
+        Refused { retry_after: Some(RETRY_AFTER), ..refused(not_durable()) }
+    })?;
+    let context = accept::Context { account, now: api.node.clock.wall(), rules: &config.rules, told: &told };
     let row = accept::check(&context, &request, key).map_err(refused)?;
     Ok((row, is_dry_run))
 }

@@ -12,7 +12,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{LicenseBuilder, OpenApi as Document, SecurityRequirement};
 use utoipa::{Modify, OpenApi, ToSchema};
 
-use super::{Api, answer, events, events_cm, health, webhooks};
+use super::{Api, answer, contacts, events, events_cm, health, webhooks};
 use crate::accept::RefusalCode;
 use crate::telemetry::Route;
 
@@ -40,11 +40,12 @@ pub(super) async fn get(State(api): State<Arc<Api>>) -> Response {
         description = "Events for WhatsApp, kept until they are delivered. Not affiliated with Meta, WhatsApp or CM.com.",
     ),
     paths(
-        events_cm::post, events::list, events::get, webhooks::challenge, webhooks::meta, webhooks::cm, health::live, health::ready, health::metrics, get
+        events_cm::post, events::list, events::get, contacts::get, webhooks::challenge, webhooks::meta, webhooks::cm, health::live, health::ready, health::metrics, get
     ),
     tags(
         (name = "cm", description = "The endpoint that CM.com's clients know"),
         (name = "events", description = "What became of events"),
+        (name = "contacts", description = "What is known of persons"),
         (name = "webhooks", description = "What WhatsApp tells"),
         (name = "operation", description = "For whoever runs it"),
     ),

@@ -22,7 +22,7 @@ use super::{
     Account, Accounts, Config, DAY, Fingerprint, GiveUp, HOUR, Limits, Loaded, Retention, Store, TokenHash,
     duration,
 };
-use crate::accept::Rules;
+use crate::accept::{CapturedClick, Rules};
 
 mod account;
 mod address;
@@ -216,16 +216,32 @@ impl Reader<'_> {
     }
 
     fn rules(&mut self, table: &Table<'_>, rules: &mut Rules) {
-        let Rules { give_up: _, self_block, event_time_in_future, event_time_too_old, unlisted_currency } =
-            rules;
+        const CLICKS: &str = "\"newest\", \"oldest\" or \"off\"";
+        let Rules {
+            give_up: _,
+            self_block,
+            event_time_in_future,
+            event_time_too_old,
+            unlisted_currency,
+            block_window,
+            captured_click,
+        } = rules;
         for (key, switch) in [
             ("self_block", self_block),
             ("event_time_in_future", event_time_in_future),
             ("event_time_too_old", event_time_too_old),
             ("unlisted_currency", unlisted_currency),
+            ("block_window", block_window),
         ] {
             *switch = self.flag(table, key).unwrap_or(*switch);
         }
+        let click = self.choice(table, "captured_click", CLICKS, |text| match text {
+            "newest" => Some(CapturedClick::Newest),
+            "oldest" => Some(CapturedClick::Oldest),
+            "off" => Some(CapturedClick::Off),
+            _ => None,
+        });
+        *captured_click = click.unwrap_or(*captured_click);
     }
 
     fn give_up(&mut self, table: &Table<'_>) -> GiveUp {

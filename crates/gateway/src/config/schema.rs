@@ -60,7 +60,14 @@ pub(super) static RETENTION: Section = Section {
 pub(super) static RULES: Section = Section {
     path: "rules",
     form: "[rules]",
-    keys: &["self_block", "event_time_in_future", "event_time_too_old", "unlisted_currency"],
+    keys: &[
+        "self_block",
+        "event_time_in_future",
+        "event_time_too_old",
+        "unlisted_currency",
+        "block_window",
+        "captured_click",
+    ],
     not_yet: &[],
 };
 

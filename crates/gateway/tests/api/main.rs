@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test, what goes wrong is a failure")]
 
 mod client;
+mod contacts;
 mod events;
 mod events_cm;
 mod node;

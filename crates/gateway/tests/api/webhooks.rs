@@ -23,12 +23,12 @@ fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-fn notification(name: &str) -> Vec<u8> {
+pub(crate) fn notification(name: &str) -> Vec<u8> {
     fixture(&format!("graph/client/notifications/{name}"))
 }
 
 /// Two apps; the shop's WABA is the fixtures' and of the app `main`, the salon's is the other of the batch.
-fn apps(config: &mut Config) {
+pub(crate) fn apps(config: &mut Config) {
     let app = |name: &str, secrets: &[&str]| App {
         name: AppName::parse(name).unwrap(),
         app_secrets: secrets.iter().map(|secret| Secret::new(*secret)).collect(),
@@ -55,11 +55,11 @@ fn apart(config: &mut Config) {
     config.accounts = Accounts::new(accounts);
 }
 
-async fn node() -> TestNode {
+pub(crate) async fn node() -> TestNode {
     TestNode::with(Setup { change: apps, ..Setup::default() }).await
 }
 
-async fn notify(node: &TestNode, body: impl Into<Bytes>) -> Answer {
+pub(crate) async fn notify(node: &TestNode, body: impl Into<Bytes>) -> Answer {
     let body = body.into();
     let signature = sign(&Secret::new(SECRET), &body);
     post(node, MAIN, Some(&signature), body).await

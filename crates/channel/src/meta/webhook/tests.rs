@@ -204,4 +204,5 @@ fn any_body_is_answered() {
     ] {
         assert_eq!(decode(body.as_bytes(), NOW).map(|n| n.updates.len()), expected, "{body}");
     }
+    assert_eq!(decode(b"{\"skipped\":\"\xff\"}", NOW), None, "what is no text is no JSON");
 }

@@ -38,7 +38,12 @@ fn the_same_event_has_the_same_fingerprint() {
     assert_eq!(print(&block), print(&same));
     let view = body("ViewContent", r#""ctwa_id":"c""#);
     let request = cm::parse(view.as_bytes()).unwrap();
-    let later = Context { account: &account(), now: Timestamp::from_secs(1_795_000_100), rules: &rules };
+    let later = Context {
+        account: &account(),
+        now: Timestamp::from_secs(1_795_000_100),
+        rules: &rules,
+        told: Told::NOTHING,
+    };
     let later = accept(&later, &request, Some("k")).unwrap();
     assert_eq!(Some(print(&view)), later.keys[0].fingerprint, "the time of arrival is not part of it");
     for other in [
@@ -94,7 +99,12 @@ fn the_row_is_the_event() {
     );
     let request = cm::parse(text.as_bytes()).unwrap();
     let (account, rules) = (account(), Rules::default());
-    let row = check(&Context { account: &account, now: NOW, rules: &rules }, &request, Some("k")).unwrap();
+    let row = check(
+        &Context { account: &account, now: NOW, rules: &rules, told: Told::NOTHING },
+        &request,
+        Some("k"),
+    )
+    .unwrap();
     assert_eq!((row.accepted_at, row.due), (NOW, NOW));
     assert_eq!(row.expires, Timestamp::from_secs(NOW.as_secs() + 7 * DAY));
     assert_eq!((row.account.as_str(), row.keys.len()), ("shop", 1));

@@ -126,9 +126,11 @@ impl<'a> NotificationBody<'a> {
             #[serde(borrow, default)]
             entry: Option<&'a RawValue>,
         }
-        let envelope: Envelope<'a> = serde_json::from_slice(body).ok()?;
+        // What is skipped is not looked at by the JSON parser, which would let bytes pass that are no text.
+        let body = std::str::from_utf8(body).ok()?;
+        let envelope: Envelope<'a> = serde_json::from_str(body).ok()?;
         // A list in the place of an object would do for serde.
-        body.trim_ascii_start().starts_with(b"{").then_some(())?;
+        body.trim_ascii_start().starts_with('{').then_some(())?;
         let entries = envelope.entry.and_then(|list| serde_json::from_str::<Vec<&RawValue>>(list.get()).ok());
         Some(Self { entries: entries.unwrap_or_default().into_iter().filter_map(entry).collect() })
     }

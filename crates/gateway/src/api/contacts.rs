@@ -1,0 +1,231 @@
+//! `/api/v1/contacts`: what is known of a person.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode, Uri};
+use laneway_journal::{Filter, Queue};
+use laneway_model::{Click, Contact, EventKind, Person, PhoneNumber, Status};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::events::{reader, unavailable};
+use super::instant::Instant;
+use super::problem::{Problem, ProblemBody, ProblemCode};
+use super::query::{Query, quoted};
+use super::{Api, answer};
+use crate::config::Account;
+use crate::contacts;
+use crate::telemetry::Route;
+
+/// The most pages of events that are looked through for the last block or unblock.
+const PAGES_MAX: usize = 16;
+
+/// What is known of a person in the eyes of a business number.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ContactState {
+    /// The business number.
+    business: String,
+    /// The person, as asked for.
+    user: String,
+    /// Their number, if it is known beside a business-scoped id.
+    #[schema(required)]
+    phone: Option<String>,
+    /// Their business-scoped id, if it is known beside a number.
+    #[schema(required)]
+    user_id: Option<String>,
+    /// Who they were before they changed their number or id.
+    #[schema(required)]
+    formerly: Option<String>,
+    /// Who they are since they changed their number or id.
+    #[schema(required)]
+    became: Option<String>,
+    /// When they last wrote.
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    last_message_in: Option<Instant>,
+    /// Until when Meta's 24-hour window is open; it may have closed meanwhile.
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    window_open_until: Option<Instant>,
+    blocked: BlockedState,
+    /// The ids of their ad clicks, newest first.
+    click_ids: Vec<ClickState>,
+}
+
+/// Whether a person is blocked.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct BlockedState {
+    /// As the last Block or UnBlock asks for that has not failed; null where there is none.
+    #[schema(required)]
+    wanted: Option<bool>,
+    /// As Meta last confirmed; null where it never has.
+    #[schema(required)]
+    confirmed: Option<bool>,
+    /// When Meta confirmed it.
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    confirmed_at: Option<Instant>,
+}
+
+/// One click on an ad.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ClickState {
+    /// The click id (`ctwa_clid`).
+    value: String,
+    /// When the message that carried it was written.
+    #[schema(value_type = String, format = DateTime)]
+    at: Instant,
+    /// The ad.
+    #[schema(required)]
+    ad_id: Option<String>,
+    /// The ad's headline.
+    #[schema(required)]
+    headline: Option<String>,
+}
+
+/// What is known of a person
+///
+/// It comes from notifications and from confirmed events, joined over the names that the person has and had.
+#[utoipa::path(
+    get, path = "/api/v1/contacts/{business}/{user}", tag = "contacts", operation_id = "get_contact",
+    params(
+        ("business" = String, Path, description = "One of the account's numbers, in any form"),
+        ("user" = String, Path, description = "The person: a number in any form, or a business-scoped user id"),
+    ),
+    responses(
+        (status = 200, description = "What is known", body = ContactState),
+        (status = 400, description = "A parameter cannot be used", body = ProblemBody),
+        (status = 401, description = "The token is missing or unknown", body = ProblemBody),
+        (status = 403, description = "The token lacks the scope `read`", body = ProblemBody),
+        (status = 404, description = "Nothing is known, or the number is not the account's", body = ProblemBody),
+        (status = 503, description = "The store cannot answer now", body = ProblemBody),
+    )
+)]
+pub(super) async fn get(
+    State(api): State<Arc<Api>>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let response = match one(&api, path, &headers, &uri).await {
+        Ok(contact) => answer::json(StatusCode::OK, &contact),
+        Err(problem) => problem.into_response(),
+    };
+    api.answered(Route::Contact, response)
+}
+
+async fn one(
+    api: &Api,
+    path: Result<Path<(String, String)>, PathRejection>,
+    headers: &HeaderMap,
+    uri: &Uri,
+) -> Result<ContactState, Problem> {
+    let config = api.config();
+    let account = reader(&config, headers)?;
+    Query::read(uri, &[])?;
+    let (business, user) = path.map(|Path(names)| names).unwrap_or_default();
+    let business = number_of(account, &business)?;
+    let person = person_of(&user)?;
+    let contact = contacts::known(&api.node.journal, business, &person).await;
+    let contact = contact.map_err(|error| unavailable(api, &error))?;
+    let wanted = wanted(api, account, business, &person).await?;
+    match contact {
+        None if wanted.is_none() => {
+            Err(Problem::new(ProblemCode::NotFound, format!("nothing is known of {person}"))
+                .hint("persons become known by notifications, and by blocks that Meta confirmed"))
+        }
+        contact => Ok(ContactState::of(contact.unwrap_or_else(|| Contact::new(business, person)), wanted)),
+    }
+}
+
+/// One of the account's own numbers.
+pub(super) fn number_of(account: &Account, text: &str) -> Result<PhoneNumber, Problem> {
+    let number = PhoneNumber::parse(text).map_err(|error| {
+        Problem::new(
+            ProblemCode::InvalidParameter,
+            format!("business: {} is no number: {error}", quoted(text)),
+        )
+        .of("business")
+    })?;
+    let mut numbers = account.wabas.iter().flat_map(|waba| &waba.numbers);
+    if numbers.any(|own| own.number == number) {
+        Ok(number)
+    } else {
+        Err(Problem::new(ProblemCode::NotFound, format!("{number} is no number of this account")))
+    }
+}
+
+/// A person, by number or by business-scoped id.
+pub(super) fn person_of(text: &str) -> Result<Person, Problem> {
+    Person::parse(text).map_err(|error| {
+        let message =
+            format!("user: {} is neither a number nor a business-scoped user id: {error}", quoted(text));
+        Problem::new(ProblemCode::InvalidParameter, message).of("user")
+    })
+}
+
+/// What the last block or unblock of the person asks for, unless it has failed.
+async fn wanted(
+    api: &Api,
+    account: &Account,
+    business: PhoneNumber,
+    person: &Person,
+) -> Result<Option<bool>, Problem> {
+    let filter = Filter {
+        account: Some(account.name.clone()),
+        statuses: Status::ALL
+            .into_iter()
+            .filter(|status| status.is_open() || matches!(status, Status::Confirmed | Status::Relayed))
+            .collect(),
+        kinds: vec![EventKind::Block.code(), EventKind::UnBlock.code()],
+        business: Some(business),
+        person: Some(person.clone()),
+        ..Filter::default()
+    };
+    let mut before = None;
+    for _ in 0..PAGES_MAX {
+        let page = api.node.journal.list(Queue::Events, filter.clone(), before, 1).await;
+        let page = page.map_err(|error| unavailable(api, &error))?;
+        if let Some(record) = page.records.first() {
+            return Ok(Some(record.row.kind == EventKind::Block.code()));
+        }
+        before = page.next;
+        if before.is_none() {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+impl ContactState {
+    fn of(contact: Contact, wanted: Option<bool>) -> Self {
+        let window_open_until = contact.window_until().map(Instant);
+        let name = |person: Option<(Person, _)>| person.map(|(person, _)| person.to_string());
+        Self {
+            business: contact.business.to_string(),
+            user: contact.person.to_string(),
+            phone: contact.phone.map(|(phone, _)| phone.to_string()),
+            user_id: contact.bsuid.map(|(bsuid, _)| bsuid.to_string()),
+            formerly: name(contact.formerly),
+            became: name(contact.became),
+            last_message_in: contact.last_message_in.map(Instant),
+            window_open_until,
+            blocked: BlockedState {
+                wanted,
+                confirmed: contact.blocked.map(|(blocked, _)| blocked),
+                confirmed_at: contact.blocked.map(|(_, at)| Instant(at)),
+            },
+            click_ids: contact.clicks.into_iter().map(ClickState::of).collect(),
+        }
+    }
+}
+
+impl ClickState {
+    fn of(click: Click) -> Self {
+        let Click { id, at, ad_id, headline } = click;
+        Self { value: id.as_str().to_owned(), at: Instant(at), ad_id, headline }
+    }
+}

@@ -1,0 +1,59 @@
+//! What is known of a person under all of their names.
+
+use std::collections::BTreeSet;
+
+use laneway_journal::{Error, Journal};
+use laneway_model::{Contact, Person, PhoneNumber};
+use laneway_wire::cm::EventRequest;
+
+use crate::accept::{self, Rules, Told};
+use crate::node::Node;
+
+/// The most names of one person that are looked at: number and id, and those before each change.
+const NAMES_MAX: usize = 8;
+
+/// What is known of a person, joined with what is known of them under the names they have beside this one, and under
+/// those that they had before. `None` if that is nothing.
+///
+/// # Errors
+/// What the journal says.
+pub async fn known(
+    journal: &Journal,
+    business: PhoneNumber,
+    person: &Person,
+) -> Result<Option<Contact>, Error> {
+    let own = journal.contact(business, person).await?;
+    let Some(mut contact) = own else { return Ok(None) };
+    let mut seen = BTreeSet::from([person.clone()]);
+    let mut ahead = other_names(&contact);
+    while let Some(name) = ahead.pop() {
+        if seen.len() == NAMES_MAX || !seen.insert(name.clone()) {
+            continue;
+        }
+        if let Some(other) = journal.contact(business, &name).await? {
+            ahead.extend(other_names(&other));
+            contact.join(&other);
+        }
+    }
+    Ok(Some(contact))
+}
+
+/// The names beside a contact's own. Who they became is not among them: the number may be somebody else's by now.
+fn other_names(contact: &Contact) -> Vec<Person> {
+    let phone = contact.phone.map(|(phone, _)| Person::Phone(phone));
+    let bsuid = contact.bsuid.clone().map(|(bsuid, _)| Person::Bsuid(bsuid));
+    let formerly = contact.formerly.clone().map(|(person, _)| person);
+    [phone, bsuid, formerly].into_iter().flatten().collect()
+}
+
+/// What has to be known to judge a request. Only blocks, and conversions without a click id, ask for anything.
+///
+/// # Errors
+/// What the journal says.
+pub async fn told(node: &Node, rules: &Rules, request: &EventRequest<'_>) -> Result<Told, Error> {
+    let Some((business, person)) = accept::asks_about(rules, request) else {
+        return Ok(Told::NOTHING.clone());
+    };
+    let contact = known(&node.journal, business, &person).await?;
+    Ok(Told { contact, heard: node.heard.of(business) })
+}
