@@ -53,6 +53,8 @@ const CUSTOMER: &str = "+316012345678";
 /// The name of the Meta app that stands for the sandbox, and what Meta would show to prove that it is subscribed to it.
 const APP: &str = "dev";
 const VERIFY_TOKEN: &str = "laneway-dev";
+/// Where the gateway takes that app's notifications.
+const CALLBACK: &str = "/webhooks/meta/dev";
 /// Far more than one machine can do: in `dev` nothing has to be spared.
 const CALLS_PER_SECOND: u32 = 100_000;
 /// How often `dev` looks for numbers that were added to the sandbox.
@@ -87,6 +89,8 @@ pub(crate) async fn run(options: Options, logs: &logs::Options) -> anyhow::Resul
         control_token: None,
         conversions: options.world.conversions,
         state_file: Some(options.data_dir.join(WORLD)),
+        // The customer writes once the gateway can be told of it.
+        greeting: false,
     });
     let sandbox = sandbox.await?;
     let numbers = sandbox.numbers();
@@ -96,10 +100,9 @@ pub(crate) async fn run(options: Options, logs: &logs::Options) -> anyhow::Resul
     let clock = Arc::new(SharedClock(sandbox.clock()));
     let running = node::start(config, clock, Arc::new(Telemetry::new())).await?;
     let business = numbers.first().context("the sandbox has no business number")?;
-    let written = match sandbox.greeting() {
-        Some(greeting) => greeting.clone(),
-        None => sandbox.user_writes(CUSTOMER, &business.number, "Hi", true)?,
-    };
+    let callback = format!("http://{}{CALLBACK}", running.address());
+    subscribe(&sandbox, &numbers, &callback)?;
+    let written = sandbox.user_writes(CUSTOMER, &business.number, "Hi", true)?;
     sandbox.link_gateway(&format!("http://{}", running.address()));
     introduce(&running, &sandbox, business, &written);
     say(format_args!("ready in {} ms", started.monotonic().as_millis()));
@@ -109,7 +112,7 @@ pub(crate) async fn run(options: Options, logs: &logs::Options) -> anyhow::Resul
             tokio::select! {
                 () = signals.next() => {}
                 () = show(&sandbox, ended) => {}
-                () = follow_numbers(&sandbox, numbers, configured, publish) => {}
+                () = follow_numbers(&sandbox, numbers, &callback, configured, publish) => {}
             }
         })
         .await?;
@@ -197,10 +200,23 @@ fn waba(info: &NumberInfo, graph_url: &str) -> anyhow::Result<Waba> {
     })
 }
 
+/// Has the gateway told of what happens at the numbers, as far as nobody else is. What an earlier start had set is from
+/// another port.
+fn subscribe(sandbox: &Sandbox, numbers: &[NumberInfo], callback: &str) -> anyhow::Result<()> {
+    for number in numbers {
+        let is_ours = number.webhook.as_deref().is_none_or(|url| url.ends_with(CALLBACK));
+        if is_ours && number.webhook.as_deref() != Some(callback) {
+            sandbox.set_webhook(&number.number, callback, VERIFY_TOKEN)?;
+        }
+    }
+    Ok(())
+}
+
 /// Lets the gateway know of numbers that are added to the sandbox while it runs.
 async fn follow_numbers(
     sandbox: &Sandbox,
     mut known: Vec<NumberInfo>,
+    callback: &str,
     configured: impl Fn(&[NumberInfo]) -> anyhow::Result<Config>,
     publish: watch::Sender<Arc<Config>>,
 ) {
@@ -215,6 +231,9 @@ async fn follow_numbers(
                 publish.send_replace(Arc::new(config));
             }
             Err(error) => tracing::error!(%error, "the sandbox has a number that the gateway cannot use"),
+        }
+        if let Err(error) = subscribe(sandbox, &numbers, callback) {
+            tracing::error!(%error, "the gateway is not told of what happens at a number");
         }
         known = numbers;
     }

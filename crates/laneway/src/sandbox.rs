@@ -57,6 +57,7 @@ pub(crate) async fn run(options: Options, logs: &logs::Options) -> anyhow::Resul
         control_token,
         conversions: world.conversions,
         state_file: state,
+        greeting: true,
     });
     let sandbox = sandbox.await.context("the sandbox cannot start")?;
     say(format_args!("listening sandbox=http://{}", sandbox.address()));

@@ -39,9 +39,11 @@ pub struct Options {
     pub conversions: ConversionNames,
     /// Where the world is kept over a restart. `None`: nowhere.
     pub state_file: Option<PathBuf>,
+    /// Whether the customer of a fresh world writes "Hi" from an ad at once.
+    pub greeting: bool,
 }
 
-/// Loopback port 8090, no seed, no control token, all 14 names, no state file.
+/// Loopback port 8090, no seed, no control token, all 14 names, no state file, a greeting.
 impl Default for Options {
     fn default() -> Options {
         Options {
@@ -50,6 +52,7 @@ impl Default for Options {
             control_token: None,
             conversions: ConversionNames::default(),
             state_file: None,
+            greeting: true,
         }
     }
 }
@@ -111,7 +114,6 @@ pub struct StopError {
 
 /// A running sandbox. Dropping it stops the server; [`Sandbox::stop`] also waits for it and saves the state.
 pub struct Sandbox {
-    greeting: Option<Written>,
     address: SocketAddr,
     shared: Arc<Shared>,
     state_file: Option<PathBuf>,
@@ -147,7 +149,9 @@ impl Sandbox {
         let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let shared = Arc::new(Shared::new(state, mint, options.control_token));
-        let greeting = is_fresh.then(|| first_world(&shared));
+        if is_fresh {
+            first_world(&shared, options.greeting);
+        }
         // Subscribed to before anything is saved, so that no change falls between the two.
         let dirty = shared.dirty.subscribe();
         if let Some(path) = &options.state_file {
@@ -158,7 +162,6 @@ impl Sandbox {
         let saver =
             options.state_file.clone().map(|path| tokio::spawn(saver::run(Arc::clone(&shared), dirty, path)));
         Ok(Sandbox {
-            greeting,
             address,
             server: tokio::spawn(serve(listener, Arc::clone(&shared))),
             webhooks: tokio::spawn(webhook::run(Arc::clone(&shared))),
@@ -172,11 +175,6 @@ impl Sandbox {
     /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// The message that the customer of a first world wrote; none where a state file was taken up.
-    pub fn greeting(&self) -> Option<&Written> {
-        self.greeting.as_ref()
     }
 
     /// Its clock, to share.
@@ -284,16 +282,19 @@ fn load(options: &Options) -> Result<Option<State>, StartError> {
     bytes.map(|bytes| State::decode(&bytes).map_err(refused)).transpose()
 }
 
-/// The seed page's business, and its customer who comes from an ad.
-fn first_world(shared: &Shared) -> Written {
+/// The seed page's business, and its customer, who comes from an ad.
+fn first_world(shared: &Shared, greeting: bool) {
     let now = shared.clock.now();
     shared.change(|inner| {
         let business = NewNumber { number: Some(FIRST_BUSINESS.to_owned()), ..NewNumber::default() };
         inner.world.add_number(&mut inner.mint, &business).expect("an empty world has room for the number");
         let hi =
             UserMessage { from: FIRST_CUSTOMER, to: FIRST_BUSINESS, text: "Hi", ad: true, kind: Kind::Text };
-        inner.world.user_writes(&mut inner.mint, &hi, now).expect("the customer can write to the business")
-    })
+        if greeting {
+            let written = inner.world.user_writes(&mut inner.mint, &hi, now);
+            written.expect("the customer can write to the business");
+        }
+    });
 }
 
 async fn serve(listener: TcpListener, shared: Arc<Shared>) {

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 
 use insta::assert_snapshot;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::{Dev, Gateway, Host, Process, Shop, World, id_of, shown};
@@ -85,6 +86,54 @@ fn every_printed_address_answers() {
         assert_eq!(answer.status, 200, "{name}: {url}");
         assert!(answer.header("content-type").unwrap().starts_with("text/html"), "{name}");
     }
+}
+
+#[test]
+fn the_gateway_is_told_of_what_happens_at_every_start() {
+    let directory = TempDir::new().unwrap();
+    for start in 0..2 {
+        let dev = Dev::start(directory.path());
+        let told = &dev.world.rows("/sandbox/webhooks?wait=20s")[0];
+        let callback = format!("{}/webhooks/meta/dev", dev.gateway.0.url());
+        assert_eq!((&told["url"], &told["attempts"][0]["status"]), (&json!(callback), &json!(200)));
+        let body: Value = serde_json::from_str(told["body"].as_str().unwrap()).unwrap();
+        let message = &body["entry"][0]["changes"][0]["value"]["messages"][0];
+        let chat = dev.world.chat("+316012345678");
+        assert_eq!(message["id"], chat[start]["wamid"], "the greeting, and nothing of an earlier start");
+        assert_eq!(message["referral"]["ctwa_clid"], chat[start]["ctwa_clid"]);
+        assert_eq!(dev.process.stop().0, Some(0));
+    }
+}
+
+#[test]
+fn a_number_that_tells_somebody_else_goes_on_doing_so() {
+    const ELSEWHERE: &str = "http://127.0.0.1:9/hook";
+    let directory = TempDir::new().unwrap();
+    let dev = Dev::start(directory.path());
+    let number = dev.world.number();
+    let put = format!("/sandbox/numbers/{number}/webhook");
+    let body = json!({"url": ELSEWHERE, "challenge": false}).to_string();
+    assert_eq!(dev.world.host.send("PUT", &put, &body).unwrap().status, 200);
+    assert_eq!(dev.process.stop().0, Some(0));
+    let dev = Dev::start(directory.path());
+    assert_eq!(dev.world.own("webhook"), ELSEWHERE);
+}
+
+#[test]
+fn a_number_that_is_added_is_told_of_too() {
+    let directory = TempDir::new().unwrap();
+    let dev = Dev::start(directory.path());
+    let added = dev.world.host.post("/sandbox/numbers", "{}").json();
+    let number = added["number"].as_str().unwrap().trim_start_matches('+');
+    let is_told = || dev.world.rows("/sandbox/numbers").iter().all(|row| row["webhook"].is_string());
+    // `dev` looks for new numbers by itself; nothing tells when it has.
+    let looks =
+        (0..300).any(|_| is_told() || dev.world.rows("/sandbox/webhooks?since=9&wait=100ms").len() > 9);
+    assert!(looks, "the gateway is not told of {number}");
+    let message = json!({"from": "+14155559876", "to": added["number"], "text": "Hi"}).to_string();
+    assert_eq!(dev.world.host.post("/sandbox/messages", &message).status, 200);
+    let rows = dev.world.rows(&format!("/sandbox/webhooks?business={number}&wait=20s"));
+    assert_eq!(rows[0]["attempts"][0]["status"], 200, "{rows:?}");
 }
 
 #[test]

@@ -27,7 +27,9 @@ fn a_restart_goes_on() {
 
     let dev = Dev::start(directory.path());
     assert_eq!(dev.gateway.list(""), events);
-    assert_eq!(dev.world.business, numbers);
+    for name in ["number", "phone_number_id", "waba_id", "dataset_id", "access_token", "app_secret"] {
+        assert_eq!(dev.world.own(name), numbers[name], "{name}");
+    }
     assert_eq!(dev.world.blocked(), [CUSTOMER]);
     // At every start the customer writes "Hi".
     let chat_now = dev.world.chat(CUSTOMER);
