@@ -85,9 +85,9 @@ pub(crate) async fn run(options: Options, logs: &logs::Options) -> anyhow::Resul
     let mut signals = Signals::listen()?;
     let sandbox = Sandbox::start(laneway_sandbox::Options {
         listen: free(options.world.sandbox_listen)?,
-        seed: options.world.seed,
+        seed: options.world.ids.seed,
         control_token: None,
-        conversions: options.world.conversions,
+        conversions: options.world.ids.conversions,
         state_file: Some(options.data_dir.join(WORLD)),
         // The customer writes once the gateway can be told of it.
         greeting: false,

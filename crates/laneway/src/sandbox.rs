@@ -1,11 +1,13 @@
-//! `laneway sandbox`: the WhatsApp sandbox alone.
+//! `laneway sandbox`: the WhatsApp sandbox alone, or around a command.
+
+mod exec;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::Args;
+use clap::{Args, Subcommand};
 use laneway_sandbox::{ConversionNames, Sandbox};
 
 use crate::signals::Signals;
@@ -17,6 +19,13 @@ pub(crate) struct WorldOptions {
     /// Where the sandbox listens; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
     pub(crate) sandbox_listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) ids: Ids,
+}
+
+/// What decides which ids and which conversion names there are.
+#[derive(Args, Debug)]
+pub(crate) struct Ids {
     /// Makes its ids repeatable
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
@@ -27,7 +36,10 @@ pub(crate) struct WorldOptions {
 
 /// What `sandbox` takes.
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    verb: Option<Verb>,
     #[command(flatten)]
     world: WorldOptions,
     /// What its control surface asks for; needed off loopback
@@ -36,6 +48,12 @@ pub(crate) struct Options {
     /// Keeps its world in this file, so that a restart continues
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run a command with a sandbox of its own: free port, and all it needs in its environment
+    Exec(exec::Options),
 }
 
 fn conversions(text: &str) -> Result<ConversionNames, String> {
@@ -48,14 +66,17 @@ fn conversions(text: &str) -> Result<ConversionNames, String> {
 }
 
 pub(crate) async fn run(options: Options, logs: &logs::Options) -> anyhow::Result<ExitCode> {
+    let Options { verb, world, control_token, state } = options;
+    if let Some(Verb::Exec(options)) = verb {
+        return exec::run(options, logs).await;
+    }
     logs.start("info")?;
-    let Options { world, control_token, state } = options;
     let mut signals = Signals::listen()?;
     let sandbox = Sandbox::start(laneway_sandbox::Options {
         listen: world.sandbox_listen,
-        seed: world.seed,
+        seed: world.ids.seed,
         control_token,
-        conversions: world.conversions,
+        conversions: world.ids.conversions,
         state_file: state,
         greeting: true,
     });

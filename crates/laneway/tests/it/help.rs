@@ -17,6 +17,7 @@ fn every_verb_explains_itself() {
         "dev",
         "serve",
         "sandbox",
+        "sandbox exec",
         "send",
         "send mark-as-read",
         "send typing",
@@ -59,6 +60,8 @@ fn a_wrong_call_exits_with_2_and_prints_no_data() {
         ("dev --listen localhost", "invalid value 'localhost' for '--listen <ADDRESS>'"),
         ("dev --store postgres://shop:secret@host/laneway", "PostgreSQL is not yet supported"),
         ("sandbox --conversions 3", "14, 5 or 2"),
+        ("sandbox exec", "-- <COMMAND>..."),
+        ("sandbox --seed 1 exec -- true", "cannot be used with"),
         ("dev --log-format xml", "[possible values: text, json]"),
     ] {
         let words: Vec<_> = call.split_whitespace().collect();

@@ -11,6 +11,7 @@ mod crashes;
 mod delivery;
 mod dev;
 mod durability;
+mod exec;
 mod full_disk;
 mod harness;
 mod help;

@@ -177,8 +177,14 @@ impl Process {
 
     /// Asks it to end (SIGTERM) and waits until it has: its exit code, and all it said.
     #[track_caller]
-    pub(crate) fn stop(mut self) -> (Option<i32>, String) {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+    pub(crate) fn stop(self) -> (Option<i32>, String) {
+        self.stop_by(Signal::TERM)
+    }
+
+    /// The same by another signal.
+    #[track_caller]
+    pub(crate) fn stop_by(mut self, signal: Signal) -> (Option<i32>, String) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
         self.ended()
     }
 
