@@ -24,9 +24,11 @@ pub enum Error {
         /// The row.
         sequence: Sequence,
     },
-    /// The file holds something that cannot be right.
-    #[error("the journal is damaged: {problem}")]
+    /// A file holds something that cannot be right.
+    #[error("{} is damaged: {problem}; {}", file.name(), file.remedy())]
     Damaged {
+        /// Which.
+        file: File,
         /// What is wrong, in a few words, without what is stored there.
         problem: &'static str,
     },
@@ -42,6 +44,33 @@ pub enum Error {
         #[source]
         source: Arc<rusqlite::Error>,
     },
+}
+
+/// A file of the journal's directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum File {
+    /// The store itself.
+    Journal,
+    /// What is looked up by key and by person; all of it is in the store, too.
+    Index,
+}
+
+impl File {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Journal => "journal.db",
+            Self::Index => "index.db",
+        }
+    }
+
+    /// What there is to do when it is damaged.
+    const fn remedy(self) -> &'static str {
+        match self {
+            Self::Journal => "stop the gateway and restore the data directory from a backup",
+            Self::Index => "start the gateway again, which makes it anew",
+        }
+    }
 }
 
 /// Why a journal cannot be opened, in one sentence for whoever starts the node.
@@ -108,11 +137,13 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
-    /// The file cannot be read as what it should be.
-    #[error("{} is damaged; restore it from a backup", path.display())]
+    /// The file holds something that cannot be right.
+    #[error("{} is damaged: {problem}; restore the data directory from a backup", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
+        /// What is wrong, in a few words.
+        problem: &'static str,
     },
     /// Anything else that SQLite reports.
     #[error("cannot open {}", path.display())]

@@ -19,7 +19,7 @@ mod options;
 mod rows;
 pub mod sqlite;
 
-pub use error::{Error, OpenError};
+pub use error::{Error, File, OpenError};
 pub use feed::Feed;
 pub use journal::Journal;
 pub use options::{Limits, OnFatal, Options};

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use rusqlite::{ErrorCode, ffi};
 
-use crate::Error;
 use crate::binary::Problem;
+use crate::{Error, File};
+
+/// What is wrong with a file that SQLite cannot read.
+pub(crate) const UNREADABLE: Problem = "SQLite cannot read it";
 
 /// Says what was being done when SQLite failed.
 pub(crate) trait Context<T> {
@@ -24,15 +27,28 @@ impl Error {
         if is_full(&problem) {
             Self::Full
         } else if is_damage(&problem) {
-            Self::Damaged { problem: "SQLite cannot read its file" }
+            Self::damaged(UNREADABLE)
         } else {
             Self::Sqlite { doing, source: Arc::new(problem) }
         }
     }
 
-    /// Something stored that cannot be right.
+    /// Something stored in the journal that cannot be right.
     pub(crate) const fn damaged(problem: Problem) -> Self {
-        Self::Damaged { problem }
+        Self::Damaged { file: File::Journal, problem }
+    }
+
+    /// The same error of something that was read from the index.
+    pub(crate) fn of_index(self) -> Self {
+        match self {
+            Self::Damaged { file: _, problem } => Self::Damaged { file: File::Index, problem },
+            Self::Full
+            | Self::Busy
+            | Self::Fenced
+            | Self::NotOpen { .. }
+            | Self::Closed
+            | Self::Sqlite { .. } => self,
+        }
     }
 
     /// Whether the file did not reach the disk though it was told to. What was written before is then in doubt too, and
@@ -75,6 +91,19 @@ pub(crate) fn is_damage(problem: &rusqlite::Error) -> bool {
 mod tests {
     use super::*;
 
+    const DAMAGED: &str = "journal.db is damaged: SQLite cannot read it; \
+        stop the gateway and restore the data directory from a backup";
+
+    #[test]
+    fn damage_names_its_file_and_what_to_do() {
+        let error = Error::damaged(UNREADABLE);
+        assert_eq!(error.to_string(), DAMAGED);
+        let of_index =
+            "index.db is damaged: SQLite cannot read it; start the gateway again, which makes it anew";
+        assert_eq!(error.of_index().to_string(), of_index);
+        assert_eq!(Error::Full.of_index().to_string(), Error::Full.to_string());
+    }
+
     fn failure(extended_code: i32) -> Error {
         Error::sqlite("testing", rusqlite::Error::SqliteFailure(ffi::Error::new(extended_code), None))
     }
@@ -88,9 +117,9 @@ mod tests {
                 "the journal cannot store anything now: the disk or the log is full",
                 false,
             ),
-            (ffi::SQLITE_CORRUPT, "the journal is damaged: SQLite cannot read its file", false),
-            (ffi::SQLITE_CORRUPT_INDEX, "the journal is damaged: SQLite cannot read its file", false),
-            (ffi::SQLITE_NOTADB, "the journal is damaged: SQLite cannot read its file", false),
+            (ffi::SQLITE_CORRUPT, DAMAGED, false),
+            (ffi::SQLITE_CORRUPT_INDEX, DAMAGED, false),
+            (ffi::SQLITE_NOTADB, DAMAGED, false),
             (ffi::SQLITE_IOERR_WRITE, "SQLite failed while testing", false),
             (ffi::SQLITE_IOERR_FSYNC, "SQLite failed while testing", true),
             (ffi::SQLITE_IOERR_DIR_FSYNC, "SQLite failed while testing", true),

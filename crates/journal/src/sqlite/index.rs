@@ -9,7 +9,7 @@
 //! which they become free, persons by ranges of sequences.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,7 +27,7 @@ use super::keys::{KeyName, KnownKey};
 use super::open::{INDEX_FILE, INDEX_SUSPECT_FILE, JOURNAL_FILE, prepare, second};
 use super::schema::{KEYS, day_of, is_as_made, key_day, key_id, key_number, signed, sql, unsigned};
 use super::store::{Numbers, numbers};
-use crate::{Error, Queue, Sequence};
+use crate::{Error, File, Queue, Sequence};
 
 /// Marks the file: the letters `LNWI`.
 const APPLICATION_ID: i32 = 0x4c4e_5749;
@@ -84,9 +84,9 @@ impl Progress {
     /// start makes it anew.
     fn noted<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
         if let Err(problem) = &result
-            && (matches!(problem, Error::Damaged { .. }) || problem.is_lost_sync())
+            && (matches!(problem, Error::Damaged { file: File::Index, .. }) || problem.is_lost_sync())
         {
-            tracing::error!("index.db cannot be trusted; it is made anew at the next start");
+            tracing::error!(%problem, "index.db cannot be trusted; it is made anew at the next start");
             if let Err(problem) = write_durably(&self.suspect) {
                 tracing::error!(%problem, "that could not be noted; delete index.db before the next start");
             }
@@ -121,7 +121,7 @@ impl IndexReader {
         &self,
         verify: impl FnOnce(&Connection) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        self.progress.noted(verify(&self.connection))
+        self.progress.noted(verify(&self.connection).map_err(Error::of_index))
     }
 
     pub(crate) fn shared(&self) -> Arc<Progress> {
@@ -131,7 +131,7 @@ impl IndexReader {
     /// The key that is taken at that time, if the index has it.
     pub(crate) fn key(&self, name: &KeyName, now: Timestamp) -> Result<Option<KnownKey>, Error> {
         for day in self.progress.days_from(day_of(now), &name.hash) {
-            let found = self.progress.noted(self.key_of_day(day, name))?;
+            let found = self.progress.noted(self.key_of_day(day, name).map_err(Error::of_index))?;
             if found.is_some_and(|known| known.until > now) {
                 return Ok(found);
             }
@@ -167,7 +167,7 @@ impl IndexReader {
         before: Sequence,
         limit: usize,
     ) -> Result<Vec<Sequence>, Error> {
-        self.progress.noted(self.rows_of_person(queue, person, before, limit))
+        self.progress.noted(self.rows_of_person(queue, person, before, limit).map_err(Error::of_index))
     }
 
     fn rows_of_person(
@@ -234,14 +234,15 @@ impl Indexer {
                 suspect.clone(),
                 batch,
             ) {
-                Err(Error::Damaged { .. }) => {}
+                Err(Error::Damaged { file: File::Index, .. }) => {}
                 started => return started,
             }
         }
         tracing::info!("index.db is made anew");
         let (index, mark) = create(directory, &journal)?;
         if suspect.exists() {
-            fs::remove_file(&suspect).map_err(|_| Error::damaged("index.suspect cannot be removed"))?;
+            fs::remove_file(&suspect)
+                .map_err(|_| Error::damaged("the note of that cannot be removed").of_index())?;
         }
         Self::start(journal, index, mark, suspect, batch)
     }
@@ -254,7 +255,7 @@ impl Indexer {
         suspect: PathBuf,
         batch: usize,
     ) -> Result<Self, Error> {
-        let days = days(&index).doing("reading the index")?;
+        let days = days(&index).doing("reading the index").map_err(Error::of_index)?;
         let progress = Progress {
             filters: RwLock::new(days.into_iter().map(|day| (day, None)).collect()),
             keys_to: AtomicU64::new(mark.keys),
@@ -305,12 +306,17 @@ impl Indexer {
         let _busy_is_fine: i64 = self
             .index
             .query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get(0))
-            .doing("writing the index")?;
+            .doing("writing the index")
+            .map_err(Error::of_index)?;
         Ok(())
     }
 
     /// Loads one filter that is not there yet; says whether there was one.
     pub(crate) fn load_filter(&mut self) -> Result<bool, Error> {
+        self.add_filter().map_err(Error::of_index)
+    }
+
+    fn add_filter(&self) -> Result<bool, Error> {
         let missing = {
             let filters = self.progress.filters.read().unwrap_or_else(PoisonError::into_inner);
             filters.iter().find(|(_, filter)| filter.is_none()).map(|(day, _)| *day)
@@ -339,7 +345,8 @@ impl Indexer {
         insert_keys(&transaction, &keys)
             .and_then(|()| mark.write(&transaction, &self.store))
             .and_then(|()| transaction.commit())
-            .doing("writing the index")?;
+            .doing("writing the index")
+            .map_err(Error::of_index)?;
         for some in keys.chunks(FILTERED_PER_STEP) {
             let mut filters = self.progress.filters.write().unwrap_or_else(PoisonError::into_inner);
             for (day, name, _) in some {
@@ -363,13 +370,18 @@ impl Indexer {
         insert_people(&transaction, queue, people)
             .and_then(|()| mark.write(&transaction, &self.store))
             .and_then(|()| transaction.commit())
-            .doing("writing the index")?;
+            .doing("writing the index")
+            .map_err(Error::of_index)?;
         self.progress.rows_to[queue.index()].store(to, Ordering::Release);
         Ok(())
     }
 
     /// Removes every entry of a person.
     pub(crate) fn forget(&mut self, person: &Person) -> Result<(), Error> {
+        self.remove_person(person).map_err(Error::of_index)
+    }
+
+    fn remove_person(&self, person: &Person) -> Result<(), Error> {
         let doing = "forgetting a person";
         self.index.pragma_update_and_check(None, "secure_delete", "ON", |_| Ok(())).doing(doing)?;
         for queue in Queue::ALL.map(|queue| queue.index() as i64) {
@@ -429,7 +441,10 @@ impl Indexer {
     fn remove_in_steps(&self, statement: &str, below: i64) -> Result<(), Error> {
         let mut statement = self.index.prepare_cached(statement).doing("trimming the index")?;
         loop {
-            let removed = statement.execute([below, REMOVED_PER_STEP as i64]).doing("trimming the index")?;
+            let removed = statement
+                .execute([below, REMOVED_PER_STEP as i64])
+                .doing("trimming the index")
+                .map_err(Error::of_index)?;
             if removed < REMOVED_PER_STEP {
                 return Ok(());
             }
@@ -503,15 +518,15 @@ fn open_trusted(directory: &Path, journal: &Connection) -> Result<Option<(Connec
 
 /// Writes an empty file that is still there after a power cut.
 fn write_durably(path: &Path) -> io::Result<()> {
-    File::create(path)?.sync_all()?;
-    path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+    fs::File::create(path)?.sync_all()?;
+    path.parent().map_or(Ok(()), |directory| fs::File::open(directory)?.sync_all())
 }
 
 /// Removes the index. Its log goes last: a power cut in between must not leave an index that lacks the end of its log.
 fn remove(directory: &Path) -> io::Result<()> {
     for suffix in ["", "-journal", "-wal", "-shm"] {
         match fs::remove_file(directory.join(format!("{INDEX_FILE}{suffix}"))) {
-            Ok(()) => File::open(directory)?.sync_all()?,
+            Ok(()) => fs::File::open(directory)?.sync_all()?,
             Err(problem) if problem.kind() == io::ErrorKind::NotFound => {}
             Err(problem) => return Err(problem),
         }
@@ -521,7 +536,7 @@ fn remove(directory: &Path) -> io::Result<()> {
 
 fn create(directory: &Path, journal: &Connection) -> Result<(Connection, Watermark), Error> {
     let doing = "creating the index";
-    remove(directory).map_err(|_| Error::damaged("index.db cannot be removed"))?;
+    remove(directory).map_err(|_| Error::damaged("it cannot be removed").of_index())?;
     let index = Connection::open(directory.join(INDEX_FILE)).doing(doing)?;
     prepare(&index, "NORMAL").doing(doing)?;
     index.execute_batch("BEGIN IMMEDIATE").doing(doing)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::failure::{Context, is_damage};
+use super::failure::{Context, UNREADABLE, is_damage};
 use super::schema::{APPLICATION_ID, FORMAT, is_as_made, script};
 use super::store::begin_counters;
 use crate::{Error, OpenError};
@@ -111,7 +111,7 @@ pub(crate) fn journal(directory: &Directory) -> Result<Connection, OpenError> {
     let path = directory.path.join(JOURNAL_FILE);
     let failed = |problem: rusqlite::Error| {
         if is_damage(&problem) {
-            OpenError::Damaged { path: path.clone() }
+            OpenError::Damaged { path: path.clone(), problem: UNREADABLE }
         } else {
             OpenError::Sqlite { path: path.clone(), source: Error::sqlite("opening the journal", problem) }
         }
@@ -129,7 +129,9 @@ pub(crate) fn journal(directory: &Directory) -> Result<Connection, OpenError> {
         (APPLICATION_ID, found, _) if found > FORMAT => {
             return Err(OpenError::Newer { path, found, known: FORMAT });
         }
-        (APPLICATION_ID, 0, _) => return Err(OpenError::Damaged { path }),
+        (APPLICATION_ID, 0, _) => {
+            return Err(OpenError::Damaged { path, problem: "its format is not known" });
+        }
         (APPLICATION_ID, found, _) => return Err(OpenError::Older { path, found, known: FORMAT }),
         _ => return Err(OpenError::Foreign { path }),
     }
@@ -137,7 +139,7 @@ pub(crate) fn journal(directory: &Directory) -> Result<Connection, OpenError> {
     if tables == 0 {
         create_tables(&connection).map_err(failed)?;
     } else if !is_as_made(&connection, &script()).map_err(failed)? {
-        return Err(OpenError::Damaged { path });
+        return Err(OpenError::Damaged { path, problem: "its tables are not as they were made" });
     }
     Ok(connection)
 }

@@ -147,7 +147,7 @@ impl Store {
         let connection = open::journal(&directory)?;
         let file = path.join(open::JOURNAL_FILE);
         let failed = |source: Error| match source {
-            Error::Damaged { .. } => OpenError::Damaged { path: file.clone() },
+            Error::Damaged { file, problem } => OpenError::Damaged { path: path.join(file.name()), problem },
             Error::Full
             | Error::Busy
             | Error::Fenced

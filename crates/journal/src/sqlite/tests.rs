@@ -234,6 +234,10 @@ fn refusal(tamper: impl FnOnce(&Path)) -> String {
     refused.to_string().replace(&path, "DIR")
 }
 
+fn damaged(problem: &str) -> String {
+    format!("DIR/journal.db is damaged: {problem}; restore the data directory from a backup")
+}
+
 #[test]
 fn files_that_are_not_ours_are_refused_in_one_sentence() {
     let pragma = |path: &Path, statement: &str| {
@@ -256,11 +260,15 @@ fn files_that_are_not_ours_are_refused_in_one_sentence() {
             fs::write(path.join(JOURNAL_FILE), [7; 8192]).unwrap();
             fs::remove_file(path.join("journal.db-wal")).unwrap();
         }),
-        "DIR/journal.db is damaged; restore it from a backup"
+        damaged("SQLite cannot read it")
     );
-    for statement in ["DROP TABLE counters", "DROP INDEX events_open", "DELETE FROM counters"] {
-        let refused = refusal(|path| pragma(path, statement));
-        assert_eq!(refused, "DIR/journal.db is damaged; restore it from a backup", "{statement}");
+    for (statement, problem) in [
+        ("DROP TABLE counters", "its tables are not as they were made"),
+        ("DROP INDEX events_open", "its tables are not as they were made"),
+        ("DELETE FROM counters", "there are no counters"),
+        ("UPDATE counters SET events = 7", "a row does not agree with its checksum"),
+    ] {
+        assert_eq!(refusal(|path| pragma(path, statement)), damaged(problem), "{statement}");
     }
 }
 

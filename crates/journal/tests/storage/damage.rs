@@ -79,7 +79,7 @@ impl Original {
         let (mut store, mut indexer) = match open(mount) {
             Ok(opened) => opened,
             Err(
-                OpenError::Damaged { path } | OpenError::Foreign { path } | OpenError::Newer { path, .. },
+                OpenError::Damaged { path, .. } | OpenError::Foreign { path } | OpenError::Newer { path, .. },
             ) => {
                 assert!(path.ends_with(JOURNAL), "the index is no reason to refuse: {path:?}");
                 return Fate::Refused;
