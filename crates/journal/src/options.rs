@@ -39,6 +39,8 @@ pub struct Limits {
     pub log_bytes_checkpoint: u64,
     /// Bytes of log; beyond, appends are answered [`Error::Full`](crate::Error::Full).
     pub log_bytes_max: u64,
+    /// Bytes of pages that each of the two writing connections (the writer's, and the index's) keeps in memory.
+    pub cache_bytes: usize,
     /// Rows in the feed that nobody has read yet.
     pub feed_rows: usize,
     /// Threads that read.
@@ -63,6 +65,7 @@ impl Default for Limits {
             touches_unfolded: 1_000,
             log_bytes_checkpoint: 32 << 20,
             log_bytes_max: 256 << 20,
+            cache_bytes: 8 << 20,
             feed_rows: 65_536,
             readers: 2,
             reads_queued: 1_024,
@@ -85,6 +88,7 @@ impl Limits {
             touches_unfolded: self.touches_unfolded.max(1),
             log_bytes_checkpoint: self.log_bytes_checkpoint.max(1),
             log_bytes_max: self.log_bytes_max.max(1),
+            cache_bytes: self.cache_bytes.max(1),
             feed_rows: self.feed_rows.max(1),
             readers: self.readers.max(1),
             reads_queued: self.reads_queued.max(1),

@@ -25,9 +25,10 @@ use super::failure::Context;
 use super::filter::Filter;
 use super::keys::{KeyName, KnownKey};
 use super::open::{INDEX_FILE, INDEX_SUSPECT_FILE, JOURNAL_FILE, prepare, second};
+use super::row;
 use super::schema::{KEYS, day_of, is_as_made, key_day, key_id, key_number, signed, sql, unsigned};
 use super::store::{Numbers, numbers};
-use crate::{Error, File, Queue, Sequence};
+use crate::{Error, File, Limits, Queue, Sequence};
 
 /// Marks the file: the letters `LNWI`.
 const APPLICATION_ID: i32 = 0x4c4e_5749;
@@ -222,10 +223,12 @@ pub struct Indexer {
 impl Indexer {
     /// Opens the index, making it anew if it does not belong to the journal; then brings the keys so far up to date
     /// that the rest fits into memory.
-    pub(crate) fn open(directory: &Path, batch: usize) -> Result<Self, Error> {
+    pub(crate) fn open(directory: &Path, limits: &Limits) -> Result<Self, Error> {
+        let batch = limits.index_batch;
         let journal = second(&directory.join(JOURNAL_FILE), true)?;
         let suspect = directory.join(INDEX_SUSPECT_FILE);
-        let trusted = if suspect.exists() { None } else { open_trusted(directory, &journal)? };
+        let trusted =
+            if suspect.exists() { None } else { open_trusted(directory, &journal, limits.cache_bytes)? };
         if let Some((index, mark)) = trusted {
             match Self::start(
                 second(&directory.join(JOURNAL_FILE), true)?,
@@ -239,7 +242,7 @@ impl Indexer {
             }
         }
         tracing::info!("index.db is made anew");
-        let (index, mark) = create(directory, &journal)?;
+        let (index, mark) = create(directory, &journal, limits.cache_bytes)?;
         if suspect.exists() {
             fs::remove_file(&suspect)
                 .map_err(|_| Error::damaged("the note of that cannot be removed").of_index())?;
@@ -489,7 +492,11 @@ fn last_numbers(journal: &Connection) -> Result<Watermark, Error> {
 }
 
 /// The index as it was left, unless it is missing, damaged, of another format or of another journal.
-fn open_trusted(directory: &Path, journal: &Connection) -> Result<Option<(Connection, Watermark)>, Error> {
+fn open_trusted(
+    directory: &Path,
+    journal: &Connection,
+    cache_bytes: usize,
+) -> Result<Option<(Connection, Watermark)>, Error> {
     let path = directory.join(INDEX_FILE);
     if !path.exists() {
         return Ok(None);
@@ -502,7 +509,7 @@ fn open_trusted(directory: &Path, journal: &Connection) -> Result<Option<(Connec
         if (application, format) != (APPLICATION_ID, FORMAT) {
             return Ok(None);
         }
-        prepare(&index, "NORMAL").doing(doing)?;
+        prepare(&index, "NORMAL", cache_bytes).doing(doing)?;
         if !is_as_made(&index, TABLES).doing(doing)? {
             return Ok(None);
         }
@@ -534,11 +541,15 @@ fn remove(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn create(directory: &Path, journal: &Connection) -> Result<(Connection, Watermark), Error> {
+fn create(
+    directory: &Path,
+    journal: &Connection,
+    cache_bytes: usize,
+) -> Result<(Connection, Watermark), Error> {
     let doing = "creating the index";
     remove(directory).map_err(|_| Error::damaged("it cannot be removed").of_index())?;
     let index = Connection::open(directory.join(INDEX_FILE)).doing(doing)?;
-    prepare(&index, "NORMAL").doing(doing)?;
+    prepare(&index, "NORMAL", cache_bytes).doing(doing)?;
     index.execute_batch("BEGIN IMMEDIATE").doing(doing)?;
     index.execute_batch(TABLES).doing(doing)?;
     let mark = Watermark { keys: 0, rows: [0; 3] };
@@ -640,12 +651,14 @@ fn people_between(
     let mut rows = statement.query([signed(after), signed(to)]).doing(doing)?;
     let mut people = Vec::new();
     while let Some(row) = rows.next().doing(doing)? {
-        let sequence: i64 = row.get(0).doing(doing)?;
-        let person = match row.get(1).doing(doing)? {
-            Value::Integer(digits) => Stored::Phone(digits),
-            Value::Text(id) => Stored::Bsuid(id),
-            Value::Null | Value::Real(_) | Value::Blob(_) => continue,
+        let row = row::Stored::checked(row, sql(queue))?;
+        row.check()?;
+        let person = match row.person()? {
+            Some(Person::Phone(number)) => Stored::Phone(signed(number.as_u64())),
+            Some(Person::Bsuid(id)) => Stored::Bsuid(id.as_str().to_owned()),
+            None => continue,
         };
+        let sequence = signed(row.sequence()?);
         people.push((sequence >> BUCKET_BITS, person, sequence));
     }
     Ok(people)

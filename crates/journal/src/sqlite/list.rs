@@ -5,7 +5,6 @@ use laneway_model::{Person, Status, Timestamp};
 
 use super::calls::Calls;
 use super::checksum::check;
-use super::contacts::person_of;
 use super::failure::Context;
 use super::read::Reader;
 use super::row::{Stored, find, holds_lane, status};
@@ -153,8 +152,10 @@ impl Reader {
         let mut rows = statement.query([signed(after), signed(to)]).doing(DOING)?;
         let mut found = Vec::new();
         while let Some(row) = rows.next().doing(DOING)? {
-            if person_of(row.get_ref(1).doing(DOING)?)?.as_ref() == Some(person) {
-                found.push(unsigned(row.get(0).doing(DOING)?));
+            let row = Stored::checked(row, sql(queue))?;
+            row.check()?;
+            if row.person()?.as_ref() == Some(person) {
+                found.push(row.sequence()?);
             }
         }
         Ok(found)

@@ -107,7 +107,7 @@ fn network_file_system(_directory: &File) -> io::Result<Option<&'static str>> {
 }
 
 /// Opens `journal.db` to write, creating or checking its format.
-pub(crate) fn journal(directory: &Directory) -> Result<Connection, OpenError> {
+pub(crate) fn journal(directory: &Directory, cache_bytes: usize) -> Result<Connection, OpenError> {
     let path = directory.path.join(JOURNAL_FILE);
     let failed = |problem: rusqlite::Error| {
         if is_damage(&problem) {
@@ -135,7 +135,7 @@ pub(crate) fn journal(directory: &Directory) -> Result<Connection, OpenError> {
         (APPLICATION_ID, found, _) => return Err(OpenError::Older { path, found, known: FORMAT }),
         _ => return Err(OpenError::Foreign { path }),
     }
-    prepare(&connection, "FULL").map_err(failed)?;
+    prepare(&connection, "FULL", cache_bytes).map_err(failed)?;
     if tables == 0 {
         create_tables(&connection).map_err(failed)?;
     } else if !is_as_made(&connection, &script()).map_err(failed)? {
@@ -154,16 +154,22 @@ fn create_tables(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("COMMIT")
 }
 
-/// What every writing connection has in common: the log, checkpoints only when they are asked for, and pages whose
-/// freed content is overwritten where that costs nothing.
-pub(crate) fn prepare(connection: &Connection, synchronous: &str) -> rusqlite::Result<()> {
+/// What every writing connection has in common: the log, checkpoints only when they are asked for, pages whose freed
+/// content is overwritten where that costs nothing, and a look at every page that is read whether its cells fit into it.
+pub(crate) fn prepare(
+    connection: &Connection,
+    synchronous: &str,
+    cache_bytes: usize,
+) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
     connection.pragma_update_and_check(None, "secure_delete", "FAST", |_| Ok(()))?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    connection.pragma_update(None, "cache_size", -32 * 1024)?;
+    // In KiB, which SQLite tells from pages by the sign.
+    connection.pragma_update(None, "cache_size", -(cache_bytes.div_ceil(1_024) as i64))?;
+    connection.pragma_update(None, "cell_size_check", "ON")?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     Ok(())
 }
@@ -174,6 +180,7 @@ pub(crate) fn second(path: &Path, read_only: bool) -> Result<Connection, Error> 
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .doing("opening another connection")?;
     connection.busy_timeout(BUSY_TIMEOUT).doing("opening another connection")?;
+    connection.pragma_update(None, "cell_size_check", "ON").doing("opening another connection")?;
     connection
         .pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))
         .doing("opening another connection")?;

@@ -9,12 +9,12 @@ use rusqlite::Connection;
 
 use super::append::lane_hash;
 use super::calls::{self, Calls};
-use super::contacts::{self, business_of, person_of};
+use super::contacts;
 use super::failure::Context;
 use super::index::{IndexReader, Progress};
 use super::open::{JOURNAL_FILE, second};
-use super::row::{State, find};
-use super::schema::{Sql, signed, sql, unsigned};
+use super::row::{State, Stored, find};
+use super::schema::{Sql, signed, sql};
 use super::store::{account, numbers};
 use crate::{CallId, Error, Fresh, OpenPage, OpenRow, Queue, Record, Row, Sequence};
 
@@ -236,13 +236,12 @@ fn listed_row(
     sql: &Sql,
     unfinished: &BTreeSet<CallId>,
 ) -> Result<(OpenRow, State), Error> {
-    let doing = "reading open rows";
-    let sequence = row.get(0).map(unsigned).doing(doing)?;
-    let business = business_of(row.get(1).doing(doing)?)?;
-    let person = person_of(row.get_ref(2).doing(doing)?)?;
-    let state = State::checked(row, sql, sequence, 4)?;
+    let row = Stored::checked(row, sql)?;
+    row.check()?;
+    let state = row.state()?;
     let unfinished = state.last_call.filter(|call| unfinished.contains(call));
-    Ok((open_row(sequence, (business, person, row.get(3).doing(doing)?), &state, unfinished), state))
+    let lane = (row.business()?, row.person()?, row.kind()?);
+    Ok((open_row(row.sequence()?, lane, &state, unfinished), state))
 }
 
 fn open_row(

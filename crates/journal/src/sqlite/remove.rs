@@ -1,15 +1,17 @@
 //! Removing: rows with what calls say of them, contacts, notifications, keys. Always in small steps.
 
+use std::collections::BTreeMap;
+
 use laneway_model::{Person, Timestamp};
 
 use super::calls::Calls;
 use super::contacts;
 use super::failure::Context;
-use super::row::State;
-use super::schema::{day_of, key_id, signed, sql, unsigned};
+use super::row::{State, find};
+use super::schema::{day_of, key_id, signed, sql};
 use super::step::{Failed, Only, Phase};
 use super::store::Store;
-use crate::{CallId, Error, Queue, Sequence};
+use crate::{Error, Queue, Sequence};
 
 pub(super) fn rows(
     store: &mut Store,
@@ -19,50 +21,43 @@ pub(super) fn rows(
 ) -> Result<u64, Failed> {
     let sql = sql(queue);
     let mut calls = Calls::new(&store.connection, sql);
-    let (mut doomed, mut open) = (Vec::with_capacity(sequences.len()), 0);
+    let mut doomed = BTreeMap::new();
     for sequence in sequences {
-        if let Some((is_open, last_call)) = removable(store, queue, *sequence, only).reading()? {
-            calls.forget(*sequence, last_call).reading()?;
-            doomed.push(*sequence);
-            open += u64::from(is_open);
+        if let Some(state) = removable(store, queue, *sequence, only).reading()? {
+            calls.forget(*sequence, state.last_call).reading()?;
+            doomed.insert(*sequence, state);
         }
     }
-    doomed.sort_unstable();
-    doomed.dedup();
     overwrite(store, only, true).writing()?;
     calls.store().doing("removing calls").writing()?;
     let mut statement = store.connection.prepare_cached(sql.remove).doing("removing rows").writing()?;
-    for sequence in &doomed {
+    for sequence in doomed.keys() {
         statement.execute([signed(*sequence)]).doing("removing rows").writing()?;
     }
     drop(statement);
     overwrite(store, only, false).writing()?;
-    store.memory.counters.closed(queue, open);
+    for state in doomed.values() {
+        store.memory.counters.moved(queue, Some(state), None);
+    }
     Ok(doomed.len() as u64)
 }
 
-/// Whether the row is open, and its last call; nothing if it is to stay.
-fn removable(
-    store: &Store,
-    queue: Queue,
-    sequence: Sequence,
-    only: &Only,
-) -> Result<Option<(bool, Option<CallId>)>, Error> {
-    let (sql, doing) = (sql(queue), "reading a row to remove");
-    let mut statement = store.connection.prepare_cached(sql.removable).doing(doing)?;
-    let mut rows = statement.query([signed(sequence)]).doing(doing)?;
-    let Some(row) = rows.next().doing(doing)? else { return Ok(None) };
-    let state = State::checked(row, sql, sequence, 2)?;
-    let is_open = state.status.is_open();
-    let applies = match only {
-        Only::SettledBefore(before) => !is_open && !state.holds_lane && state.updated_at < *before,
-        Only::About(person, until) => {
-            let accepted_at = Timestamp::from_millis(unsigned(row.get(1).doing(doing)?));
-            contacts::person_of(row.get_ref(0).doing(doing)?)?.as_ref() == Some(person)
-                && accepted_at <= *until
-        }
-    };
-    Ok(applies.then_some((is_open, state.last_call)))
+/// The state of the row; nothing if it is to stay.
+fn removable(store: &Store, queue: Queue, sequence: Sequence, only: &Only) -> Result<Option<State>, Error> {
+    let found = find(&store.connection, sql(queue), sequence, |row| {
+        let state = row.state()?;
+        let applies = match only {
+            Only::SettledBefore(before) => {
+                !state.status.is_open() && !state.holds_lane && state.updated_at < *before
+            }
+            Only::About(person, until) => {
+                row.check()?;
+                row.person()?.as_ref() == Some(person) && row.accepted_at()? <= *until
+            }
+        };
+        Ok(applies.then_some(state))
+    })?;
+    Ok(found.flatten())
 }
 
 /// What is removed because of a person is also overwritten in the file.

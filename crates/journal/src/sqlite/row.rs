@@ -1,7 +1,5 @@
 //! A row of a queue as it is stored, and the part of it that changes.
 
-use std::sync::Arc;
-
 use laneway_model::{AccountName, EventId, Person, PhoneNumber, Reference, Status, Timestamp};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, ToSql, params, params_from_iter};
@@ -216,8 +214,12 @@ impl<'a> Stored<'a> {
         parsed.map(Some).ok_or(Error::damaged("a reference has no valid form"))
     }
 
-    /// The body, after everything that never changes has been compared with its checksum.
-    pub(super) fn body(&self) -> Result<Arc<[u8]>, Error> {
+    /// Compares everything that never changes with its checksum.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        self.checked_body().map(|_| ())
+    }
+
+    fn checked_body(&self) -> Result<&[u8], Error> {
         let body = self.row.get_ref(column::BODY).doing(DOING)?;
         let mut content = Checksum::of(self.table);
         content.add_columns(self.row, 0..column::STATE).doing(DOING)?;
@@ -225,12 +227,12 @@ impl<'a> Stored<'a> {
         if self.row.get::<_, i64>(column::STATE + state::CONTENT).doing(DOING)? != content.stored() {
             return Err(Error::damaged("a row does not agree with its checksum"));
         }
-        body.as_blob().map(Into::into).map_err(|_| Error::damaged("a row has no body"))
+        body.as_blob().map_err(|_| Error::damaged("a row has no body"))
     }
 
     /// The row.
     pub(super) fn row(&self, account: AccountName) -> Result<Row, Error> {
-        let body = self.body()?;
+        let body = self.checked_body()?.into();
         Ok(Row {
             id: self.id()?,
             account,

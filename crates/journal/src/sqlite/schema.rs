@@ -7,13 +7,14 @@ use crate::Queue;
 /// Marks the file as Laneway's own: the letters `LNWJ`.
 pub(crate) const APPLICATION_ID: i32 = 0x4c4e_574a;
 
-/// The format of `journal.db`. It grows with every change that an older version cannot read. Format 1 had no checksums
-/// and was in no release; nothing converts it.
-pub(crate) const FORMAT: u32 = 2;
+/// The format of `journal.db`. It grows with every change that an older version cannot read. Formats 1 (without checksums)
+/// and 2 (without counts of open rows) were in no release; nothing converts them.
+pub(crate) const FORMAT: u32 = 3;
 
 /// What exists once. Every table ends with its rows' checksums ([`super::checksum`]).
 ///
-/// `counters` has one row; its numbers are the last ones given, and they never go back. A key's id is the day on which
+/// `counters` has one row: the last numbers given, which never go back, and how many rows are open and how many hold their
+/// lane, so that none of them can be missing unnoticed. A key's id is the day on which
 /// it becomes free (see [`key_id`]) followed by its own number, so that keys are appended day by day and removed from
 /// the front. In the columns called `person` a number stands for a phone number and a text for a business-scoped id.
 const TABLES: &str = "
@@ -21,6 +22,8 @@ CREATE TABLE counters (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     events INTEGER NOT NULL, callbacks INTEGER NOT NULL, forwards INTEGER NOT NULL,
     events_calls INTEGER NOT NULL, callbacks_calls INTEGER NOT NULL, forwards_calls INTEGER NOT NULL,
+    events_open INTEGER NOT NULL, callbacks_open INTEGER NOT NULL, forwards_open INTEGER NOT NULL,
+    events_held INTEGER NOT NULL, callbacks_held INTEGER NOT NULL, forwards_held INTEGER NOT NULL,
     keys INTEGER NOT NULL, epoch INTEGER NOT NULL, store BLOB NOT NULL, checksum INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE accounts (id INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum INTEGER NOT NULL) STRICT;
@@ -105,7 +108,8 @@ pub(crate) fn unsigned(value: i64) -> u64 {
 
 /// The statements of one queue.
 ///
-/// A row's body is its last column, so that scans do not touch the pages on which long bodies overflow. `content` is the
+/// A row's body is its last column, so that a look at its state does not touch the pages on which long bodies overflow.
+/// `content` is the
 /// checksum of the body and of everything before `content`, none of which ever changes; `checksum` is that of `content`
 /// and of what changes, so that a change needs to read nothing else.
 ///
@@ -119,12 +123,11 @@ pub(crate) struct Sql {
     pub(crate) create: &'static str,
     pub(crate) insert: &'static str,
     pub(crate) state: &'static str,
-    pub(crate) accepted_at: &'static str,
-    pub(crate) removable: &'static str,
     pub(crate) change: &'static str,
     pub(crate) link: &'static str,
     pub(crate) remove: &'static str,
     pub(crate) open_count: &'static str,
+    pub(crate) held_count: &'static str,
     pub(crate) open_page: &'static str,
     pub(crate) held_page: &'static str,
     pub(crate) people: &'static str,
@@ -189,8 +192,6 @@ macro_rules! statements {
                  ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)"
             ),
             state: concat!("SELECT ", state!(), " FROM ", $queue, " WHERE sequence = ?1"),
-            accepted_at: concat!("SELECT accepted_at FROM ", $queue, " WHERE sequence = ?1"),
-            removable: concat!("SELECT person, accepted_at, ", state!(), " FROM ", $queue, " WHERE sequence = ?1"),
             change: concat!(
                 "UPDATE ", $queue, " SET place = ?1, status = ?2, updated_at = ?3, due = ?4, expires = ?5, attempts = ?6,
                  last_call = ?7, flags = ?8, superseded_by = ?9, reason = ?10, checksum = ?11 WHERE sequence = ?12"
@@ -200,16 +201,17 @@ macro_rules! statements {
             ),
             remove: concat!("DELETE FROM ", $queue, " WHERE sequence = ?1"),
             open_count: concat!("SELECT count(*) FROM ", $queue, " INDEXED BY ", $queue, "_open WHERE status < 10"),
+            held_count: concat!("SELECT count(*) FROM ", $queue, " INDEXED BY ", $queue, "_held WHERE flags >= 2"),
             open_page: concat!(
-                "SELECT sequence, business, person, kind, ", state!(), " FROM ", $queue, " INDEXED BY ", $queue, "_open
+                "SELECT ", whole!(), " FROM ", $queue, " INDEXED BY ", $queue, "_open
                  WHERE status < 10 AND sequence > ?1 ORDER BY sequence LIMIT ?2"
             ),
             held_page: concat!(
-                "SELECT sequence, business, person, kind, ", state!(), " FROM ", $queue, " INDEXED BY ", $queue, "_held
+                "SELECT ", whole!(), " FROM ", $queue, " INDEXED BY ", $queue, "_held
                  WHERE flags >= 2 AND sequence > ?1 ORDER BY sequence LIMIT ?2"
             ),
             people: concat!(
-                "SELECT sequence, person FROM ", $queue, " WHERE sequence > ?1 AND sequence <= ?2 ORDER BY sequence DESC"
+                "SELECT ", whole!(), " FROM ", $queue, " WHERE sequence > ?1 AND sequence <= ?2 ORDER BY sequence DESC"
             ),
             settled: concat!(
                 "SELECT sequence, status, updated_at, accepted_at, flags FROM ", $queue,

@@ -2,21 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use laneway_model::{EventId, Status, Timestamp};
-use rusqlite::OptionalExtension;
-
 use super::append::{announce, plan_posts, write_rows, write_touches};
 use super::calls::{self, Call, Member};
 use super::failure::Context;
 use super::read;
-use super::row::{State, find_state};
-use super::schema::{signed, sql, unsigned};
+use super::row::{State, find, find_state};
+use super::schema::sql;
 use super::step::{Failed, News, Phase};
 use super::store::Store;
 use crate::feed::Weight;
 use crate::{
     CallId, Change, EndedCall, Error, Fresh, Lease, MemberOutcome, NewCall, Queue, Sequence, Settlement,
 };
+use laneway_model::{EventId, Status, Timestamp};
 
 pub(super) fn begin(store: &mut Store, lease: Lease, call: &NewCall) -> Result<CallId, Failed> {
     store.check_lease(lease).reading()?;
@@ -109,13 +107,8 @@ fn plan(
     }
     plan.ignored = changes.iter().filter(|change| !plan.rows.contains_key(&change.sequence)).count() as u64;
     for later in changes.iter().filter_map(|change| change.superseded_by) {
-        let accepted_at: Option<i64> = connection
-            .prepare_cached(sql.accepted_at)
-            .and_then(|mut statement| statement.query_row([signed(later)], |row| row.get(0)).optional())
-            .doing("reading the superseding row")?;
-        if let Some(millis) = accepted_at {
-            let accepted_at = Timestamp::from_millis(unsigned(millis));
-            plan.superseding.insert(later, EventId::new(accepted_at, 0, later));
+        if let Some(id) = find(connection, sql, later, |row| row.check().and_then(|()| row.id()))? {
+            plan.superseding.insert(later, id);
         }
     }
     if let Some(call) = call {
@@ -191,7 +184,8 @@ fn write(
     }
     let counters = &mut store.memory.counters;
     for change in changes {
-        let Some(row) = plan.rows.remove(&change.sequence) else { continue };
+        let Some(before) = plan.rows.remove(&change.sequence) else { continue };
+        let row = before.clone();
         let later = change.superseded_by.and_then(|later| plan.superseding.get(&later));
         let row = State {
             status: stored_status(change.status),
@@ -204,7 +198,7 @@ fn write(
             ..row
         };
         row.write(connection, sql, change.sequence).doing("writing a change")?;
-        counters.closed(queue, u64::from(!row.status.is_open()));
+        counters.moved(queue, Some(&before), Some(&row));
     }
     for (sequence, row) in plan.rows {
         row.write_link(connection, sql, sequence).doing("writing a row's last call")?;
@@ -256,6 +250,7 @@ pub(super) fn requeue(
         open.due = due;
         open.expires = expires.unwrap_or(open.expires);
         std::sync::Arc::make_mut(&mut row).expires = open.expires;
+        let before = state.clone();
         let state = State {
             place: open.order,
             status: open.status,
@@ -268,7 +263,7 @@ pub(super) fn requeue(
             ..state
         };
         state.write(&store.connection, sql, sequence).doing("requeueing a row").writing()?;
-        store.memory.counters.open[lease.queue.index()] += 1;
+        store.memory.counters.moved(lease.queue, Some(&before), Some(&state));
         requeued.push(Fresh { open, row });
     }
     for fresh in &requeued {
@@ -278,7 +273,7 @@ pub(super) fn requeue(
 }
 
 pub(super) fn discard(
-    store: &Store,
+    store: &mut Store,
     lease: Lease,
     sequences: &[Sequence],
     (at, reason): (Timestamp, &str),
@@ -294,15 +289,16 @@ pub(super) fn discard(
             in_order.push(*sequence);
         }
     }
-    for (sequence, state) in dead {
+    for (sequence, before) in dead {
         let state = State {
             status: Status::Discarded,
             updated_at: at,
             holds_lane: false,
             reason: Some(reason.to_owned()),
-            ..state
+            ..before.clone()
         };
         state.write(&store.connection, sql, sequence).doing("discarding a row").writing()?;
+        store.memory.counters.moved(lease.queue, Some(&before), Some(&state));
     }
     Ok(in_order)
 }

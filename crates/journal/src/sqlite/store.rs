@@ -13,6 +13,7 @@ use super::index::{IndexReader, Indexer, keys_between};
 use super::keys::RecentKeys;
 use super::open::{self, Directory};
 use super::read::Reader;
+use super::row::State;
 use super::schema::{ACCOUNTS, COUNTERS, signed, sql, unsigned};
 use super::{Limits, OnFatal};
 use crate::{CallId, Error, Lease, OpenError, Queue, Sequence};
@@ -46,6 +47,7 @@ pub(super) struct Counters {
     pub(super) calls: [CallId; 3],
     pub(super) keys: u64,
     pub(super) open: [u64; 3],
+    pub(super) held: [u64; 3],
     pub(super) touches: u64,
     pub(super) ignored: u64,
 }
@@ -85,14 +87,18 @@ impl Counters {
         self.keys
     }
 
-    /// So many rows are open no more. What there is was counted when the file was opened, and in a damaged file there
-    /// may be more than could be counted.
-    pub(super) fn closed(&mut self, queue: Queue, rows: u64) {
-        let open = &mut self.open[queue.index()];
-        *open = open.saturating_sub(rows);
+    /// A row was in this state and now is in that one; `None` stands for none.
+    pub(super) fn moved(&mut self, queue: Queue, from: Option<&State>, to: Option<&State>) {
+        let is_open = |state: &&State| state.status.is_open();
+        let holds = |state: &&State| state.holds_lane;
+        let count = |count: u64, was: bool, is: bool| (count + u64::from(is)).saturating_sub(u64::from(was));
+        let (open, held) = (&mut self.open[queue.index()], &mut self.held[queue.index()]);
+        *open = count(*open, from.filter(is_open).is_some(), to.filter(is_open).is_some());
+        *held = count(*held, from.filter(holds).is_some(), to.filter(holds).is_some());
     }
 
-    /// So many touches are gone; as with [`Counters::closed`].
+    /// So many touches are gone. They were counted when the file was opened, and in a damaged file there may be more than
+    /// could be counted.
     pub(super) fn folded(&mut self, touches: usize) {
         self.touches = self.touches.saturating_sub(touches as u64);
     }
@@ -144,7 +150,7 @@ impl Store {
     pub fn open(path: &Path, limits: Limits, on_fatal: OnFatal) -> Result<(Self, Indexer), OpenError> {
         let limits = limits.at_least_one();
         let directory = Directory::claim(path)?;
-        let connection = open::journal(&directory)?;
+        let connection = open::journal(&directory, limits.cache_bytes)?;
         let file = path.join(open::JOURNAL_FILE);
         let failed = |source: Error| match source {
             Error::Damaged { file, problem } => OpenError::Damaged { path: path.join(file.name()), problem },
@@ -155,7 +161,7 @@ impl Store {
             | Error::Closed
             | Error::Sqlite { .. } => OpenError::Sqlite { path: file.clone(), source },
         };
-        let indexer = Indexer::open(path, limits.index_batch).map_err(failed)?;
+        let indexer = Indexer::open(path, &limits).map_err(failed)?;
         let index = IndexReader::open(path, indexer.progress()).map_err(failed)?;
         let memory = load(&connection, &index).map_err(failed)?;
         directory.sync()?;
@@ -182,12 +188,13 @@ impl Store {
 
     /// Writes the counters of the running transaction.
     pub(super) fn write_counters(&self, before: Mark) -> Result<(), Error> {
-        let Counters { sequences, calls, keys, .. } = self.memory.counters;
-        let last = before.counters;
-        if (sequences, calls, keys) != (last.sequences, last.calls, last.keys) {
-            let numbers =
-                Numbers { sequences, calls, keys, epoch: self.memory.epoch, store: self.memory.store };
-            numbers.write(&self.connection).doing("writing the counters")?;
+        let numbers = |counters: Counters| {
+            let Counters { sequences, calls, open, held, keys, .. } = counters;
+            Numbers { sequences, calls, open, held, keys, epoch: self.memory.epoch, store: self.memory.store }
+        };
+        let now = numbers(self.memory.counters);
+        if now != numbers(before.counters) {
+            now.write(&self.connection).doing("writing the counters")?;
         }
         Ok(())
     }
@@ -255,11 +262,13 @@ impl Store {
     }
 }
 
-/// The last numbers given, as they are stored.
-#[derive(Clone, Copy)]
+/// The last numbers given, and how many of what there are, as they are stored.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Numbers {
     pub(super) sequences: [Sequence; 3],
     pub(super) calls: [CallId; 3],
+    pub(super) open: [u64; 3],
+    pub(super) held: [u64; 3],
     pub(super) keys: u64,
     pub(super) epoch: u64,
     /// Made at random with the file.
@@ -270,6 +279,8 @@ impl Numbers {
     fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
         let [events, callbacks, forwards] = self.sequences.map(signed);
         let [events_calls, callbacks_calls, forwards_calls] = self.calls.map(signed);
+        let [events_open, callbacks_open, forwards_open] = self.open.map(signed);
+        let [events_held, callbacks_held, forwards_held] = self.held.map(signed);
         let (keys, epoch) = (signed(self.keys), signed(self.epoch));
         let values = params![
             1,
@@ -279,14 +290,23 @@ impl Numbers {
             events_calls,
             callbacks_calls,
             forwards_calls,
+            events_open,
+            callbacks_open,
+            forwards_open,
+            events_held,
+            callbacks_held,
+            forwards_held,
             keys,
             epoch,
             self.store,
         ];
         let mut statement = connection.prepare_cached(
-            "INSERT INTO counters VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+            "INSERT INTO counters
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
              ON CONFLICT DO UPDATE SET events = ?2, callbacks = ?3, forwards = ?4, events_calls = ?5,
-             callbacks_calls = ?6, forwards_calls = ?7, keys = ?8, epoch = ?9, store = ?10, checksum = ?11",
+             callbacks_calls = ?6, forwards_calls = ?7, events_open = ?8, callbacks_open = ?9, forwards_open = ?10,
+             events_held = ?11, callbacks_held = ?12, forwards_held = ?13, keys = ?14, epoch = ?15, store = ?16,
+             checksum = ?17",
         )?;
         execute(&mut statement, COUNTERS, values).map(|_| ())
     }
@@ -298,21 +318,25 @@ pub(super) fn numbers(connection: &Connection) -> Result<Numbers, Error> {
     let mut statement = connection.prepare_cached("SELECT * FROM counters").doing(doing)?;
     let mut rows = statement.query([]).doing(doing)?;
     let row = rows.next().doing(doing)?.ok_or(Error::damaged("there are no counters"))?;
-    check(row, COUNTERS, 10)?;
+    check(row, COUNTERS, 16)?;
     let number = |column| row.get(column).map(unsigned).doing(doing);
     Ok(Numbers {
         sequences: [number(1)?, number(2)?, number(3)?],
         calls: [number(4)?, number(5)?, number(6)?],
-        keys: number(7)?,
-        epoch: number(8)?,
-        store: row.get(9).doing(doing)?,
+        open: [number(7)?, number(8)?, number(9)?],
+        held: [number(10)?, number(11)?, number(12)?],
+        keys: number(13)?,
+        epoch: number(14)?,
+        store: row.get(15).doing(doing)?,
     })
 }
 
 /// Writes the first counters.
 pub(super) fn begin_counters(connection: &Connection) -> rusqlite::Result<()> {
     let store = connection.query_row("SELECT randomblob(16)", [], |row| row.get(0))?;
-    Numbers { sequences: [0; 3], calls: [0; 3], keys: 0, epoch: 0, store }.write(connection)
+    let none = [0; 3];
+    let numbers = Numbers { sequences: none, calls: none, open: none, held: none, keys: 0, epoch: 0, store };
+    numbers.write(connection)
 }
 
 fn load(connection: &Connection, index: &IndexReader) -> Result<Memory, Error> {
@@ -320,11 +344,16 @@ fn load(connection: &Connection, index: &IndexReader) -> Result<Memory, Error> {
     let mut numbers = numbers(connection)?;
     numbers.epoch += 1;
     numbers.write(connection).doing("writing the counters")?;
-    let Numbers { sequences, calls, keys, epoch, store } = numbers;
-    let mut counters = Counters { sequences, calls, keys, ..Counters::default() };
+    let Numbers { sequences, calls, open, held, keys, epoch, store } = numbers;
+    let mut counters = Counters { sequences, calls, open, held, keys, ..Counters::default() };
     for queue in Queue::ALL {
-        let open = connection.query_row(sql(queue).open_count, [], |row| row.get(0)).doing(doing)?;
-        counters.open[queue.index()] = unsigned(open);
+        let sql = sql(queue);
+        for (count, expected) in [(sql.open_count, open), (sql.held_count, held)] {
+            let found = connection.query_row(count, [], |row| row.get(0)).map(unsigned).doing(doing)?;
+            if found != expected[queue.index()] {
+                return Err(Error::damaged("it does not have as many open rows as it had"));
+            }
+        }
     }
     let touches = connection.query_row("SELECT count(*) FROM touches", [], |row| row.get(0)).doing(doing)?;
     counters.touches = unsigned(touches);

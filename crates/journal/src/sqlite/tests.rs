@@ -244,12 +244,12 @@ fn files_that_are_not_ours_are_refused_in_one_sentence() {
         Connection::open(path.join(JOURNAL_FILE)).unwrap().execute_batch(statement).unwrap();
     };
     assert_eq!(
-        refusal(|path| pragma(path, "PRAGMA user_version = 3")),
-        "DIR/journal.db was written by a newer version of Laneway (format 3, this version knows up to 2)"
+        refusal(|path| pragma(path, "PRAGMA user_version = 4")),
+        "DIR/journal.db was written by a newer version of Laneway (format 4, this version knows up to 3)"
     );
     assert_eq!(
-        refusal(|path| pragma(path, "PRAGMA user_version = 1")),
-        "DIR/journal.db was written before the first release (format 1, this version reads format 2 only)"
+        refusal(|path| pragma(path, "PRAGMA user_version = 2")),
+        "DIR/journal.db was written before the first release (format 2, this version reads format 3 only)"
     );
     assert_eq!(
         refusal(|path| pragma(path, "PRAGMA application_id = 7")),
@@ -454,6 +454,7 @@ fn every_search_uses_the_index_made_for_it() {
             (sql.settled, "PRIMARY KEY (rowid>?)"),
             (sql.unfinished, "_unfinished"),
             (sql.open_count, "_open"),
+            (sql.held_count, "_held"),
         ] {
             let mut explain = store.connection.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
             let nulls = vec![rusqlite::types::Null; explain.parameter_count()];

@@ -45,7 +45,7 @@ impl Reader {
         let mut statement = self.connection.prepare_cached(sql.scan_all).doing(DOING)?;
         let mut rows = statement.query([i64::MAX]).doing(DOING)?;
         while let Some(row) = rows.next().doing(DOING)? {
-            Stored::checked(row, sql)?.body()?;
+            Stored::checked(row, sql)?.check()?;
         }
         verify_tables(&self.connection, &[(sql.calls, sql.all_calls)])
     }

@@ -90,7 +90,10 @@ pub(crate) fn content(directory: &Path) -> Result<Content, rusqlite::Error> {
     let mut content = Vec::new();
     for table in tables {
         let columns = match table.as_str() {
-            "counters" => "events, callbacks, forwards, events_calls, callbacks_calls, forwards_calls, keys",
+            "counters" => {
+                "events, callbacks, forwards, events_calls, callbacks_calls, forwards_calls, events_open,
+                 callbacks_open, forwards_open, events_held, callbacks_held, forwards_held, keys"
+            }
             _ => "*",
         };
         let mut statement = connection.prepare(&format!("SELECT {columns} FROM {table}"))?;
