@@ -10,7 +10,8 @@
 //! to deceive. It costs at most five bytes a row.
 //!
 //! What it cannot notice is a row that is missing because the page in which it was has been damaged. Most of that SQLite
-//! notices itself; all of it is found by [`Reader::verify`](super::Reader::verify), which reads everything.
+//! notices itself. Open rows, and rows that hold their lane, are counted when the file is opened. Everything else is found
+//! by [`Reader::verify`](super::Reader::verify), which reads it all.
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Row, Statement, ToSql};

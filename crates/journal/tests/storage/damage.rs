@@ -1,8 +1,8 @@
 //! Bytes of the files change by themselves.
 //!
-//! In the journal's own file it is named when the file is opened or when it is touched, and no row is ever told
-//! otherwise than it was. What reading cannot see, a row that is missing without a trace, is found by reading
-//! everything. Whatever happens to the index, it is made anew.
+//! In the journal's own file it is named when the file is opened or when it is touched; no row is ever told otherwise
+//! than it was, and no open row is ever missing. What reading cannot see, a finished row that is missing without a trace,
+//! is found by reading everything. Whatever happens to the index, it is made anew.
 
 use std::collections::BTreeMap;
 use std::panic;
@@ -12,11 +12,15 @@ use laneway_journal::sqlite::{Indexer, Mode, Store};
 use laneway_journal::{Error, OpenError};
 
 use super::disk::{Image, Mount};
+use super::power::number;
 use super::twin::{Told, Twin, open, perform, template, told};
 use super::workload::{Act, STEP_MILLIS, script};
 
 const ACTS: usize = 60;
+/// In how many ways an ordinary test damages each file, and how to ask for more of them.
 const DAMAGES: u64 = 250;
+const DAMAGES_VARIABLE: &str = "LANEWAY_DAMAGES";
+const SEED_VARIABLE: &str = "LANEWAY_DAMAGE_SEED";
 const JOURNAL: &str = "journal.db";
 const INDEX: &str = "index.db";
 const PAGE_BYTES: usize = 4096;
@@ -92,6 +96,7 @@ impl Original {
             Err(problem) => panic!("it is answered {problem:?}"),
             Ok((told, keys)) if told == self.told && keys == self.keys => Fate::Harmless,
             Ok((told, _)) => {
+                assert_eq!(told.open, self.told.open, "open rows cannot be missing");
                 for (found, original) in told.records.iter().zip(&self.told.records) {
                     assert!(found.iter().all(|record| original.contains(record)), "a row is told otherwise");
                 }
@@ -138,7 +143,8 @@ fn damage(mut bytes: Vec<u8>, random: &mut Rng) -> Vec<u8> {
 fn check(file: &str, after: impl Fn(&Original, Fate, &Mount) + panic::RefUnwindSafe) -> BTreeMap<Fate, u64> {
     let original = Original::new();
     let mut fates = BTreeMap::new();
-    for seed in 0..DAMAGES {
+    let (first, count) = (number(SEED_VARIABLE, 0), number(DAMAGES_VARIABLE, DAMAGES));
+    for seed in first..first + count {
         let fate = panic::catch_unwind(|| {
             let (fate, mount) = original.damaged(file, seed);
             after(&original, fate, &mount);
@@ -153,6 +159,7 @@ fn check(file: &str, after: impl Fn(&Original, Fate, &Mount) + panic::RefUnwindS
 #[test]
 fn damage_of_the_journal_is_named() {
     let fates = check(JOURNAL, |_, _, _| ());
+    println!("{JOURNAL}: {fates:?}");
     for fate in [Fate::Refused, Fate::Named, Fate::Harmless, Fate::Missing] {
         assert!(fates.contains_key(&fate), "{fate:?} never happened: {fates:?}");
     }
@@ -164,6 +171,7 @@ fn an_index_in_which_damage_was_found_is_made_anew() {
         Fate::Refused | Fate::Harmless => {}
         Fate::Named | Fate::Missing => assert_eq!(original.fate(mount), Fate::Harmless),
     });
+    println!("{INDEX}: {fates:?}");
     assert!(!fates.contains_key(&Fate::Refused), "{fates:?}");
     assert!(fates.contains_key(&Fate::Named), "{fates:?}");
 }

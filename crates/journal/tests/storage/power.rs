@@ -160,7 +160,8 @@ fn runs(first: u64, count: u64) -> Result<u64, String> {
     Ok(cuts.into_inner())
 }
 
-fn number(variable: &str, otherwise: u64) -> u64 {
+/// A number from the environment.
+pub(crate) fn number(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).map_or(otherwise, |number| number.parse().unwrap())
 }
 

@@ -11,7 +11,8 @@ use crate::harness::{Process, Serve, Shop, shown};
 /// What is said wherever the journal itself is damaged.
 const REMEDY: &str = "restore the data directory from a backup";
 
-/// Changes one bit of the byte before the only place where this text stands in a file.
+/// Changes one bit of the byte before every place where this text stands in a file: an older copy of a row may still lie
+/// beside it.
 #[track_caller]
 fn damage_before(path: &Path, text: &str) {
     let mut bytes = fs::read(path).unwrap();
@@ -20,8 +21,8 @@ fn damage_before(path: &Path, text: &str) {
         .enumerate()
         .filter_map(|(at, window)| (window == text.as_bytes()).then_some(at))
         .collect();
-    let [at] = places[..] else { panic!("{text:?} stands {} times in {}", places.len(), path.display()) };
-    bytes[at - 1] ^= 1;
+    assert!(!places.is_empty(), "no {text:?} in {}", path.display());
+    places.iter().for_each(|at| bytes[at - 1] ^= 1);
     fs::write(path, bytes).unwrap();
 }
 
@@ -29,8 +30,7 @@ fn damage_before(path: &Path, text: &str) {
 #[track_caller]
 fn refused(shop: &Shop, problem: &str) {
     let config = shop.config();
-    let (code, said) =
-        Process::start(&["serve", "--log=error", "--config", shown(&config)]).ended();
+    let (code, said) = Process::start(&["serve", "--log=error", "--config", shown(&config)]).ended();
     assert_eq!((code, said.lines().count()), (Some(1), 1), "{said}");
     for part in ["journal.db is damaged: ", problem, REMEDY] {
         assert!(said.contains(part), "no {part:?} in {said}");
@@ -53,11 +53,11 @@ fn damage_that_is_met_at_the_start_is_named() {
     stop(&shop, shop.serve());
     let good = fs::read(&journal).unwrap();
     // The file's own header, and the page that says which tables there are.
-    for (at, problem) in [(0, ""), (20, ""), (105, ""), (4_090, "")] {
+    for at in [0, 21, 100] {
         let mut bytes = good.clone();
         bytes[at] ^= 0x40;
         fs::write(&journal, bytes).unwrap();
-        refused(&shop, problem);
+        refused(&shop, "");
     }
     fs::write(&journal, good).unwrap();
 
@@ -98,6 +98,8 @@ fn damage_that_is_met_later_is_named_and_not_told() {
     let unblock = serve.gateway.deliver(shop.world.number(), user, &json!({"type": "UnBlock"}));
     assert_eq!(unblock["status"], "confirmed");
     let log = stop(&shop, serve);
-    let named = format!("journal.db is damaged: a row does not agree with its checksum; stop the gateway and {REMEDY}");
+    let named = format!(
+        "journal.db is damaged: a row does not agree with its checksum; stop the gateway and {REMEDY}"
+    );
     assert!(log.contains(&named), "{log}");
 }

@@ -8,6 +8,7 @@ mod bad_input;
 mod command_line;
 mod config;
 mod crashes;
+mod damage;
 mod delivery;
 mod dev;
 mod durability;
