@@ -279,5 +279,19 @@ fn not_found(id: &str) -> Problem {
 
 pub(super) fn unavailable(api: &Api, error: &laneway_journal::Error) -> Problem {
     api.journal_failed(error);
-    Problem::new(ProblemCode::Unavailable, "the store cannot answer now").retry_after(RETRY_AFTER)
+    match error {
+        // Asking again would not help; the log says which file it is and what to do.
+        laneway_journal::Error::Damaged { .. } => {
+            Problem::new(ProblemCode::Unreadable, "what is stored there is damaged")
+                .hint("the gateway's log says what to do")
+        }
+        laneway_journal::Error::Full
+        | laneway_journal::Error::Busy
+        | laneway_journal::Error::Fenced
+        | laneway_journal::Error::NotOpen { .. }
+        | laneway_journal::Error::Closed
+        | laneway_journal::Error::Sqlite { .. } => {
+            Problem::new(ProblemCode::Unavailable, "the store cannot answer now").retry_after(RETRY_AFTER)
+        }
+    }
 }
