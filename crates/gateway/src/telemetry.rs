@@ -40,7 +40,7 @@ pub enum Route {
     Event,
     /// `GET /api/v1/events`.
     Events,
-    /// `GET /api/v1/contacts/{business}/{user}`.
+    /// Everything under `/api/v1/contacts`.
     Contact,
     /// `/webhooks/meta/{app}`.
     MetaWebhook,
@@ -340,7 +340,7 @@ impl Route {
             Self::CmOther => "/v1.0/*",
             Self::Event => "/api/v1/events/{id}",
             Self::Events => "/api/v1/events",
-            Self::Contact => "/api/v1/contacts/{business}/{user}",
+            Self::Contact => "/api/v1/contacts/*",
             Self::MetaWebhook => "/webhooks/meta/{app}",
             Self::CmWebhook => "/webhooks/cm/{secret}",
             Self::OpenApi => "/openapi.json",

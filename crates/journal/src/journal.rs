@@ -7,8 +7,8 @@ use laneway_model::{Contact, EventId, Person, PhoneNumber, Timestamp};
 use crate::sqlite::Sqlite;
 use crate::sqlite::step::{Op, Reply};
 use crate::{
-    Append, Appended, CallId, Erased, Error, Feed, Filter, Fresh, Lease, NewCall, NewRow, OpenError,
-    OpenPage, Options, Page, Queue, Record, Row, Sequence, Settlement, Stats,
+    Append, Appended, BlockedPage, CallId, Erased, Error, Feed, Filter, Fresh, Lease, NewCall, NewRow,
+    OpenError, OpenPage, Options, Page, Queue, Record, Row, Sequence, Settlement, Stats, Tenant,
 };
 
 /// A handle to the journal; cheap to clone. Every operation that writes is durable when it returns `Ok`, and has left
@@ -201,7 +201,50 @@ impl Journal {
     /// [`Error::Busy`], [`Error::Full`], or the store's own trouble.
     pub async fn erase(&self, person: &Person, at: Timestamp) -> Result<Erased, Error> {
         match &self.store {
-            Store::Sqlite(sqlite) => sqlite.erase(person, at).await,
+            Store::Sqlite(sqlite) => sqlite.erase(person, at, None).await,
+        }
+    }
+
+    /// The same for one tenant: only rows and contacts of theirs are removed, and who is the same person is only what their
+    /// contacts tell. Notifications have no owner, and go all the same.
+    ///
+    /// # Errors
+    /// As [`Journal::erase`].
+    pub async fn erase_of(&self, tenant: &Tenant, person: &Person, at: Timestamp) -> Result<Erased, Error> {
+        match &self.store {
+            Store::Sqlite(sqlite) => sqlite.erase(person, at, Some(tenant)).await,
+        }
+    }
+
+    /// Everyone who is known to be the same as this person, in the eyes of these business numbers; the person is among
+    /// them.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], or the store's own trouble.
+    pub async fn same_person(&self, person: &Person, of: &Tenant) -> Result<Vec<Person>, Error> {
+        let (person, businesses) = (person.clone(), of.businesses.clone());
+        match &self.store {
+            Store::Sqlite(sqlite) => {
+                sqlite.read(move |reader| reader.same_person(&person, Some(&businesses))).await
+            }
+        }
+    }
+
+    /// A page of the persons whom a business number has blocked, as Meta last confirmed, in no order that means anything;
+    /// `limit` contacts are looked at. A person can be on two pages.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], or the store's own trouble.
+    pub async fn blocked(
+        &self,
+        business: PhoneNumber,
+        after: Option<(Person, PhoneNumber)>,
+        limit: usize,
+    ) -> Result<BlockedPage, Error> {
+        match &self.store {
+            Store::Sqlite(sqlite) => {
+                sqlite.read(move |reader| reader.blocked(business, after.as_ref(), limit)).await
+            }
         }
     }
 

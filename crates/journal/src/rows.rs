@@ -351,6 +351,25 @@ impl Queue {
     }
 }
 
+/// A page of the persons whom a business number has blocked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockedPage {
+    /// The persons.
+    pub persons: Vec<Person>,
+    /// Pass it as `after` for the next page; `None` on the last. A page may be empty and still have a next one, because
+    /// the work per page is limited.
+    pub next: Option<(Person, PhoneNumber)>,
+}
+
+/// Whose data an erasure is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tenant {
+    /// The tenant, whose rows they are.
+    pub account: AccountName,
+    /// Its business numbers, whose contacts they are.
+    pub businesses: Vec<PhoneNumber>,
+}
+
 /// What an erasure removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Erased {

@@ -1,8 +1,9 @@
-//! `laneway contacts`: what is known of persons.
+//! `laneway contacts` and `erase`: what is known of persons, and how all of it is removed.
 
 use std::process::ExitCode;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+use http::Method;
 use serde_json::Value;
 
 use crate::events::escape;
@@ -22,6 +23,37 @@ pub(crate) enum Verb {
         #[command(flatten)]
         client: client::Options,
     },
+}
+
+/// Whose data is to be removed.
+#[derive(Args, Debug)]
+pub(crate) struct Erase {
+    /// The person: a number, or a business-scoped user id
+    #[arg(value_name = "USER")]
+    user: String,
+    #[command(flatten)]
+    client: client::Options,
+}
+
+/// Removes everything about a person and reports what it was.
+pub(crate) async fn erase(options: Erase) -> anyhow::Result<ExitCode> {
+    let Erase { user, client } = options;
+    let path = format!("/api/v1/contacts/{}", escape(&user));
+    let answer = client.request(Method::DELETE, &path, &[], String::new()).await?;
+    if !answer.status.is_success() {
+        return answer.refused(client.json);
+    }
+    print(&if client.json { answer.body.to_string() } else { erased(&answer.body) })
+}
+
+fn erased(report: &Value) -> String {
+    let users = report["users"].as_array().into_iter().flatten();
+    let mut lines: Vec<String> =
+        users.map(|user| format!("{:<18} {}", "user", user.as_str().unwrap_or_default())).collect();
+    for name in ["events", "notifications", "contacts"] {
+        lines.push(format!("{name:<18} {}", report[name]));
+    }
+    lines.join("\n")
 }
 
 pub(crate) async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
@@ -71,6 +103,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn an_erasure_is_reported() {
+        let report =
+            json!({"users": ["+316012345678", "US.1"], "events": 3, "notifications": 2, "contacts": 2});
+        let expected = "\
+user               +316012345678
+user               US.1
+events             3
+notifications      2
+contacts           2";
+        assert_eq!(erased(&report), expected);
+    }
 
     #[test]
     fn only_what_is_known_is_shown() {

@@ -48,6 +48,8 @@ enum Verb {
     /// Look at what is known of persons
     #[command(subcommand)]
     Contacts(contacts::Verb),
+    /// Remove everything about a person
+    Erase(contacts::Erase),
     /// Check a configuration
     #[command(subcommand)]
     Config(config::Verb),
@@ -82,6 +84,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Send(options) => send::run(options).await,
         Verb::Events(verb) => events::run(verb).await,
         Verb::Contacts(verb) => contacts::run(verb).await,
+        Verb::Erase(options) => contacts::erase(options).await,
         Verb::Config(verb) => config::run(verb),
         Verb::Token(verb) => token::run(verb),
         Verb::Openapi => print(laneway_gateway::api::openapi_json().trim_end()),

@@ -1,27 +1,47 @@
-//! `/api/v1/contacts`: what is known of a person.
+//! `/api/v1/contacts`: what is known of a person, and how all of it is erased.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, Uri};
-use laneway_journal::{Filter, Queue};
+use laneway_journal::{Filter, Queue, Sequence, Tenant};
 use laneway_model::{Click, Contact, EventKind, Person, PhoneNumber, Status};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::events::{reader, unavailable};
+use super::events::{admitted, reader, unavailable};
 use super::instant::Instant;
 use super::problem::{Problem, ProblemBody, ProblemCode};
 use super::query::{Query, quoted};
 use super::{Api, answer};
-use crate::config::Account;
+use crate::config::{Account, Scopes};
 use crate::contacts;
 use crate::telemetry::Route;
 
 /// The most pages of events that are looked through for the last block or unblock.
 const PAGES_MAX: usize = 16;
+
+/// The most open events of one person that an erasure gives up in one go.
+const OPEN_EVENTS_MAX: usize = 10_000;
+/// How long an erasure waits for calls under way that carry events of the person.
+const CALLS_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What an erasure removed.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Erasure {
+    /// Everyone who was erased: the person, and who is known to be the same.
+    users: Vec<String>,
+    /// Events, open or not. Those that were open have been given up before.
+    events: u64,
+    /// Notifications that named the person, as they came. One that names others, too, is among them.
+    notifications: u64,
+    /// Contacts, counted once per business number and name.
+    contacts: u64,
+}
 
 /// What is known of a person in the eyes of a business number.
 #[derive(Debug, Serialize, ToSchema)]
@@ -115,6 +135,103 @@ pub(super) async fn get(
         Err(problem) => problem.into_response(),
     };
     api.answered(Route::Contact, response)
+}
+
+/// Erase a person
+///
+/// Everything of this account about a person, at all of its numbers: events, open or not, contacts, and the notifications
+/// that name them. Whoever is known to be the same person is erased along.
+#[utoipa::path(
+    delete, path = "/api/v1/contacts/{user}", tag = "contacts", operation_id = "erase_contact",
+    params(("user" = String, Path, description = "The person: a number in any form, or a business-scoped user id")),
+    responses(
+        (status = 200, description = "What was erased", body = Erasure),
+        (status = 400, description = "A parameter cannot be used", body = ProblemBody),
+        (status = 401, description = "The token is missing or unknown", body = ProblemBody),
+        (status = 403, description = "The token lacks the scope `erase`", body = ProblemBody),
+        (status = 503, description = "The store cannot do it now; asking again goes on", body = ProblemBody),
+    )
+)]
+pub(super) async fn erase(
+    State(api): State<Arc<Api>>,
+    user: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let response = match erased(&api, user, &headers, &uri).await {
+        Ok(erasure) => answer::json(StatusCode::OK, &erasure),
+        Err(problem) => problem.into_response(),
+    };
+    api.answered(Route::Contact, response)
+}
+
+async fn erased(
+    api: &Api,
+    user: Result<Path<String>, PathRejection>,
+    headers: &HeaderMap,
+    uri: &Uri,
+) -> Result<Erasure, Problem> {
+    let config = api.config();
+    let account = admitted(&config, headers, Scopes::ERASE, "erase")?;
+    Query::read(uri, &[])?;
+    let person = person_of(&user.map(|Path(user)| user).unwrap_or_default())?;
+    let at = api.node.clock.wall();
+    let businesses = account.wabas.iter().flat_map(|waba| &waba.numbers).map(|number| number.number);
+    let tenant = Tenant { account: account.name.clone(), businesses: businesses.collect() };
+    let journal = &api.node.journal;
+    let users = journal.same_person(&person, &tenant).await.map_err(|error| unavailable(api, &error))?;
+    for user in &users {
+        give_up(api, account, user).await?;
+    }
+    let erased = journal.erase_of(&tenant, &person, at).await.map_err(|error| unavailable(api, &error))?;
+    tracing::info!(
+        account.name = account.name.as_str(),
+        person = person.masked(),
+        rows = erased.rows,
+        notifications = erased.notifications,
+        contacts = erased.contacts,
+        "erased a person"
+    );
+    Ok(Erasure {
+        users: users.iter().map(ToString::to_string).collect(),
+        events: erased.rows,
+        notifications: erased.notifications,
+        contacts: erased.contacts,
+    })
+}
+
+/// Gives up every open event of a person, so that nothing of them is delivered after it was erased. A call that is under
+/// way ends first, unless it takes too long; its outcome then finds nothing to be written to.
+async fn give_up(api: &Api, account: &Account, person: &Person) -> Result<(), Problem> {
+    let filter = Filter {
+        account: Some(account.name.clone()),
+        statuses: Status::ALL.into_iter().filter(|status| status.is_open()).collect(),
+        person: Some(person.clone()),
+        ..Filter::default()
+    };
+    let (mut open, mut before): (Vec<Sequence>, _) = (Vec::new(), None);
+    while open.len() < OPEN_EVENTS_MAX {
+        let page = api.node.journal.list(Queue::Events, filter.clone(), before, OPEN_EVENTS_MAX).await;
+        let page = page.map_err(|error| unavailable(api, &error))?;
+        open.extend(page.records.iter().map(|record| record.row.id.sequence()));
+        before = page.next;
+        if before.is_none() {
+            break;
+        }
+    }
+    if open.is_empty() {
+        return Ok(());
+    }
+    let waits: Vec<_> = open.iter().map(|sequence| api.node.driver.final_wait(*sequence)).collect();
+    api.node.driver.discard(open).await;
+    let ended = async {
+        for wait in waits {
+            wait.done().await;
+        }
+    };
+    // Whether all of them ended or the time is over: what is erased is not delivered again.
+    tokio::time::timeout(CALLS_PATIENCE, ended).await.unwrap_or_default();
+    Ok(())
 }
 
 async fn one(

@@ -147,16 +147,25 @@ async fn page(api: &Api, headers: &HeaderMap, uri: &Uri) -> Result<EventList, Pr
 
 /// The caller's account, if its token may read.
 pub(super) fn reader<'c>(config: &'c Config, headers: &HeaderMap) -> Result<&'c Account, Problem> {
+    admitted(config, headers, Scopes::READ, "read")
+}
+
+/// The caller's account, if its token has the scope.
+pub(super) fn admitted<'c>(
+    config: &'c Config,
+    headers: &HeaderMap,
+    scope: Scopes,
+    word: &str,
+) -> Result<&'c Account, Problem> {
     let caller = auth::caller(config, auth::bearer_token(headers)).map_err(|stranger| match stranger {
         Stranger::Missing => Problem::new(ProblemCode::TokenMissing, "a token is needed")
             .hint("send it as X-CM-PRODUCTTOKEN, or as Authorization: Bearer"),
         Stranger::Unknown => Problem::new(ProblemCode::TokenUnknown, "the token belongs to no account"),
     })?;
-    if !caller.scopes.contain(Scopes::READ) {
-        let problem = Problem::new(ProblemCode::ScopeMissing, "the token does not have the scope \"read\"");
-        return Err(
-            problem.hint("add \"read\" to the token's scopes in the configuration, or use another token")
-        );
+    if !caller.scopes.contain(scope) {
+        let message = format!("the token does not have the scope {word:?}");
+        let hint = format!("add {word:?} to the token's scopes in the configuration, or use another token");
+        return Err(Problem::new(ProblemCode::ScopeMissing, message).hint(hint));
     }
     Ok(caller.account)
 }

@@ -64,6 +64,7 @@ fn public_routes() -> Router<Arc<Api>> {
         .route("/v1.0/event", routing::post(events_cm::post))
         .route("/api/v1/events", routing::get(events::list))
         .route("/api/v1/events/{id}", routing::get(events::get))
+        .route("/api/v1/contacts/{user}", routing::delete(contacts::erase))
         .route("/api/v1/contacts/{business}/{user}", routing::get(contacts::get))
         .route("/webhooks/meta/{app}", routing::get(webhooks::challenge).post(webhooks::meta))
         .route("/webhooks/cm/{secret}", routing::post(webhooks::cm))

@@ -40,7 +40,7 @@ pub(super) async fn get(State(api): State<Arc<Api>>) -> Response {
         description = "Events for WhatsApp, kept until they are delivered. Not affiliated with Meta, WhatsApp or CM.com.",
     ),
     paths(
-        events_cm::post, events::list, events::get, contacts::get, webhooks::challenge, webhooks::meta, webhooks::cm, health::live, health::ready, health::metrics, get
+        events_cm::post, events::list, events::get, contacts::get, contacts::erase, webhooks::challenge, webhooks::meta, webhooks::cm, health::live, health::ready, health::metrics, get
     ),
     tags(
         (name = "cm", description = "The endpoint that CM.com's clients know"),

@@ -43,6 +43,7 @@ pub struct Handle {
 #[derive(Debug)]
 pub(super) enum Command {
     Live(Vec<Sequence>, oneshot::Sender<Vec<Option<Live>>>),
+    Discard(Vec<Sequence>),
 }
 
 /// What the driver and its handles both see.
@@ -73,6 +74,12 @@ impl Handle {
             return vec![None; count];
         }
         answered.await.unwrap_or_else(|_| vec![None; count])
+    }
+
+    /// Gives up these events as soon as no call carries them. What comes of it is told by [`Handle::final_wait`].
+    pub async fn discard(&self, sequences: Vec<Sequence>) {
+        // Once the driver is gone, nothing is delivered any more.
+        self.commands.send(Command::Discard(sequences)).await.unwrap_or_default();
     }
 
     /// A wait for the event's final status.

@@ -289,6 +289,7 @@ impl Driver {
                 // Whoever asked may have gone away.
                 answer.send(live).unwrap_or_default();
             }
+            Command::Discard(sequences) => self.tell(Input::Control(Control::Discard(sequences))),
         }
     }
 }

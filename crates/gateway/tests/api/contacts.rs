@@ -136,3 +136,35 @@ async fn what_cannot_be_looked_up_is_not_accepted() {
         assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "5"), "{kind}");
     }
 }
+
+#[tokio::test]
+async fn a_person_is_erased_by_whoever_may() {
+    let node = node().await;
+    for name in ["text-from-ad", "system-user-changed-number", "batch-of-two-wabas"] {
+        notify(&node, notification(name)).await;
+    }
+    let erase = async |token: &str, user: &str| {
+        let path = format!("/api/v1/contacts/{user}");
+        node.client().await.send(Method::DELETE, &path, &[("x-cm-producttoken", token)], "").await
+    };
+    for (token, user, status, code) in [
+        ("", USER, 401, "token_missing"),
+        (SHOP_SEND_ONLY, USER, 403, "scope_missing"),
+        (SHOP, "nobody", 400, "invalid_parameter"),
+        (SHOP, "16505551234?x=1", 400, "unknown_parameter"),
+    ] {
+        let answer = erase(token, user).await;
+        let found = (answer.status.as_u16(), answer.json()["error"]["code"].clone());
+        assert_eq!(found, (status, json!(code)), "{user}");
+    }
+    let nothing = json!({"users": ["+16505551234"], "events": 0, "notifications": 0, "contacts": 0});
+    let nobodys = json!({"users": ["+316000000000"], "events": 0, "notifications": 0, "contacts": 0});
+    assert_eq!(erase(SHOP, "316000000000").await.json(), nobodys);
+    let everyone = ["+12195555358", "+16505551234", "US.13491208655302741918", "US.20000000000000000001"];
+    let erased = json!({"users": everyone, "events": 0, "notifications": 3, "contacts": 4});
+    assert_eq!(erase(SHOP, "+12195555358").await.json(), erased);
+    assert_eq!(erase(SHOP, USER).await.json(), nothing);
+    assert_eq!(shown(&node, SHOP, USER).await.status, 404);
+    let salons = node.client().await.get("/api/v1/contacts/316055555555/16315551181", SALON).await;
+    assert_eq!(salons.status, 200, "what another account knows stays");
+}

@@ -118,10 +118,61 @@ pub(crate) fn businesses(connection: &Connection, person: &Person) -> Result<Vec
     found.map(|digits| business_of(digits.doing(doing)?)).collect()
 }
 
-/// Removes what is known of a person; gives the number of touches that were not folded yet.
-pub(crate) fn remove(connection: &Connection, person: &Person) -> rusqlite::Result<usize> {
-    connection.prepare_cached("DELETE FROM contacts WHERE person = ?1")?.execute([person_value(person)])?;
-    connection.prepare_cached("DELETE FROM touches WHERE person = ?1")?.execute([person_value(person)])
+/// Removes what a business number knows of a person; gives the number of touches that were not folded yet.
+pub(crate) fn remove(
+    connection: &Connection,
+    business: PhoneNumber,
+    person: &Person,
+) -> rusqlite::Result<usize> {
+    let business = signed(business.as_u64());
+    connection
+        .prepare_cached("DELETE FROM contacts WHERE person = ?1 AND business = ?2")?
+        .execute(params![person_value(person), business])?;
+    connection
+        .prepare_cached("DELETE FROM touches WHERE person = ?1 AND business = ?2")?
+        .execute(params![person_value(person), business])
+}
+
+/// A page of persons and of the business numbers that know them, in the order of the table, after that place; at most
+/// `limit`. Those who are not folded yet are not among them: [`unfolded`].
+pub(crate) fn page(
+    connection: &Connection,
+    after: Option<&(Person, PhoneNumber)>,
+    limit: usize,
+) -> Result<Vec<(Person, PhoneNumber)>, Error> {
+    let doing = "listing contacts";
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT person, business FROM contacts WHERE (person, business) > (?1, ?2)
+             ORDER BY person, business LIMIT ?3",
+        )
+        .doing(doing)?;
+    // Numbers come before texts, and no number is negative.
+    let (person, business) = match after {
+        Some((person, business)) => (person_value(person), signed(business.as_u64())),
+        None => (ToSqlOutput::Owned(Value::Integer(-1)), -1),
+    };
+    let mut rows = statement.query(params![person, business, limit as i64]).doing(doing)?;
+    let mut page = Vec::new();
+    while let Some(row) = rows.next().doing(doing)? {
+        let person =
+            person_of(row.get_ref(0).doing(doing)?)?.ok_or(Error::damaged("a contact has no person"))?;
+        page.push((person, business_of(row.get(1).doing(doing)?)?));
+    }
+    Ok(page)
+}
+
+/// Everyone of whom a business number knows something that is not folded yet.
+pub(crate) fn unfolded(connection: &Connection, business: PhoneNumber) -> Result<Vec<Person>, Error> {
+    let doing = "listing contacts";
+    let mut statement =
+        connection.prepare_cached("SELECT DISTINCT person FROM touches WHERE business = ?1").doing(doing)?;
+    let mut rows = statement.query([signed(business.as_u64())]).doing(doing)?;
+    let mut persons = Vec::new();
+    while let Some(row) = rows.next().doing(doing)? {
+        persons.extend(person_of(row.get_ref(0).doing(doing)?)?);
+    }
+    Ok(persons)
 }
 
 /// Folds the oldest touches into their contacts, all touches of one contact at once; gives how many were folded.

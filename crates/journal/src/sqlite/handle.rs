@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::{fs, io};
 
-use laneway_model::{Person, Timestamp};
+use laneway_model::{AccountName, Person, Timestamp};
 use tokio::sync::oneshot;
 
 use super::checkpoint::{Checkpoints, Log, Mode};
@@ -19,7 +19,7 @@ use super::step::{Only, Op, Reply};
 use super::store::Store;
 use super::writer::{Gauges, Job, Writer};
 use crate::feed::{Feed, feed};
-use crate::{Erased, Error, Lease, Limits, OpenError, Options, Queue, Sequence, Stats};
+use crate::{Erased, Error, Lease, Limits, OpenError, Options, Queue, Sequence, Stats, Tenant};
 
 /// Notifications that are looked through at once for a person's name.
 const NOTIFICATIONS_PER_READ: usize = 500;
@@ -132,36 +132,60 @@ impl Sqlite {
 
     /// Removes everything about a person. Contacts go last: they say who else the person is, so that an erasure which
     /// was cut short finds the same again.
-    pub(crate) async fn erase(&self, person: &Person, at: Timestamp) -> Result<Erased, Error> {
-        let asked = person.clone();
-        let persons = self.read(move |reader| reader.same_person(&asked)).await?;
+    pub(crate) async fn erase(
+        &self,
+        person: &Person,
+        at: Timestamp,
+        tenant: Option<&Tenant>,
+    ) -> Result<Erased, Error> {
+        let businesses = tenant.map(|tenant| tenant.businesses.clone());
+        let (asked, of) = (person.clone(), businesses.clone());
+        let persons = self.read(move |reader| reader.same_person(&asked, of.as_deref())).await?;
+        let account = tenant.map(|tenant| &tenant.account);
         let mut erased = Erased::default();
+        let mut forgotten = Vec::new();
         for person in &persons {
+            let mut is_named_elsewhere = false;
             for queue in Queue::ALL {
-                erased.rows += self.erase_rows(queue, person, at).await?;
+                let (removed, left) = self.erase_rows(queue, person, at, account).await?;
+                erased.rows += removed;
+                is_named_elsewhere |= left > 0;
+            }
+            // Another tenant finds its rows by the index, and they name the person all the same.
+            if tenant.is_none() || !is_named_elsewhere {
+                forgotten.push(person.clone());
             }
         }
         erased.notifications = self.erase_notifications(&persons, at).await?;
-        self.forget(&persons).await?;
+        self.forget(&forgotten).await?;
         for person in persons {
-            erased.contacts += self.write(Op::RemoveContacts(person)).await?.removed();
+            let of = businesses.clone();
+            erased.contacts += self.write(Op::RemoveContacts { person, of }).await?.removed();
         }
         Ok(erased)
     }
 
-    async fn erase_rows(&self, queue: Queue, person: &Person, at: Timestamp) -> Result<u64, Error> {
-        let mut removed = 0;
+    /// How many rows were removed, and how many about the person were left.
+    async fn erase_rows(
+        &self,
+        queue: Queue,
+        person: &Person,
+        at: Timestamp,
+        account: Option<&AccountName>,
+    ) -> Result<(u64, u64), Error> {
+        let (mut removed, mut found) = (0, 0);
         let mut before = Some(Sequence::MAX);
         while let Some(from) = before {
             let (asked, step) = (person.clone(), self.limits.rows_removed_per_step);
             let candidates = self.read(move |reader| reader.rows_of(queue, &asked, from, step)).await?;
             for step in candidates.found.chunks(self.limits.rows_removed_per_step) {
-                let only = Only::About(person.clone(), at);
+                let only = Only::About { person: person.clone(), until: at, account: account.cloned() };
+                found += step.len() as u64;
                 removed += self.write(Op::Remove { queue, sequences: step.to_vec(), only }).await?.removed();
             }
             before = candidates.next;
         }
-        Ok(removed)
+        Ok((removed, found.saturating_sub(removed)))
     }
 
     async fn erase_notifications(&self, persons: &[Person], at: Timestamp) -> Result<u64, Error> {

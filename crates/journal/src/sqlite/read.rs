@@ -16,7 +16,7 @@ use super::open::{JOURNAL_FILE, second};
 use super::row::{State, Stored, find};
 use super::schema::{Sql, signed, sql};
 use super::store::{account, numbers};
-use crate::{CallId, Error, Fresh, OpenPage, OpenRow, Queue, Record, Row, Sequence};
+use crate::{BlockedPage, CallId, Error, Fresh, OpenPage, OpenRow, Queue, Record, Row, Sequence};
 
 /// A connection that only reads. Every question is one short transaction.
 pub struct Reader {
@@ -207,14 +207,47 @@ impl Reader {
         self.snapshot(|reader| contacts::load(&reader.connection, business, person))
     }
 
+    /// A page of the persons whom a business number has blocked. Those of whom something is not folded yet come first.
+    pub(crate) fn blocked(
+        &mut self,
+        business: PhoneNumber,
+        after: Option<&(Person, PhoneNumber)>,
+        limit: usize,
+    ) -> Result<BlockedPage, Error> {
+        self.snapshot(|reader| {
+            let page = contacts::page(&reader.connection, after, limit)?;
+            let next = page.last().filter(|_| page.len() == limit).cloned();
+            let own = page.iter().filter(|(_, known_by)| *known_by == business);
+            let mut candidates: Vec<Person> = own.map(|(person, _)| person.clone()).collect();
+            if after.is_none() {
+                candidates.extend(contacts::unfolded(&reader.connection, business)?);
+            }
+            let mut persons = Vec::new();
+            for person in candidates {
+                let contact = contacts::load(&reader.connection, business, &person)?;
+                let blocked = contact.and_then(|contact| contact.blocked);
+                if blocked.is_some_and(|(is_blocked, _)| is_blocked) && !persons.contains(&person) {
+                    persons.push(person);
+                }
+            }
+            Ok(BlockedPage { persons, next })
+        })
+    }
+
     /// Everyone who is told to be the same as this person, at whatever number and whatever number of steps away: their
     /// number beside the id, their id beside the number, and who they were before or are now.
-    pub(crate) fn same_person(&mut self, person: &Person) -> Result<Vec<Person>, Error> {
+    pub(crate) fn same_person(
+        &mut self,
+        person: &Person,
+        of: Option<&[PhoneNumber]>,
+    ) -> Result<Vec<Person>, Error> {
         self.snapshot(|reader| {
             let mut same = BTreeSet::from([person.clone()]);
             let mut ahead = vec![person.clone()];
             while let Some(person) = ahead.pop() {
-                for business in contacts::businesses(&reader.connection, &person)? {
+                let businesses = contacts::businesses(&reader.connection, &person)?;
+                for business in businesses.into_iter().filter(|known| of.is_none_or(|of| of.contains(known)))
+                {
                     let contact = contacts::load(&reader.connection, business, &person)?;
                     let others = contact.into_iter().flat_map(|contact| {
                         let phone = contact.phone.map(|(phone, _)| Person::Phone(phone));

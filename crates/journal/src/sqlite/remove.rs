@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use laneway_model::{Person, Timestamp};
+use laneway_model::{Person, PhoneNumber, Timestamp};
 
 use super::calls::Calls;
 use super::contacts;
@@ -50,9 +50,12 @@ fn removable(store: &Store, queue: Queue, sequence: Sequence, only: &Only) -> Re
             Only::SettledBefore(before) => {
                 !state.status.is_open() && !state.holds_lane && state.updated_at < *before
             }
-            Only::About(person, until) => {
+            Only::About { person, until, account } => {
                 row.check()?;
-                row.person()?.as_ref() == Some(person) && row.accepted_at()? <= *until
+                let own = row.account()?;
+                account.as_ref().is_none_or(|name| store.memory.accounts.known(name) == Some(own))
+                    && row.person()?.as_ref() == Some(person)
+                    && row.accepted_at()? <= *until
             }
         };
         Ok(applies.then_some(state))
@@ -64,7 +67,7 @@ fn removable(store: &Store, queue: Queue, sequence: Sequence, only: &Only) -> Re
 fn overwrite(store: &Store, only: &Only, on: bool) -> Result<(), Error> {
     match only {
         Only::SettledBefore(_) => Ok(()),
-        Only::About(..) => set_overwriting(store, on),
+        Only::About { .. } => set_overwriting(store, on),
     }
 }
 
@@ -76,13 +79,22 @@ fn set_overwriting(store: &Store, on: bool) -> Result<(), Error> {
         .doing("overwriting what is removed")
 }
 
-pub(super) fn contacts(store: &mut Store, person: &Person) -> Result<u64, Failed> {
-    let known = contacts::businesses(&store.connection, person).reading()?.len() as u64;
+pub(super) fn contacts(
+    store: &mut Store,
+    person: &Person,
+    of: Option<&[PhoneNumber]>,
+) -> Result<u64, Failed> {
+    let mut known = contacts::businesses(&store.connection, person).reading()?;
+    known.retain(|business| of.is_none_or(|of| of.contains(business)));
     set_overwriting(store, true).writing()?;
-    let touches = contacts::remove(&store.connection, person).doing("removing contacts").writing()?;
+    let mut touches = 0;
+    for business in &known {
+        let removed = contacts::remove(&store.connection, *business, person);
+        touches += removed.doing("removing contacts").writing()?;
+    }
     set_overwriting(store, false).writing()?;
     store.memory.counters.folded(touches);
-    Ok(known)
+    Ok(known.len() as u64)
 }
 
 pub(super) fn notifications(store: &Store, ids: &[i64]) -> Result<u64, Failed> {

@@ -3,7 +3,7 @@
 //! [`apply`] is a plain function of the store and the operations. The writer thread only feeds it, and a simulator can
 //! call it, and stop calling it, wherever it likes.
 
-use laneway_model::{Person, Timestamp};
+use laneway_model::{AccountName, Person, PhoneNumber, Timestamp};
 
 use super::failure::Context;
 use super::store::Store;
@@ -54,7 +54,12 @@ pub enum Op {
         only: Only,
     },
     /// Removes what is known of a person.
-    RemoveContacts(Person),
+    RemoveContacts {
+        /// The person.
+        person: Person,
+        /// Only what these business numbers know.
+        of: Option<Vec<PhoneNumber>>,
+    },
     /// Removes notifications, by their place in the file.
     RemoveNotifications(Vec<i64>),
     /// Removes keys that are free since the day of this instant began, at most so many.
@@ -72,7 +77,14 @@ pub enum Only {
     /// Final ones that have been so since before this instant.
     SettledBefore(Timestamp),
     /// Those about this person, accepted at this instant or before, in whatever state.
-    About(Person, Timestamp),
+    About {
+        /// The person.
+        person: Person,
+        /// The instant.
+        until: Timestamp,
+        /// Only this tenant's.
+        account: Option<AccountName>,
+    },
 }
 
 /// The answer to an operation that succeeded, in kind.
@@ -165,7 +177,7 @@ impl Op {
             Self::Requeue { sequences, .. }
             | Self::Discard { sequences, .. }
             | Self::Remove { sequences, .. } => sequences.len(),
-            Self::Recall(_) | Self::RemoveContacts(_) => 1,
+            Self::Recall(_) | Self::RemoveContacts { .. } => 1,
             Self::RemoveNotifications(ids) => ids.len(),
             Self::RemoveKeys { limit, .. } => *limit,
         }
@@ -258,7 +270,9 @@ fn dispatch(store: &mut Store, op: Op, news: &mut Vec<News>) -> Result<Reply, Fa
         Op::Remove { queue, sequences, only } => {
             remove::rows(store, queue, &sequences, &only).map(Reply::Removed)
         }
-        Op::RemoveContacts(person) => remove::contacts(store, &person).map(Reply::Removed),
+        Op::RemoveContacts { person, of } => {
+            remove::contacts(store, &person, of.as_deref()).map(Reply::Removed)
+        }
         Op::RemoveNotifications(ids) => remove::notifications(store, &ids).map(Reply::Removed),
         Op::RemoveKeys { free_at, limit } => remove::keys(store, free_at, limit).map(Reply::Removed),
     }

@@ -116,6 +116,11 @@ impl Accounts {
         id
     }
 
+    /// The number of a name that has one.
+    pub(super) fn known(&self, name: &AccountName) -> Option<i64> {
+        self.ids.get(name).copied()
+    }
+
     fn roll_back(&mut self, mark: usize) {
         for name in self.staged.drain(mark..) {
             self.ids.remove(&name);

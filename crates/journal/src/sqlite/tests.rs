@@ -128,7 +128,7 @@ fn an_operation_sees_what_came_before_it_in_the_step() {
         Op::Remove {
             queue: Queue::Events,
             sequences: vec![1, 3],
-            only: Only::About(row(1).person.unwrap(), Timestamp::MAX),
+            only: Only::About { person: row(1).person.unwrap(), until: Timestamp::MAX, account: None },
         },
         append([row(1)]),
     ];

@@ -107,7 +107,7 @@ impl Writer {
             | Op::Settle(..)
             | Op::Discard { .. }
             | Op::Remove { .. }
-            | Op::RemoveContacts(_)
+            | Op::RemoveContacts { .. }
             | Op::RemoveNotifications(_)
             | Op::RemoveKeys { .. } => None,
         }

@@ -1,8 +1,11 @@
 //! Contacts and erasure.
 
-use laneway_journal::{Append, ContactTouch, Erased, Filter, Limits, MemberOutcome, Queue, RawNotification};
+use laneway_journal::{
+    Append, ContactTouch, Erased, Filter, Limits, MemberOutcome, Queue, RawNotification, Tenant,
+};
 use laneway_model::{
-    AppName, AttemptOutcome, Bsuid, Click, Contact, CtwaClid, Person, PhoneNumber, Status, Touch, Wamid,
+    AccountName, AppName, AttemptOutcome, Bsuid, Click, Contact, CtwaClid, Person, PhoneNumber, Status,
+    Touch, Wamid,
 };
 
 use super::fixtures::{Fixture, Harness, business, change, outcome, person, row, row_of, time};
@@ -171,6 +174,67 @@ pub(crate) async fn erasure_follows_who_changed_their_number<H: Harness>() {
     }
     let erased = fixture.journal.erase(&person(numbers[2]), time(9)).await.unwrap();
     assert_eq!(erased, Erased { rows: 3, notifications: 0, contacts: 3 });
+}
+
+pub(crate) async fn a_tenant_erases_only_its_own<H: Harness>() {
+    let fixture = Fixture::<H>::new().await;
+    let (who, elsewhere) = (person("+316000000001"), PhoneNumber::parse("+316000000009").unwrap());
+    let other = |mut row: laneway_journal::NewRow| {
+        row.account = AccountName::parse("other").unwrap();
+        row.business = elsewhere;
+        row
+    };
+    let rows = vec![row_of(1, "+316000000001"), other(row_of(2, "+316000000001")), row_of(3, "US.1")];
+    fixture.events(rows).await;
+    touch(&fixture, &who, &[Touch::MessageIn { at: time(1), id: None }]).await;
+    let told = [identified("+316000000001", "US.1"), Touch::MessageIn { at: time(1), id: None }];
+    let touches =
+        touches_of(&who, &told).into_iter().map(|touch| ContactTouch { business: elsewhere, ..touch });
+    fixture.journal.append(Append { touches: touches.collect(), ..Append::default() }).await.unwrap();
+    let account = row_of(9, "US.9").account;
+    let tenant = Tenant { account, businesses: vec![business()] };
+    assert_eq!(fixture.journal.same_person(&who, &tenant).await.unwrap(), std::slice::from_ref(&who));
+    let erased = fixture.journal.erase_of(&tenant, &who, time(9)).await.unwrap();
+    assert_eq!(erased, Erased { rows: 1, notifications: 0, contacts: 1 });
+    assert_eq!(fixture.journal.contact(business(), &who).await.unwrap(), None);
+    assert!(fixture.journal.contact(elsewhere, &who).await.unwrap().is_some());
+    let filter = Filter { person: Some(who.clone()), ..Filter::default() };
+    let left = fixture.journal.list(Queue::Events, filter, None, 9).await.unwrap().records;
+    assert_eq!(left.iter().map(|record| record.row.id.sequence()).collect::<Vec<_>>(), [2]);
+}
+
+pub(crate) async fn the_blocked_are_listed_page_by_page<H: Harness>() {
+    for touches_unfolded in [1, 1_000] {
+        let limits = Limits { touches_unfolded, ..Limits::default() };
+        let fixture = Fixture::<H>::limited(limits).await;
+        let mut expected = Vec::new();
+        for n in 1..=9 {
+            let who = person(&if n % 2 == 0 { format!("US.{n}") } else { format!("+31600000000{n}") });
+            touch(&fixture, &who, &[Touch::Blocked { blocked: n % 3 != 0, at: time(n) }]).await;
+            if n % 3 != 0 {
+                expected.push(who);
+            }
+        }
+        let elsewhere = PhoneNumber::parse("+316000000009").unwrap();
+        for limit in [1, 2, 100] {
+            for (number, expected) in [(business(), expected.clone()), (elsewhere, Vec::new())] {
+                let (mut found, mut after) = (Vec::new(), None);
+                loop {
+                    let page = fixture.journal.blocked(number, after, limit).await.unwrap();
+                    found.extend(page.persons);
+                    after = page.next;
+                    if after.is_none() {
+                        break;
+                    }
+                }
+                found.sort();
+                found.dedup();
+                let mut expected = expected;
+                expected.sort();
+                assert_eq!(found, expected, "{limit} at a time, {touches_unfolded}");
+            }
+        }
+    }
 }
 
 pub(crate) async fn erasure_keeps_the_others_of_a_call<H: Harness>() {

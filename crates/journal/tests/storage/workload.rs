@@ -90,11 +90,14 @@ fn op(random: &mut Rng, now: Timestamp, lease: &dyn Fn(Queue) -> Lease) -> Op {
             Op::Discard { lease: lease(queue), sequences: numbers(random), at: now, reason }
         }
         13 => {
-            let only =
-                if random.bool() { Only::SettledBefore(now) } else { Only::About(person(random), now) };
+            let only = if random.bool() {
+                Only::SettledBefore(now)
+            } else {
+                Only::About { person: person(random), until: now, account: None }
+            };
             Op::Remove { queue, sequences: numbers(random), only }
         }
-        14 => Op::RemoveContacts(person(random)),
+        14 => Op::RemoveContacts { person: person(random), of: None },
         _ if random.bool() => {
             Op::RemoveNotifications(numbers(random).into_iter().map(|n| n as i64).collect())
         }

@@ -17,6 +17,7 @@ mod full_disk;
 mod harness;
 mod help;
 mod operation;
+mod people;
 mod restart;
 mod seed_page;
 mod tokens;

@@ -1,0 +1,80 @@
+//! What WhatsApp tells of a person, what follows for their events, and how all of it is erased: through the real binary.
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::{CUSTOMER, Dev, Finished, envelope, run};
+
+/// Runs a verb against this `dev`.
+fn verb(dev: &Dev, args: &[&str]) -> Finished {
+    run(&[args, &["--url", &dev.gateway.0.url()]].concat())
+}
+
+/// Waits until the gateway has been told of so many things.
+#[track_caller]
+fn told(dev: &Dev, count: usize) {
+    let rows = dev.world.rows(&format!("/sandbox/webhooks?wait=20s&count={count}"));
+    let statuses: Vec<_> = rows.iter().map(|row| &row["attempts"][0]["status"]).collect();
+    assert_eq!(statuses, vec![&json!(200); count]);
+}
+
+#[track_caller]
+fn refused(dev: &Dev, event: &Value) -> Value {
+    let answer = dev.gateway.0.post("/v1.0/event", &envelope(dev.world.number(), CUSTOMER, event));
+    assert_eq!(answer.status, 400);
+    answer.any_json()["error"]["code"].clone()
+}
+
+#[test]
+fn a_person_is_known_by_what_whatsapp_tells() {
+    let directory = TempDir::new().unwrap();
+    let dev = Dev::start(directory.path());
+    let message = dev.world.user_writes(CUSTOMER, "From another ad");
+    told(&dev, 2);
+    let shown = verb(&dev, &["contacts", "show", dev.world.number(), CUSTOMER, "--json"]).json();
+    assert_eq!(shown["click_ids"][0]["value"], message.click.as_str());
+    assert_eq!(shown["click_ids"].as_array().unwrap().len(), 2);
+
+    // A purchase without a click id finds the person's own, and Events Manager sees it.
+    let purchase = json!({"type": "Purchase", "custom": {"currency": "EUR", "value": "12.60"}});
+    let event = dev.deliver(CUSTOMER, &purchase);
+    assert_eq!((&event["status"], &event["click_id"]["captured"]), (&json!("confirmed"), &json!(true)));
+    let conversions = dev.world.rows("/sandbox/conversions");
+    assert_eq!(conversions[0]["user_data"]["ctwa_clid"], message.click.as_str());
+
+    // A day later somebody else writes: now it is proven that this person has not.
+    assert_eq!(dev.world.host.post("/sandbox/clock", r#"{"advance":"25h"}"#).status, 200);
+    dev.world.user_writes("+316087654321", "Hello");
+    told(&dev, 3);
+    assert_eq!(refused(&dev, &json!({"type": "Block"})), "window_closed");
+    let text = verb(&dev, &["contacts", "show", dev.world.number(), CUSTOMER]).stdout;
+    assert!(text.contains("window_open_until"), "{text}");
+}
+
+#[test]
+fn an_erased_person_is_gone_and_nothing_of_theirs_is_delivered() {
+    let directory = TempDir::new().unwrap();
+    let dev = Dev::start(directory.path());
+    told(&dev, 1);
+    let done = dev.deliver(CUSTOMER, &json!({"type": "Block"}));
+    assert_eq!(done["status"], "confirmed");
+    assert_eq!(dev.world.host.post("/sandbox/faults", r#"{"preset":"meta_down"}"#).status, 200);
+    let waiting = dev.gateway.submit(dev.world.number(), CUSTOMER, &json!({"type": "UnBlock"}));
+    dev.gateway.tried(&waiting);
+
+    let report = verb(&dev, &["erase", CUSTOMER, "--json"]).json();
+    let counts = [&report["events"], &report["notifications"]];
+    assert_eq!(counts, [&json!(2), &json!(1)], "{report}");
+    assert!(report["users"].as_array().unwrap().contains(&json!(CUSTOMER)), "{report}");
+    assert_eq!(dev.gateway.list("").len(), 0);
+    assert_eq!(dev.gateway.0.get(&format!("/api/v1/events/{waiting}")).status, 404);
+    let unknown = verb(&dev, &["contacts", "show", dev.world.number(), CUSTOMER]);
+    assert!(unknown.stderr.contains("nothing is known of +316012345678"), "{unknown:?}");
+
+    // Whoever reads the ledger of calls finds that the unblock was given up: nothing more is sent, whatever time it is.
+    assert_eq!(dev.world.host.send("DELETE", "/sandbox/faults", "").unwrap().status, 200);
+    assert_eq!(dev.world.host.post("/sandbox/clock", r#"{"advance":"1h"}"#).status, 200);
+    let other = dev.deliver("+316087654321", &json!({"type": "UnBlock"}));
+    assert_eq!(other["status"], "confirmed");
+    assert_eq!(dev.world.blocked(), [CUSTOMER]);
+}
