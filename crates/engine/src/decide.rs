@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use laneway_model::{Failure, FailureClass, Outcome, Scope, Status, Timestamp};
 
-use crate::backoff;
+use crate::backoff::{self, Jitter};
 use crate::inputs::{Now, Reason};
-use crate::policy::{KindPolicy, Limits, LostAnswer};
+use crate::policy::{Limits, LostAnswer};
 
 /// What becomes of one event after a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,20 +34,22 @@ pub(crate) struct Tried {
     /// Calls that have carried it, this one included.
     pub(crate) attempts: u32,
     pub(crate) expires: Timestamp,
+    pub(crate) lost_answer: LostAnswer,
+    /// Whether the call was its alone.
+    pub(crate) alone: bool,
 }
 
 pub(crate) fn decide(
     limits: &Limits,
-    random: &mut fastrand::Rng,
+    jitter: Jitter,
     now: Now,
-    kind: &KindPolicy,
     tried: Tried,
     outcome: &Outcome,
 ) -> Decision {
     let decision = match outcome {
         Outcome::Confirmed => Decision::end(Status::Confirmed, Reason::Answer),
         Outcome::Relayed => Decision::end(Status::Relayed, Reason::Answer),
-        Outcome::Failed(failure) => after_failure(limits, random, now, kind, tried, failure),
+        Outcome::Failed(failure) => after_failure(limits, jitter, now, tried, failure),
     };
     if decision.status == Status::Retrying && now.wall_after(decision.delay) >= tried.expires {
         let reason = if now.wall >= tried.expires { Reason::Expired } else { Reason::ExpiresBeforeRetry };
@@ -58,13 +60,12 @@ pub(crate) fn decide(
 
 fn after_failure(
     limits: &Limits,
-    random: &mut fastrand::Rng,
+    jitter: Jitter,
     now: Now,
-    kind: &KindPolicy,
     tried: Tried,
     failure: &Failure,
 ) -> Decision {
-    let mut backoff = || backoff::delay(limits, random, tried.attempts);
+    let backoff = || backoff::delay(limits, jitter, tried.attempts);
     match failure.class {
         // A connection that was stale says nothing about the service: once more at once, on a fresh one.
         FailureClass::NotSent if tried.attempts <= 1 => Decision::retry(Duration::ZERO),
@@ -80,7 +81,12 @@ fn after_failure(
         FailureClass::Unauthorized if failure.scope == Scope::Event => Decision::retry(limits.probe),
         FailureClass::Unauthorized => Decision::retry(Duration::ZERO),
         FailureClass::Rejected => Decision::end(Status::Failed, Reason::Answer),
-        FailureClass::Unknown => match kind.lost_answer {
+        FailureClass::RefusedTogether if tried.alone => Decision::end(Status::Failed, Reason::Answer),
+        FailureClass::RefusedTogether => {
+            Decision { reason: Reason::Halved, ..Decision::retry(Duration::ZERO) }
+        }
+        FailureClass::Doubtful => Decision::end(Status::InDoubt, Reason::Answer),
+        FailureClass::Unknown => match tried.lost_answer {
             LostAnswer::Repeat => Decision::retry(backoff()),
             LostAnswer::Resend => {
                 Decision { reason: Reason::Resend, possibly_duplicate: true, ..Decision::retry(backoff()) }

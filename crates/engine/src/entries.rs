@@ -28,6 +28,8 @@ impl Slot {
 pub(crate) enum State {
     /// In its number's queue.
     Ready,
+    /// In a part of a refused group that waits for its call.
+    Part,
     /// Waiting for its due time.
     Later,
     /// Waiting for the head of its lane.
@@ -38,6 +40,28 @@ pub(crate) enum State {
     Settling,
     /// Waiting for its end to be committed.
     Ending,
+    /// Waiting for its end to be committed, because a later event has superseded it.
+    Superseded,
+    /// Waiting for its end as a dead letter to be committed; then it holds its lane.
+    Failing,
+    /// A dead letter that holds its lane. It is not open.
+    Held,
+}
+
+impl State {
+    /// Whether it leaves as soon as its turn or its moment comes.
+    pub(crate) const fn waits_to_leave(self) -> bool {
+        match self {
+            Self::Ready | Self::Part | Self::Later => true,
+            Self::Lane
+            | Self::Called
+            | Self::Settling
+            | Self::Ending
+            | Self::Superseded
+            | Self::Failing
+            | Self::Held => false,
+        }
+    }
 }
 
 /// One open event.
@@ -96,6 +120,10 @@ impl List {
     pub(crate) fn first(&self) -> Option<Slot> {
         (self.first != Slot::NONE).then_some(self.first)
     }
+
+    pub(crate) fn last(&self) -> Option<Slot> {
+        (self.last != Slot::NONE).then_some(self.last)
+    }
 }
 
 /// The table of open events.
@@ -153,6 +181,19 @@ impl Entries {
 
     pub(crate) fn push_back(&mut self, list: &mut List, chain: Chain, slot: Slot) {
         self.insert_after(list, chain, list.last, slot);
+    }
+
+    pub(crate) fn push_front(&mut self, list: &mut List, chain: Chain, slot: Slot) {
+        self.insert_after(list, chain, Slot::NONE, slot);
+    }
+
+    /// The entry before this one in the list that the chain runs through.
+    pub(crate) fn previous(&self, chain: Chain, slot: Slot) -> Option<Slot> {
+        let links = match chain {
+            Chain::Waiting => &self[slot].waiting,
+            Chain::Expiring => &self[slot].expiring,
+        };
+        (links.previous != Slot::NONE).then_some(links.previous)
     }
 
     /// Puts the entry behind `before` in the list; behind nothing means in front.
@@ -234,6 +275,7 @@ mod tests {
             expires: Timestamp::MAX,
             attempts: 0,
             interrupted: None,
+            holds_lane: false,
         };
         Open::new(&entry, 0, 0)
     }

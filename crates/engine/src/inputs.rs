@@ -55,14 +55,44 @@ pub struct Entry {
     pub attempts: u32,
     /// The journal's number of a call that was begun for it and whose end nobody saw.
     pub interrupted: Option<u64>,
+    /// Whether it is a dead letter that holds its lane: it is not sent, and nothing of its lane passes it, until somebody
+    /// redrives or discards it.
+    pub holds_lane: bool,
+}
+
+/// Some kinds of events, by their numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KindSet([u64; 4]);
+
+impl KindSet {
+    /// No kind.
+    pub const NONE: Self = Self([0; 4]);
+
+    /// Adds a kind.
+    pub const fn insert(&mut self, kind: u8) {
+        self.0[kind as usize / 64] |= 1 << (kind % 64);
+    }
+
+    /// Whether the kind is among them.
+    pub const fn contains(&self, kind: u8) -> bool {
+        self.0[kind as usize / 64] >> (kind % 64) & 1 == 1
+    }
+}
+
+impl FromIterator<u8> for KindSet {
+    fn from_iter<T: IntoIterator<Item = u8>>(kinds: T) -> Self {
+        let mut set = Self::NONE;
+        kinds.into_iter().for_each(|kind| set.insert(kind));
+        set
+    }
 }
 
 /// What the engine is told.
 #[derive(Clone, Debug)]
 pub enum Input {
     /// These events are durable and open: just accepted, redriven, or found at start. An event that is open already is
-    /// not taken twice; one that is redriven (its `order` grew) while the commit of its end has not been reported yet
-    /// starts anew after that report.
+    /// not taken twice; one that is redriven (its `order` grew, or it held its lane) while the commit of its end has not
+    /// been reported yet starts anew after that report.
     Accepted(Vec<Entry>),
     /// The bodies of the call's members are at hand, except for those that no longer exist. As an answer to
     /// [`Effect::Begin`]: the journal would not begin the call, because these members are final or gone.
@@ -71,6 +101,8 @@ pub enum Input {
         call: CallId,
         /// Members that no longer exist; they are forgotten.
         missing: Vec<Sequence>,
+        /// Members, the last ones, for whom the call's body has no room; they go with the next call.
+        left_over: Vec<Sequence>,
     },
     /// The journal knows that the call is about to be made.
     Begun {
@@ -88,6 +120,9 @@ pub enum Input {
     Settled {
         /// The settlement.
         settlement: SettlementId,
+        /// Events that were to be superseded and are not, because the later event is about somebody else: two persons can
+        /// share a hash. They go on as if nothing had been said of them.
+        unlike: Vec<Sequence>,
     },
     /// Time has passed.
     Tick,
@@ -103,7 +138,8 @@ pub enum Control {
     /// These are the business numbers now. Numbers that are not among them keep their events and send none. Whatever a
     /// dead credential has paused is tried at once, with one call.
     Configure(Vec<NumberSetup>),
-    /// An operator gives these events up. Those in a call are left alone.
+    /// An operator gives these events up. Those in a call are left alone; a dead letter that holds its lane, which the
+    /// journal has discarded already, lets the lane go on.
     Discard(Vec<Sequence>),
     /// No new calls; those under way go on.
     Stop,
@@ -128,6 +164,14 @@ pub struct NumberSetup {
     pub conversions_credential: ScopeId,
     /// The most calls in any second.
     pub calls_per_second_max: u32,
+    /// The most conversions in one call.
+    pub conversions_per_call_max: usize,
+    /// Kinds that go to CM.com, one event per call.
+    pub relayed: KindSet,
+    /// Kinds whose events are left to a person when a call's answer was lost.
+    pub hold_lost: KindSet,
+    /// Whether a dead letter holds back the events behind it in its lane.
+    pub holds_lanes: bool,
 }
 
 /// What the engine asks for.
@@ -191,6 +235,8 @@ pub struct Change {
     pub reason: Reason,
     /// Whether it may be sent a second time after this.
     pub possibly_duplicate: bool,
+    /// Whether this dead letter holds back the events behind it in its lane.
+    pub holds_lane: bool,
 }
 
 /// Why an event's status changes.
@@ -206,6 +252,13 @@ pub enum Reason {
     AnswerLost,
     /// Its answer was lost, and it is sent again.
     Resend,
+    /// The whole group was refused because of one of them; it is tried again in a smaller group.
+    Halved,
+    /// A later event made it pointless.
+    Superseded {
+        /// That event.
+        by: Sequence,
+    },
     /// An operator gave it up.
     Discarded,
 }

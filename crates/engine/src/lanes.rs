@@ -41,7 +41,7 @@ impl Lanes {
             return Joined::AtHead;
         };
         let head = lane.head;
-        let may_be_displaced = matches!(entries[head].state, State::Ready | State::Later);
+        let may_be_displaced = entries[head].state.waits_to_leave();
         if may_be_displaced && entries[slot].order < entries[head].order {
             lane.head = slot;
             return Joined::BeforeHead(head);
@@ -92,6 +92,44 @@ impl Lanes {
         };
         lane.head = next;
         Self::unless_settling(entries, next)
+    }
+
+    /// The last event of the lane among those that wait, and those that wait before it. Whatever waited before an event that
+    /// is being superseded was superseded with it, so the search ends there, and a lane of any length takes no longer than
+    /// what has come since.
+    pub(crate) fn waiting(&self, entries: &Entries, hash: u64) -> (Option<Slot>, Vec<Slot>) {
+        let (mut latest, mut earlier) = (None, Vec::new());
+        let Some(lane) = self.lanes.get(&hash) else { return (latest, earlier) };
+        let mut at = lane.waiting.last();
+        while let Some(slot) = at {
+            match entries[slot].state {
+                State::Lane if latest.is_none() => latest = Some(slot),
+                State::Lane => earlier.push(slot),
+                State::Superseded if latest.is_some() => break,
+                State::Superseded
+                | State::Ending
+                | State::Ready
+                | State::Part
+                | State::Later
+                | State::Called
+                | State::Settling
+                | State::Failing
+                | State::Held => {}
+            }
+            at = entries.previous(Chain::Waiting, slot);
+        }
+        if entries[lane.head].state.waits_to_leave() {
+            match latest {
+                None => latest = Some(lane.head),
+                Some(_) => earlier.push(lane.head),
+            }
+        }
+        (latest, earlier)
+    }
+
+    /// Whether the lane is held by a dead letter.
+    pub(crate) fn is_held(&self, entries: &Entries, hash: u64) -> bool {
+        self.lanes.get(&hash).is_some_and(|lane| entries[lane.head].state == State::Held)
     }
 
     /// A head whose own settlement is on its way leaves, or lets the next one leave, when that is committed.

@@ -14,6 +14,9 @@
 //! * Every open event is one small entry here (module `entries`); its body stays in the journal until a call is built.
 //! * Events that do not commute wait in a lane (module `lanes`): the next leaves only after its predecessor's outcome is
 //!   committed, that is, after `Settled`.
+//! * Events of one number and class share calls (module `groups`). One such call is under way at a time; what queues up
+//!   meanwhile leaves together in the next. A group that is refused because of one of its events is halved.
+//! * An event that makes an earlier one pointless supersedes it, unless that one is in a call (`engine/supersede.rs`).
 //! * How many calls a business number may have under way, and how fast they may follow one another, is kept per number
 //!   (module `numbers`); what a throttle, an outage or a dead credential stops, is kept per scope (module `pauses`).
 //! * Delays run on monotonic time, expiry on wall time: both are in [`Now`].
@@ -24,6 +27,7 @@ mod backoff;
 mod decide;
 mod engine;
 pub(crate) mod entries;
+mod groups;
 mod inputs;
 pub(crate) mod lanes;
 pub(crate) mod numbers;
@@ -33,7 +37,7 @@ mod sequences;
 
 pub use engine::{Counts, Engine, Live};
 pub use inputs::{
-    Alarm, CallId, Cause, Change, Control, Effect, Entry, Input, Now, NumberSetup, Reason, ScopeId, Sequence,
-    SettlementId,
+    Alarm, CallId, Cause, Change, Control, Effect, Entry, Input, KindSet, Now, NumberSetup, Reason, ScopeId,
+    Sequence, SettlementId,
 };
-pub use policy::{Class, KindPolicy, Limits, LostAnswer, Policy};
+pub use policy::{Class, KindPolicy, Limits, LostAnswer, Policy, Supersedes};

@@ -6,7 +6,8 @@ use laneway_model::PhoneNumber;
 
 use crate::Limits;
 use crate::entries::{Chain, Entries, List, Slot};
-use crate::inputs::NumberSetup;
+use crate::groups::Groups;
+use crate::inputs::{KindSet, NumberSetup};
 use crate::policy::Class;
 
 /// One business number.
@@ -18,12 +19,18 @@ pub(crate) struct Number {
     pub(crate) open: usize,
     /// Whether `open` has changed since somebody asked.
     pub(crate) is_recounted: bool,
+    /// Kinds whose lost answers are left to a person, as the last setup had them: a call may end after its number has lost
+    /// its setup.
+    pub(crate) hold_lost: KindSet,
     pub(crate) in_flight: u32,
+    /// Those of them that have not been sent yet.
+    unsent: u32,
     queues: [Queue; Class::COUNT],
+    pub(crate) groups: [Groups; Class::COUNT],
     /// The class whose turn it is.
     turn: usize,
     window: Window,
-    /// When the calls of the last second were made, oldest first: the exact way never to exceed a rate.
+    /// When the calls of the last second were sent, oldest first: the exact way never to exceed a rate.
     recent_ms: VecDeque<u64>,
     /// Whether it stands in the ring of numbers that may have something to send.
     pub(crate) in_ring: bool,
@@ -38,6 +45,8 @@ pub(crate) struct Number {
 struct Queue {
     fresh: List,
     retries: List,
+    /// How many events stand in the two.
+    len: usize,
     /// Whether it is a retry's turn: while both wait, they alternate, so that neither starves the other.
     retry_next: bool,
 }
@@ -47,6 +56,27 @@ struct Queue {
 struct Window {
     size: u32,
     healthy: u32,
+}
+
+/// What a class would send first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate {
+    pub(crate) class: usize,
+    pub(crate) first: Slot,
+    /// Whether it belongs to a part of a refused group.
+    pub(crate) is_part: bool,
+    /// How many events of the class are ready, parts aside.
+    pub(crate) ready: usize,
+}
+
+/// When a number's rate allows another call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    Now,
+    /// At this moment. Monotonic, milliseconds.
+    At(u64),
+    /// Not before a call that is open has been sent.
+    AfterSending,
 }
 
 /// What an answer tells about the number and the service, whatever it means for the events.
@@ -62,14 +92,17 @@ pub(crate) struct Tells {
 
 impl Number {
     pub(crate) fn new(business: PhoneNumber, limits: &Limits) -> Self {
-        let queue = Queue { fresh: List::EMPTY, retries: List::EMPTY, retry_next: false };
+        let queue = Queue { fresh: List::EMPTY, retries: List::EMPTY, len: 0, retry_next: false };
         Self {
             business,
             setup: None,
             open: 0,
             is_recounted: false,
+            hold_lost: KindSet::NONE,
             in_flight: 0,
+            unsent: 0,
             queues: [queue; Class::COUNT],
+            groups: std::array::from_fn(|_| Groups::default()),
             turn: 0,
             window: Window { size: limits.window_start, healthy: 0 },
             recent_ms: VecDeque::new(),
@@ -84,6 +117,16 @@ impl Number {
         let is_retry = entries[slot].attempts > 0;
         let list = if is_retry { &mut queue.retries } else { &mut queue.fresh };
         entries.push_back(list, Chain::Waiting, slot);
+        queue.len += 1;
+    }
+
+    /// Puts an event back before all others of its class.
+    pub(crate) fn push_ready_first(&mut self, entries: &mut Entries, class: Class, slot: Slot) {
+        let queue = &mut self.queues[class.index()];
+        let is_retry = entries[slot].attempts > 0;
+        let list = if is_retry { &mut queue.retries } else { &mut queue.fresh };
+        entries.push_front(list, Chain::Waiting, slot);
+        queue.len += 1;
     }
 
     pub(crate) fn unlink_ready(&mut self, entries: &mut Entries, class: Class, slot: Slot) {
@@ -91,46 +134,74 @@ impl Number {
         let is_retry = entries[slot].attempts > 0;
         let list = if is_retry { &mut queue.retries } else { &mut queue.fresh };
         entries.unlink(list, Chain::Waiting, slot);
+        queue.len -= 1;
     }
 
-    /// The first ready event of each class that has one, beginning with the class whose turn it is.
-    pub(crate) fn candidates(&self) -> impl Iterator<Item = (usize, Slot)> {
-        (0..Class::COUNT).map(|n| (self.turn + n) % Class::COUNT).filter_map(|class| {
+    /// The event that each class would send first, beginning with the class whose turn it is.
+    pub(crate) fn candidates(&self, now_ms: u64) -> impl Iterator<Item = Candidate> {
+        (0..Class::COUNT).map(|n| (self.turn + n) % Class::COUNT).filter_map(move |class| {
             let queue = &self.queues[class];
-            queue.fresh.first().or_else(|| queue.retries.first()).map(|slot| (class, slot))
+            let part = self.groups[class].due_part(now_ms);
+            let ready = || queue.fresh.first().or_else(|| queue.retries.first());
+            let first = part.or_else(ready)?;
+            Some(Candidate { class, first, is_part: part.is_some(), ready: queue.len })
         })
     }
 
-    pub(crate) fn has_ready(&self) -> bool {
-        self.queues.iter().any(|queue| !queue.fresh.is_empty() || !queue.retries.is_empty())
+    /// When the next part of a refused group may leave.
+    pub(crate) fn next_part_due_ms(&self) -> Option<u64> {
+        self.groups.iter().filter_map(Groups::next_due_ms).min()
     }
 
-    /// Takes the class's next event; afterwards it is the next class's turn.
-    pub(crate) fn pop_ready(&mut self, entries: &mut Entries, class: usize) -> Option<Slot> {
+    pub(crate) fn has_ready(&self) -> bool {
+        self.queues.iter().any(|queue| queue.len > 0) || self.groups.iter().any(Groups::has_parts)
+    }
+
+    /// This class has had its turn; it is the next one's.
+    pub(crate) fn end_turn(&mut self, class: usize) {
         self.turn = (class + 1) % Class::COUNT;
+    }
+
+    /// Takes the class's next event.
+    pub(crate) fn pop_ready(&mut self, entries: &mut Entries, class: usize) -> Option<Slot> {
         let queue = &mut self.queues[class];
         let take_retry = queue.fresh.is_empty() || (queue.retry_next && !queue.retries.is_empty());
         queue.retry_next = !take_retry;
         let list = if take_retry { &mut queue.retries } else { &mut queue.fresh };
-        entries.pop_front(list, Chain::Waiting)
+        let popped = entries.pop_front(list, Chain::Waiting);
+        queue.len -= usize::from(popped.is_some());
+        popped
     }
 
     pub(crate) fn window_is_full(&self) -> bool {
         self.in_flight >= self.window.size
     }
 
-    /// When the number's rate allows another call: now, or at the returned moment.
-    pub(crate) fn paced_until(&mut self, now_ms: u64, calls_per_second_max: u32) -> Option<u64> {
+    /// Whether the number's rate allows another call now. Calls that are open and not sent yet count as well, so that the
+    /// rate holds when they are sent, however long that takes.
+    pub(crate) fn pace(&mut self, now_ms: u64, calls_per_second_max: u32) -> Pace {
         while self.recent_ms.front().is_some_and(|at| at + 1000 <= now_ms) {
             self.recent_ms.pop_front();
         }
-        let is_full = self.recent_ms.len() >= calls_per_second_max as usize;
-        is_full.then(|| self.recent_ms.front().map_or(now_ms + 1000, |at| at + 1000))
+        if self.recent_ms.len() + (self.unsent as usize) < calls_per_second_max as usize {
+            return Pace::Now;
+        }
+        self.recent_ms.front().map_or(Pace::AfterSending, |at| Pace::At(at + 1000))
     }
 
-    pub(crate) fn call_opened(&mut self, now_ms: u64) {
+    pub(crate) fn call_opened(&mut self) {
         self.in_flight += 1;
+        self.unsent += 1;
+    }
+
+    pub(crate) fn call_sent(&mut self, now_ms: u64) {
+        self.unsent -= 1;
         self.recent_ms.push_back(now_ms);
+    }
+
+    pub(crate) fn call_ended(&mut self, was_sent: bool) {
+        self.in_flight -= 1;
+        self.unsent -= u32::from(!was_sent);
     }
 
     /// Counts one answer: the window grows by what works, and shrinks when the service wants fewer calls or tells nothing.

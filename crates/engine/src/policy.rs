@@ -28,12 +28,25 @@ pub struct KindPolicy {
     pub family: Family,
     /// Whether events of one person keep their order.
     pub ordered: bool,
+    /// Which earlier events one of this kind makes pointless.
+    pub supersedes: Supersedes,
     /// The most events in one call.
     pub group_max: usize,
     /// Whether the journal must know of a call before its bytes leave, because a repetition counts twice.
     pub begin: bool,
     /// What to do when a call's answer was lost.
     pub lost_answer: LostAnswer,
+}
+
+/// Which earlier events an event makes pointless. One that is in a call is never superseded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Supersedes {
+    /// None.
+    Nothing,
+    /// Those of its lane: only the last word about a person counts.
+    Lane,
+    /// Those of its kind about the same person.
+    Kind,
 }
 
 /// What to do with an event whose call was sent and whose answer was lost.
@@ -100,25 +113,39 @@ impl Default for Limits {
 }
 
 impl Policy {
-    /// The events queue on the Meta route. Read marks and blocks may be repeated; Meta does not deduplicate
-    /// conversions, so their calls are begun in the journal first, and `lost_answer` says what follows a lost answer.
-    pub fn events(lost_answer: LostAnswer) -> Self {
+    /// The most users in one block call. Source: Meta, "Block users", documented.
+    pub const BLOCKS_PER_CALL_MAX: usize = 1000;
+    /// The most conversions in one call. Source: Meta, Conversions API, "Using the API", documented.
+    pub const CONVERSIONS_PER_CALL_MAX: usize = 1000;
+
+    /// The events queue. Read marks and blocks may be repeated; Meta does not deduplicate conversions, so their calls are
+    /// begun in the journal first.
+    pub fn events() -> Self {
         let kinds = EventKind::all().map(|kind| {
-            let (class, ordered) = match kind {
-                EventKind::MarkAsRead => (0, false),
-                EventKind::Typing => (1, false),
-                EventKind::Block => (2, true),
-                EventKind::UnBlock => (3, true),
-                EventKind::Conversion(_) => (4, false),
-            };
-            let is_conversion = kind.family() == Family::Conversions;
-            let policy = KindPolicy {
+            let commuting = |class: u8, group_max: usize| KindPolicy {
                 class: Class(class),
                 family: kind.family(),
-                ordered,
-                group_max: 1,
-                begin: is_conversion,
-                lost_answer: if is_conversion { lost_answer } else { LostAnswer::Repeat },
+                ordered: false,
+                supersedes: Supersedes::Nothing,
+                group_max,
+                begin: false,
+                lost_answer: LostAnswer::Repeat,
+            };
+            let in_lanes = |class: u8| KindPolicy {
+                ordered: true,
+                supersedes: Supersedes::Lane,
+                ..commuting(class, Self::BLOCKS_PER_CALL_MAX)
+            };
+            let policy = match kind {
+                EventKind::MarkAsRead => commuting(0, 1),
+                EventKind::Typing => KindPolicy { supersedes: Supersedes::Kind, ..commuting(1, 1) },
+                EventKind::Block => in_lanes(2),
+                EventKind::UnBlock => in_lanes(3),
+                EventKind::Conversion(_) => KindPolicy {
+                    begin: true,
+                    lost_answer: LostAnswer::Resend,
+                    ..commuting(4, Self::CONVERSIONS_PER_CALL_MAX)
+                },
             };
             (kind.code(), policy)
         });

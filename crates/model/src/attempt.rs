@@ -28,6 +28,11 @@ pub enum FailureClass {
     Transient,
     /// Refused for good: the same call would be refused again.
     Rejected,
+    /// The call was refused because of one of its events, and the answer does not say of which: each may be fine, and
+    /// only smaller calls can tell. A call with one event is never refused like this.
+    RefusedTogether,
+    /// It was answered, and the answer leaves open whether it counts; to send it again could count it twice.
+    Doubtful,
     /// The credential is dead or lacks a permission; the call works once a person has mended that.
     Unauthorized,
 }
@@ -118,10 +123,14 @@ pub enum AttemptOutcome {
     Rejected = 7,
     /// See [`FailureClass::Unauthorized`].
     Unauthorized = 8,
+    /// See [`FailureClass::RefusedTogether`].
+    RefusedTogether = 9,
+    /// See [`FailureClass::Doubtful`].
+    Doubtful = 10,
 }
 
 impl AttemptOutcome {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::Confirmed,
         Self::Relayed,
         Self::NotSent,
@@ -130,6 +139,8 @@ impl AttemptOutcome {
         Self::Transient,
         Self::Rejected,
         Self::Unauthorized,
+        Self::RefusedTogether,
+        Self::Doubtful,
     ];
 
     /// The number that is stored.
@@ -153,6 +164,8 @@ impl AttemptOutcome {
             Self::Transient => "transient",
             Self::Rejected => "rejected",
             Self::Unauthorized => "unauthorized",
+            Self::RefusedTogether => "refused_together",
+            Self::Doubtful => "doubtful",
         }
     }
 }
@@ -169,6 +182,8 @@ impl From<&Outcome> for AttemptOutcome {
                 FailureClass::Transient => Self::Transient,
                 FailureClass::Rejected => Self::Rejected,
                 FailureClass::Unauthorized => Self::Unauthorized,
+                FailureClass::RefusedTogether => Self::RefusedTogether,
+                FailureClass::Doubtful => Self::Doubtful,
             },
         }
     }

@@ -82,7 +82,7 @@ impl Judge<'_> {
         let Some(answer) = EventsAnswer::read(body) else { return self.all(None, self.no_answer()) };
         let sent = self.call.members.len() as u64;
         let outcome = match (&answer.error, answer.events_received) {
-            (Some(error), _) => self.refused(error),
+            (Some(error), _) => self.refused_whole(error),
             (None, Some(received)) if self.status.is_success() => match received {
                 0 => {
                     let meaning = "Meta answered that it received none of the events, so they do not count.";
@@ -94,7 +94,7 @@ impl Judge<'_> {
                     let meaning = format!(
                         "Meta answered that it received {received} of {sent} events, and not which; each of them may count or not."
                     );
-                    failed(FailureClass::Unknown, &meaning)
+                    failed(FailureClass::Doubtful, &meaning)
                 }
             },
             (None, _) => self.no_answer(),
@@ -141,9 +141,31 @@ impl Judge<'_> {
         }
         let names_others = !(done.is_empty() && answer.failed.is_empty());
         match &answer.error {
-            Some(error) if error.code != Some(codes::BLOCKS_FAILED) || !names_others => self.refused(error),
+            Some(error) if error.code != Some(codes::BLOCKS_FAILED) || !names_others => {
+                self.refused_whole(error)
+            }
             None if !self.status.is_success() => self.no_answer(),
             Some(_) | None => failed(FailureClass::Unknown, "Meta's answer does not name this user."),
+        }
+    }
+
+    /// The outcome of an error about the whole call. Meta refuses a call because of any one of its events and does not
+    /// say of which: "If any event you send is invalid, we reject the entire batch" (Conversions API, documented).
+    fn refused_whole(&self, error: &GraphError) -> Outcome {
+        self.shared(self.refused(error))
+    }
+
+    /// What a refusal of the whole call means for each of several members.
+    fn shared(&self, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Failed(failure)
+                if failure.class == FailureClass::Rejected
+                    && failure.scope == Scope::Event
+                    && self.call.members.len() > 1 =>
+            {
+                Outcome::Failed(Failure { class: FailureClass::RefusedTogether, ..failure })
+            }
+            Outcome::Confirmed | Outcome::Relayed | Outcome::Failed(_) => outcome,
         }
     }
 
@@ -176,13 +198,13 @@ impl Judge<'_> {
             );
         }
         let (class, scope, meaning) = codes::by_status(self.status.as_u16());
-        Outcome::Failed(Failure {
+        self.shared(Outcome::Failed(Failure {
             class: self.class(class),
             scope,
             code: None,
             subcode: None,
             detail: meaning.to_owned(),
-        })
+        }))
     }
 
     /// The row's class for this call: a throttle gets its end, from the code's own wait and from the usage header,

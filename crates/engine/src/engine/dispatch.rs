@@ -1,13 +1,28 @@
 //! Events go out: which calls open now, and what a call goes through until it is made.
 
+use std::collections::BTreeSet;
+
 use laneway_model::Status;
 
 use crate::decide::Decision;
-use crate::entries::{Slot, State};
-use crate::inputs::{CallId, Effect, Now, NumberSetup, Reason, Sequence};
+use crate::entries::{Open, Slot, State};
+use crate::groups::Part;
+use crate::inputs::{CallId, Effect, KindSet, Now, NumberSetup, Reason, Sequence};
+use crate::numbers::{Candidate, Pace};
 use crate::pauses::{Gate, PauseKey};
 
 use super::{Call, Engine, Phase, Step};
+
+/// What a number sends next.
+struct Choice {
+    class: usize,
+    /// Whether it is a part of a refused group.
+    is_part: bool,
+    /// How many events it may have.
+    size: usize,
+    /// The refused scopes that it tries.
+    probes: Vec<PauseKey>,
+}
 
 impl Engine {
     /// Opens calls, one number after the other, until nothing may leave any more.
@@ -57,32 +72,56 @@ impl Engine {
             self.held_back.insert((state.in_flight, number));
             return false;
         }
-        if let Some(until_ms) = state.paced_until(now.elapsed_ms, setup.calls_per_second_max) {
-            self.look_again(number, until_ms);
-            return false;
+        match state.pace(now.elapsed_ms, setup.calls_per_second_max) {
+            Pace::Now => {}
+            Pace::At(until_ms) => {
+                self.look_again(number, until_ms);
+                return false;
+            }
+            Pace::AfterSending => return false,
         }
-        let Some((class, probes)) = self.choose_class(now, number, &setup) else { return false };
-        let members = self.gather(now, number, class, effects);
+        let Some(choice) = self.choose(now, number, &setup) else { return false };
+        let members = self.gather(now, number, &choice, effects);
         let Some(kind) = members.first().and_then(|slot| self.kind(*slot)).copied() else { return true };
         self.calls_counted += 1;
         let id = self.calls_counted;
-        probes.iter().for_each(|key| self.pauses.begin_probe(*key, id));
-        self.held_back.remove(&(self.numbers[number as usize].in_flight, number));
-        self.numbers[number as usize].call_opened(now.elapsed_ms);
+        choice.probes.iter().for_each(|key| self.pauses.begin_probe(*key, id));
+        let state = &mut self.numbers[number as usize];
+        self.held_back.remove(&(state.in_flight, number));
+        state.call_opened();
+        state.groups[choice.class].opened(choice.is_part);
         effects.push(Effect::Load { call: id, members: self.sequences_of(&members) });
-        let call =
-            Call { number, family: kind.family, members, begin: kind.begin, step: Step::Loaded, probes };
+        let call = Call {
+            number,
+            class: choice.class,
+            family: kind.family,
+            members,
+            is_part: choice.is_part,
+            begin: kind.begin,
+            step: Step::Loaded,
+            probes: choice.probes,
+        };
         self.calls.insert(id, call);
         true
     }
 
-    /// The first class, in turn, whose calls are not paused; otherwise the number is looked at again when a pause ends.
-    fn choose_class(&mut self, now: Now, number: u32, setup: &NumberSetup) -> Option<(usize, Vec<PauseKey>)> {
-        let mut again_ms: Option<u64> = None;
-        for (class, slot) in self.numbers[number as usize].candidates() {
-            let Some(kind) = self.policy.kinds.get(&self.entries[slot].kind) else { continue };
+    /// The first class, in turn, that may send a group and whose calls are not paused; otherwise the number is looked at
+    /// again when a pause ends, or when a part of a refused group is due.
+    fn choose(&mut self, now: Now, number: u32, setup: &NumberSetup) -> Option<Choice> {
+        let state = &self.numbers[number as usize];
+        let mut again_ms: Option<u64> = state.next_part_due_ms().filter(|due_ms| *due_ms > now.elapsed_ms);
+        let mut chosen = None;
+        for candidate in state.candidates(now.elapsed_ms) {
+            let Candidate { class, first, is_part, ready } = candidate;
+            let Some(kind) = self.kind(first) else { continue };
+            let group_max = self.group_max(first, setup);
+            let size = if is_part { Some(group_max) } else { state.groups[class].next_size(ready, group_max) };
+            let Some(size) = size else { continue };
             match self.pauses.gate(now.elapsed_ms, number, kind.family, setup) {
-                Gate::Open(probes) => return Some((class, probes)),
+                Gate::Open(probes) => {
+                    chosen = Some(Choice { class, is_part, size, probes });
+                    break;
+                }
                 Gate::Until(until_ms, _) => again_ms = Some(again_ms.map_or(until_ms, |ms| ms.min(until_ms))),
                 Gate::Probing => {}
             }
@@ -90,7 +129,7 @@ impl Engine {
         if let Some(again_ms) = again_ms {
             self.look_again(number, again_ms);
         }
-        None
+        chosen
     }
 
     /// Plans to look at the number again, unless that is planned for sooner.
@@ -106,40 +145,116 @@ impl Engine {
     }
 
     /// Takes the events of the next call; those whose time is over are settled instead.
-    fn gather(&mut self, now: Now, number: u32, class: usize, effects: &mut Vec<Effect>) -> Vec<Slot> {
+    fn gather(&mut self, now: Now, number: u32, choice: &Choice, effects: &mut Vec<Effect>) -> Vec<Slot> {
+        self.numbers[number as usize].end_turn(choice.class);
         let (mut members, mut expired) = (Vec::new(), Vec::new());
-        while let Some(slot) = self.numbers[number as usize].pop_ready(&mut self.entries, class) {
-            if self.entries[slot].expires_ms <= now.wall.as_millis() {
-                expired.push(slot);
-                continue;
-            }
-            self.entries[slot].state = State::Called;
-            members.push(slot);
-            if self.kind(slot).is_none_or(|kind| members.len() >= kind.group_max) {
-                break;
-            }
+        if choice.is_part {
+            self.take_part(now, number, choice, &mut members, &mut expired);
+        } else {
+            self.take_ready(now, number, choice, &mut members, &mut expired);
+        }
+        for slot in &members {
+            self.entries[*slot].state = State::Called;
         }
         self.end_all(now, &expired, Decision::end(Status::Expired, Reason::Expired), effects);
         members
     }
 
+    fn take_ready(
+        &mut self,
+        now: Now,
+        number: u32,
+        choice: &Choice,
+        members: &mut Vec<Slot>,
+        expired: &mut Vec<Slot>,
+    ) {
+        while members.len() < choice.size
+            && let Some(slot) = self.numbers[number as usize].pop_ready(&mut self.entries, choice.class)
+        {
+            if self.is_over(now, slot) {
+                expired.push(slot);
+            } else if members.first().is_some_and(|first| self.route_differs(number, *first, slot)) {
+                self.back_to_front(slot);
+                break;
+            } else {
+                members.push(slot);
+            }
+        }
+    }
+
+    /// Takes a part of a refused group. If a new configuration allows less in one call, it is a part no more.
+    fn take_part(
+        &mut self,
+        now: Now,
+        number: u32,
+        choice: &Choice,
+        members: &mut Vec<Slot>,
+        expired: &mut Vec<Slot>,
+    ) {
+        let part = self.numbers[number as usize].groups[choice.class].take_part(now.elapsed_ms);
+        (*expired, *members) = part.unwrap_or_default().into_iter().partition(|slot| self.is_over(now, *slot));
+        if members.len() > choice.size {
+            members.drain(..).for_each(|slot| self.back_to_front(slot));
+        }
+        if members.is_empty() {
+            self.numbers[number as usize].groups[choice.class].part_ended();
+        }
+    }
+
+    fn is_over(&self, now: Now, slot: Slot) -> bool {
+        self.entries[slot].expires_ms <= now.wall.as_millis()
+    }
+
+    /// Whether one of two events of a class goes to CM.com and the other to Meta.
+    fn route_differs(&self, number: u32, first: Slot, second: Slot) -> bool {
+        let relayed = self.numbers[number as usize].setup.map_or(KindSet::NONE, |setup| setup.relayed);
+        relayed.contains(self.entries[first].kind) != relayed.contains(self.entries[second].kind)
+    }
+
+    /// Puts an event before all others that are ready.
+    fn back_to_front(&mut self, slot: Slot) {
+        let Open { number, kind, .. } = self.entries[slot];
+        self.entries[slot].state = State::Ready;
+        if let Some(kind) = self.policy.kinds.get(&kind) {
+            self.numbers[number as usize].push_ready_first(&mut self.entries, kind.class, slot);
+        }
+    }
+
     /// The bodies are at hand; or the journal would not begin the call because of members that are gone.
-    pub(super) fn loaded(&mut self, now: Now, id: CallId, missing: &[Sequence], effects: &mut Vec<Effect>) {
-        let Some(mut call) = self.calls.remove(&id) else { return };
-        let (gone, members): (Vec<_>, Vec<_>) =
-            call.members.iter().partition(|slot| missing.contains(&self.entries[**slot].sequence));
-        let goes_on = match call.step {
+    pub(super) fn loaded(
+        &mut self,
+        now: Now,
+        id: CallId,
+        missing: &[Sequence],
+        left_over: &[Sequence],
+        effects: &mut Vec<Effect>,
+    ) {
+        let goes_on = self.calls.get(&id).is_some_and(|call| match call.step {
             Step::Loaded => true,
-            Step::Begun => !gone.is_empty(),
+            Step::Begun => self.sequences_of(&call.members).iter().any(|member| missing.contains(member)),
             Step::Answered => false,
-        };
+        });
         if !goes_on {
-            self.calls.insert(id, call);
             return;
         }
-        gone.into_iter().for_each(|slot| self.forget(now, slot));
+        let Some(mut call) = self.calls.remove(&id) else { return };
+        let (missing, left_over): (BTreeSet<_>, BTreeSet<_>) =
+            (missing.iter().collect(), left_over.iter().collect());
+        let (mut members, mut later) = (Vec::new(), Vec::new());
+        for slot in std::mem::take(&mut call.members) {
+            let sequence = self.entries[slot].sequence;
+            if missing.contains(&sequence) {
+                self.forget(now, slot);
+            } else if left_over.contains(&sequence) {
+                later.push(slot);
+            } else {
+                members.push(slot);
+            }
+        }
+        self.put_back(now, &call, later);
         if members.is_empty() {
             self.probes_told_nothing(now, id, &call);
+            self.end_part(&call);
             self.close(&call);
             return;
         }
@@ -148,25 +263,66 @@ impl Engine {
         if call.begin {
             call.step = Step::Begun;
             effects.push(Effect::Begin { call: id, members: sequences });
+            self.calls.insert(id, call);
         } else {
-            call.step = Step::Answered;
-            effects.push(Effect::Send { call: id, members: sequences });
+            self.calls.insert(id, call);
+            self.send(now, id, effects);
         }
-        self.calls.insert(id, call);
     }
 
-    pub(super) fn begun(&mut self, id: CallId, effects: &mut Vec<Effect>) {
-        let Some(call) = self.calls.get_mut(&id).filter(|call| call.step == Step::Begun) else { return };
+    /// Lets members for whom a call has no room wait for the next; but a lane may go on with an earlier event.
+    fn put_back(&mut self, now: Now, call: &Call, slots: Vec<Slot>) {
+        let mut members = Vec::with_capacity(slots.len());
+        for slot in slots {
+            // Its expiry may have been looked at while nothing could be done about it.
+            self.list_expiry(slot);
+            members.extend(self.keeps_turn(now, slot).then_some(slot));
+        }
+        if members.is_empty() {
+            return;
+        }
+        if !call.is_part {
+            members.into_iter().rev().for_each(|slot| self.back_to_front(slot));
+            return;
+        }
+        for slot in &members {
+            self.entries[*slot].state = State::Part;
+        }
+        let groups = &mut self.numbers[call.number as usize].groups[call.class];
+        groups.part_divided();
+        groups.push_part(Part { members, due_ms: 0 });
+    }
+
+    pub(super) fn begun(&mut self, now: Now, id: CallId, effects: &mut Vec<Effect>) {
+        if self.calls.get(&id).is_some_and(|call| call.step == Step::Begun) {
+            self.send(now, id, effects);
+        }
+    }
+
+    fn send(&mut self, now: Now, id: CallId, effects: &mut Vec<Effect>) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
         call.step = Step::Answered;
+        let number = call.number;
         let members = call.members.iter().map(|slot| self.entries[*slot].sequence).collect();
+        self.numbers[number as usize].call_sent(now.elapsed_ms);
+        // The rate may have waited for this.
+        self.put_in_ring(number);
         effects.push(Effect::Send { call: id, members });
+    }
+
+    /// Ends the part of a refused group that the call was made for, if it was.
+    pub(super) fn end_part(&mut self, call: &Call) {
+        if call.is_part {
+            self.numbers[call.number as usize].groups[call.class].part_ended();
+        }
     }
 
     /// Frees what the call held of its number.
     pub(super) fn close(&mut self, call: &Call) {
         let state = &mut self.numbers[call.number as usize];
         self.held_back.remove(&(state.in_flight, call.number));
-        state.in_flight -= 1;
+        state.call_ended(call.step == Step::Answered);
+        state.groups[call.class].closed();
         self.put_in_ring(call.number);
     }
 

@@ -3,21 +3,52 @@
 use laneway_model::PhoneNumber;
 
 use crate::entries::{Chain, List, Open, Slot, State};
-use crate::inputs::{Entry, Now};
+use crate::inputs::{Effect, Entry, Now};
 use crate::lanes::Joined;
 use crate::numbers::Number;
 
 use super::Engine;
 
 impl Engine {
-    pub(super) fn accept(&mut self, now: Now, entry: &Entry) {
+    pub(super) fn accept_all(&mut self, now: Now, entries: &[Entry], effects: &mut Vec<Effect>) {
+        if entries.is_empty() {
+            return;
+        }
+        entries.iter().for_each(|entry| self.accept(now, entry));
+        self.supersede(now, entries, effects);
+        self.settle_interrupted(now, effects);
+    }
+
+    fn accept(&mut self, now: Now, entry: &Entry) {
         if let Some(known) = self.sequences.get(entry.sequence) {
             // The journal lets an event be redriven as soon as its end is committed, and that may be heard of here before
             // the end itself is.
-            let known = &self.entries[known];
-            if known.state == State::Ending && entry.order > known.order {
-                self.redriven.insert(entry.sequence, *entry);
+            let slot = known;
+            let known = &self.entries[slot];
+            let was_tried_since = !entry.holds_lane && entry.attempts.min(255) >= u32::from(known.attempts);
+            match known.state {
+                State::Ending | State::Superseded if entry.order > known.order => {
+                    self.redriven.insert(entry.sequence, *entry);
+                }
+                State::Failing if was_tried_since => {
+                    self.redriven.insert(entry.sequence, *entry);
+                }
+                State::Held if was_tried_since => self.redrive(now, slot, entry),
+                State::Ready
+                | State::Part
+                | State::Later
+                | State::Lane
+                | State::Called
+                | State::Settling
+                | State::Ending
+                | State::Superseded
+                | State::Failing
+                | State::Held => {}
             }
+            return;
+        }
+        if entry.holds_lane {
+            self.accept_held(entry);
             return;
         }
         let number = self.number(entry.business);
@@ -50,7 +81,7 @@ impl Engine {
     }
 
     /// Says whether the event is at the head of its lane.
-    fn join_lane(&mut self, slot: Slot) -> bool {
+    pub(super) fn join_lane(&mut self, slot: Slot) -> bool {
         match self.lanes.join(&mut self.entries, slot) {
             Joined::Waiting => return false,
             Joined::AtHead => {}
@@ -83,8 +114,13 @@ impl Engine {
     /// Takes a waiting event from where it waits, because it is given up. Says whether it was waiting at all.
     pub(super) fn give_up(&mut self, slot: Slot) -> bool {
         match self.entries[slot].state {
-            State::Called | State::Settling | State::Ending => false,
-            State::Ready | State::Later => {
+            State::Called
+            | State::Settling
+            | State::Ending
+            | State::Superseded
+            | State::Failing
+            | State::Held => false,
+            State::Ready | State::Part | State::Later => {
                 self.unlink_waiting(slot);
                 self.entries[slot].state = State::Ending;
                 true
@@ -96,13 +132,20 @@ impl Engine {
         }
     }
 
-    /// Takes an event out of its number's queue, or out of those that wait for their moment.
+    /// Takes an event out of its number's queue, out of a part, or out of those that wait for their moment.
     fn unlink_waiting(&mut self, slot: Slot) {
         let Open { state, number, kind, due_ms, .. } = self.entries[slot];
         match state {
             State::Ready => {
                 if let Some(kind) = self.policy.kinds.get(&kind) {
                     self.numbers[number as usize].unlink_ready(&mut self.entries, kind.class, slot);
+                }
+            }
+            State::Part => {
+                if let Some(kind) = self.policy.kinds.get(&kind) {
+                    self.numbers[number as usize].groups[kind.class.index()].leave_part(slot);
+                    // With the last part, the halving is over.
+                    self.put_in_ring(number);
                 }
             }
             State::Later => {
@@ -112,7 +155,13 @@ impl Engine {
                     self.later.remove(&due_ms);
                 }
             }
-            State::Lane | State::Called | State::Settling | State::Ending => {}
+            State::Lane
+            | State::Called
+            | State::Settling
+            | State::Ending
+            | State::Superseded
+            | State::Failing
+            | State::Held => {}
         }
     }
 

@@ -29,9 +29,13 @@ impl Engine {
         let open = &self.entries[self.sequences.get(sequence)?];
         Some(match open.state {
             State::Called => Live { sending: true, ..Live::QUIET },
-            State::Settling | State::Ending => Live::QUIET,
+            State::Held => return None,
+            State::Settling | State::Ending | State::Superseded | State::Failing => Live::QUIET,
+            State::Lane if self.lanes.is_held(&self.entries, open.lane) => {
+                Live { waiting_for: Some(WaitingFor::Operator), ..Live::QUIET }
+            }
             State::Lane => Live { waiting_for: Some(WaitingFor::Lane), ..Live::QUIET },
-            State::Ready | State::Later => self.live_waiting(now, open),
+            State::Ready | State::Part | State::Later => self.live_waiting(now, open),
         })
     }
 

@@ -2,9 +2,11 @@
 
 mod dispatch;
 mod enter;
+mod hold;
 mod live;
 mod outcomes;
 mod settle;
+mod supersede;
 mod time;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -12,14 +14,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use laneway_model::{Family, PhoneNumber, Status};
 
 use crate::decide::Decision;
-use crate::entries::{Entries, List, Slot};
+use crate::entries::{Entries, List, Slot, State};
 use crate::inputs::{
     CallId, Control, Effect, Entry, Input, Now, NumberSetup, Reason, Sequence, SettlementId,
 };
 use crate::lanes::Lanes;
 use crate::numbers::Number;
 use crate::pauses::{PauseKey, Pauses};
-use crate::policy::{KindPolicy, Policy};
+use crate::policy::{KindPolicy, LostAnswer, Policy};
 use crate::sequences::Sequences;
 
 pub use live::Live;
@@ -47,11 +49,17 @@ pub struct Engine {
     /// Events by the second in which they expire.
     expiring: BTreeMap<u64, List>,
     calls: BTreeMap<CallId, Call>,
-    settlements: BTreeMap<SettlementId, Vec<Slot>>,
+    settlements: BTreeMap<SettlementId, Settlement>,
     /// Events whose call was cut off by the end of the process, by the journal's number of that call.
     interrupted: BTreeMap<u64, Vec<Slot>>,
     /// Events that were redriven before their end was known here to be committed.
     redriven: BTreeMap<Sequence, Entry>,
+    /// Those of them whose end has just been committed.
+    anew: Vec<Entry>,
+    /// The latest event of a kind about a person, for kinds that supersede their like outside lanes.
+    latest: BTreeMap<(u8, u64), Slot>,
+    /// Dead letters that hold their lanes.
+    held: BTreeSet<Slot>,
     calls_counted: CallId,
     settlements_counted: SettlementId,
     /// Numbers whose count of open events has changed since somebody asked, each once.
@@ -68,8 +76,11 @@ enum Phase {
 #[derive(Debug)]
 struct Call {
     number: u32,
+    class: usize,
     family: Family,
     members: Vec<Slot>,
+    /// Whether the members are a part of a refused group.
+    is_part: bool,
     begin: bool,
     step: Step,
     /// The refused scopes that it tries.
@@ -82,6 +93,14 @@ enum Step {
     Loaded,
     Begun,
     Answered,
+}
+
+/// Decisions on their way to be committed.
+#[derive(Debug, Default)]
+struct Settlement {
+    slots: Vec<Slot>,
+    /// The parts of a refused group that some of them are then.
+    parts: Vec<Vec<Slot>>,
 }
 
 /// How much there is.
@@ -117,6 +136,9 @@ impl Engine {
             settlements: BTreeMap::new(),
             interrupted: BTreeMap::new(),
             redriven: BTreeMap::new(),
+            anew: Vec::new(),
+            latest: BTreeMap::new(),
+            held: BTreeSet::new(),
             calls_counted: 0,
             settlements_counted: 0,
             recounted: Vec::new(),
@@ -127,24 +149,25 @@ impl Engine {
     /// nothing.
     pub fn handle(&mut self, now: Now, input: Input, effects: &mut Vec<Effect>) {
         match input {
-            Input::Accepted(entries) => {
-                entries.iter().for_each(|entry| self.accept(now, entry));
-                self.settle_interrupted(now, effects);
+            Input::Accepted(entries) => self.accept_all(now, &entries, effects),
+            Input::Loaded { call, missing, left_over } => {
+                self.loaded(now, call, &missing, &left_over, effects);
             }
-            Input::Loaded { call, missing } => self.loaded(now, call, &missing, effects),
-            Input::Begun { call } => self.begun(call, effects),
+            Input::Begun { call } => self.begun(now, call, effects),
             Input::Answered { call, outcomes } => self.answered(now, call, outcomes, effects),
-            Input::Settled { settlement } => self.settled(now, settlement),
+            Input::Settled { settlement, unlike } => self.settled(now, settlement, &unlike, effects),
             Input::Tick => {}
             Input::Control(control) => self.control(now, control, effects),
         }
+        let anew = std::mem::take(&mut self.anew);
+        self.accept_all(now, &anew, effects);
         self.time_passes(now, effects);
         self.dispatch(now, effects);
     }
 
     /// How much there is.
     pub fn counts(&self) -> Counts {
-        Counts { open: self.entries.len(), calls: self.calls.len(), settlements: self.settlements.len() }
+        Counts { open: self.entries.len() - self.held.len(), calls: self.calls.len(), settlements: self.settlements.len() }
     }
 
     /// How many events of a business number are open.
@@ -187,8 +210,10 @@ impl Engine {
         self.numbers.iter_mut().for_each(|number| number.setup = None);
         for setup in setups {
             let number = self.number(setup.business);
-            self.numbers[number as usize].setup = Some(*setup);
+            let number = &mut self.numbers[number as usize];
+            (number.setup, number.hold_lost) = (Some(*setup), setup.hold_lost);
         }
+        self.release_lanes(now);
         let families = [Family::Messages, Family::Blocks, Family::Conversions];
         let numbers = (0_u32..).zip(&self.numbers);
         let configured = numbers.filter_map(|(at, number)| Some((at, number.setup?)));
@@ -206,9 +231,10 @@ impl Engine {
     fn discard(&mut self, now: Now, sequences: &[Sequence], effects: &mut Vec<Effect>) {
         let mut given_up = Vec::new();
         for sequence in sequences {
-            if let Some(slot) = self.sequences.get(*sequence)
-                && self.give_up(slot)
-            {
+            let Some(slot) = self.sequences.get(*sequence) else { continue };
+            if self.entries[slot].state == State::Held {
+                self.forget(now, slot);
+            } else if self.give_up(slot) {
                 given_up.push(slot);
             }
         }
@@ -222,6 +248,27 @@ impl Engine {
 
     fn is_ordered(&self, slot: Slot) -> bool {
         self.kind(slot).is_some_and(|kind| kind.ordered)
+    }
+
+    /// What to do with the event when the answer to its call was lost.
+    fn lost_answer(&self, slot: Slot) -> LostAnswer {
+        let open = &self.entries[slot];
+        if self.numbers[open.number as usize].hold_lost.contains(open.kind) {
+            return LostAnswer::Hold;
+        }
+        self.kind(slot).map_or(LostAnswer::Hold, |kind| kind.lost_answer)
+    }
+
+    /// The most events that may share a call with this one.
+    fn group_max(&self, slot: Slot, setup: &NumberSetup) -> usize {
+        let Some(kind) = self.kind(slot) else { return 1 };
+        if setup.relayed.contains(self.entries[slot].kind) {
+            return 1;
+        }
+        match kind.family {
+            Family::Messages | Family::Blocks => kind.group_max,
+            Family::Conversions => kind.group_max.min(setup.conversions_per_call_max).max(1),
+        }
     }
 
     fn sequences_of(&self, slots: &[Slot]) -> Vec<Sequence> {

@@ -2,7 +2,7 @@
 
 use laneway_model::{Failure, FailureClass, Outcome, Scope, Timestamp};
 
-use crate::backoff;
+use crate::backoff::{self, Jitter};
 use crate::decide::{self, Decision, Tried};
 use crate::entries::Slot;
 use crate::inputs::{Alarm, CallId, Cause, Effect, Now};
@@ -26,11 +26,14 @@ impl Engine {
         // Whatever left no outcome may have had its effect.
         outcomes.resize_with(call.members.len(), lost);
         self.judge_scopes(now, id, &call, &outcomes, effects);
+        let alone = call.members.len() == 1;
+        let jitter = Jitter::draw(&mut self.random);
         let members = call.members.iter().zip(&outcomes);
         let decisions: Vec<_> =
-            members.map(|(slot, outcome)| (*slot, self.decide(now, *slot, outcome))).collect();
+            members.map(|(slot, outcome)| (*slot, self.decide(now, jitter, *slot, alone, outcome))).collect();
+        let parts = self.divide(&call, &outcomes, &decisions);
         self.close(&call);
-        self.settle(now, Cause::Call(id), &decisions, effects);
+        self.settle(now, Cause::Call(id), &decisions, parts, effects);
     }
 
     /// Judges the calls that the end of the process cut off, once all their members have been told. An engine that stops
@@ -40,19 +43,56 @@ impl Engine {
             return;
         }
         for (journal_call, slots) in std::mem::take(&mut self.interrupted) {
+            let jitter = Jitter::draw(&mut self.random);
             let decisions: Vec<_> =
-                slots.iter().map(|slot| (*slot, self.decide(now, *slot, &lost()))).collect();
-            self.settle(now, Cause::Interrupted(journal_call), &decisions, effects);
+                slots.iter().map(|slot| (*slot, self.decide(now, jitter, *slot, false, &lost()))).collect();
+            self.settle(now, Cause::Interrupted(journal_call), &decisions, Vec::new(), effects);
         }
     }
 
-    fn decide(&mut self, now: Now, slot: Slot, outcome: &Outcome) -> Decision {
+    fn decide(&mut self, now: Now, jitter: Jitter, slot: Slot, alone: bool, outcome: &Outcome) -> Decision {
         let open = &mut self.entries[slot];
         open.attempts = open.attempts.saturating_add(1);
-        let tried =
-            Tried { attempts: u32::from(open.attempts), expires: Timestamp::from_millis(open.expires_ms) };
-        let kind = self.policy.kinds.get(&open.kind).expect("an event of an unknown kind is never in a call");
-        decide::decide(&self.policy.limits, &mut self.random, now, kind, tried, outcome)
+        let tried = Tried {
+            attempts: u32::from(self.entries[slot].attempts),
+            expires: Timestamp::from_millis(self.entries[slot].expires_ms),
+            lost_answer: self.lost_answer(slot),
+            alone,
+        };
+        decide::decide(&self.policy.limits, jitter, now, tried, outcome)
+    }
+
+    /// Into which parts a group falls that was refused because of one of its events. A part that came to nothing for
+    /// another reason stays one.
+    fn divide(
+        &mut self,
+        call: &Call,
+        outcomes: &[Outcome],
+        decisions: &[(Slot, Decision)],
+    ) -> Vec<Vec<Slot>> {
+        let is_refused = |outcome: &Outcome| match outcome {
+            Outcome::Failed(failure) => failure.class == FailureClass::RefusedTogether,
+            Outcome::Confirmed | Outcome::Relayed => false,
+        };
+        let size = call.members.len();
+        let group_max = self.kind(call.members[0]).map_or(1, |kind| kind.group_max);
+        let groups = &mut self.numbers[call.number as usize].groups[call.class];
+        let again: Vec<Slot> =
+            decisions.iter().filter(|(_, decision)| decision.status.is_open()).map(|(slot, _)| *slot).collect();
+        if size > 1 && !again.is_empty() && outcomes.iter().any(is_refused) {
+            let piece = groups.refused(again.len(), call.is_part);
+            return again.chunks(piece).map(<[Slot]>::to_vec).collect();
+        }
+        let is_dealt_with =
+            outcomes.iter().any(|outcome| matches!(outcome, Outcome::Confirmed | Outcome::Relayed));
+        if is_dealt_with {
+            groups.passed(size, group_max);
+        }
+        if call.is_part && again.len() == size {
+            return vec![again];
+        }
+        self.end_part(call);
+        Vec::new()
     }
 
     /// What the answer says of the number's window and of wider scopes.
@@ -73,7 +113,9 @@ impl Engine {
             };
             match failure.class {
                 FailureClass::NotSent | FailureClass::Unknown | FailureClass::Transient => continue,
-                FailureClass::Rejected => tells.works = true,
+                FailureClass::Rejected | FailureClass::RefusedTogether | FailureClass::Doubtful => {
+                    tells.works = true;
+                }
                 // A limit on messages to one person says nothing about all others.
                 FailureClass::Throttled { .. } if failure.scope == Scope::Event => tells.works = true,
                 FailureClass::Throttled { until } => {
@@ -124,7 +166,7 @@ impl Engine {
         let limits = self.policy.limits;
         let in_a_row = self.numbers[number as usize].count_inconclusive();
         if let Some(rests) = in_a_row.checked_sub(limits.outage_calls).filter(|rests| *rests > 0) {
-            let rest = backoff::delay(&limits, &mut self.random, rests).min(limits.outage_max);
+            let rest = backoff::delay(&limits, Jitter::draw(&mut self.random), rests).min(limits.outage_max);
             self.pauses.rest(key, RestCause::Outage, now.elapsed_after(rest));
         }
     }

@@ -1,21 +1,28 @@
 //! Decisions are committed, and take effect only then.
 
+use std::collections::BTreeSet;
+
+use laneway_model::Status;
+
 use crate::decide::Decision;
 use crate::entries::{Open, Slot, State};
-use crate::inputs::{Cause, Change, Effect, Now, SettlementId};
+use crate::groups::Part;
+use crate::inputs::{Cause, Change, Effect, Now, Sequence, SettlementId};
 
-use super::Engine;
+use super::{Engine, Settlement};
 
 /// The most changes in one settlement that is not the answer to a call.
 const DECISIONS_PER_SETTLEMENT_MAX: usize = 500;
 
 impl Engine {
-    /// Asks for the decisions to be committed; until they are, the events rest.
+    /// Asks for the decisions to be committed; until they are, the events rest. Then those that stay open wait again, in
+    /// these parts if there are any.
     pub(super) fn settle(
         &mut self,
         now: Now,
         cause: Cause,
         decisions: &[(Slot, Decision)],
+        parts: Vec<Vec<Slot>>,
         effects: &mut Vec<Effect>,
     ) {
         if decisions.is_empty() {
@@ -25,8 +32,22 @@ impl Engine {
         let settlement = self.settlements_counted;
         let mut changes = Vec::with_capacity(decisions.len());
         for (slot, decision) in decisions {
+            let holds_lane = decision.status == Status::Failed && self.would_hold(*slot);
             let open = &mut self.entries[*slot];
-            open.state = if decision.status.is_open() { State::Settling } else { State::Ending };
+            open.state = match decision.status {
+                status if status.is_open() => State::Settling,
+                Status::Superseded => State::Superseded,
+                Status::Failed if holds_lane => State::Failing,
+                Status::Confirmed
+                | Status::Relayed
+                | Status::Expired
+                | Status::Failed
+                | Status::InDoubt
+                | Status::Discarded
+                | Status::Accepted
+                | Status::Sending
+                | Status::Retrying => State::Ending,
+            };
             open.due_ms = now.elapsed_after(decision.delay);
             changes.push(Change {
                 sequence: open.sequence,
@@ -34,40 +55,104 @@ impl Engine {
                 due: now.wall_after(decision.delay),
                 reason: decision.reason,
                 possibly_duplicate: decision.possibly_duplicate,
+                holds_lane,
             });
         }
-        self.settlements.insert(settlement, decisions.iter().map(|(slot, _)| *slot).collect());
+        let slots = decisions.iter().map(|(slot, _)| *slot).collect();
+        self.settlements.insert(settlement, Settlement { slots, parts });
         effects.push(Effect::Settle { settlement, cause, changes });
     }
 
     /// Ends events without a call, in settlements of bounded size. They must wait for nothing any more.
     pub(super) fn end_all(&mut self, now: Now, slots: &[Slot], end: Decision, effects: &mut Vec<Effect>) {
-        for some in slots.chunks(DECISIONS_PER_SETTLEMENT_MAX) {
-            let decisions: Vec<_> = some.iter().map(|slot| (*slot, end)).collect();
-            self.settle(now, Cause::Decision, &decisions, effects);
+        let ends: Vec<_> = slots.iter().map(|slot| (*slot, end)).collect();
+        self.decide_all(now, &ends, effects);
+    }
+
+    /// Commits decisions that no call led to, in settlements of bounded size.
+    pub(super) fn decide_all(
+        &mut self,
+        now: Now,
+        decisions: &[(Slot, Decision)],
+        effects: &mut Vec<Effect>,
+    ) {
+        for some in decisions.chunks(DECISIONS_PER_SETTLEMENT_MAX) {
+            self.settle(now, Cause::Decision, some, Vec::new(), effects);
         }
     }
 
-    pub(super) fn settled(&mut self, now: Now, settlement: SettlementId) {
-        for slot in self.settlements.remove(&settlement).unwrap_or_default() {
+    /// The decisions are committed, but for those about events that are unlike the ones which were to supersede them.
+    pub(super) fn settled(
+        &mut self,
+        now: Now,
+        settlement: SettlementId,
+        unlike: &[Sequence],
+        effects: &mut Vec<Effect>,
+    ) {
+        let Settlement { slots, parts } = self.settlements.remove(&settlement).unwrap_or_default();
+        let in_parts: BTreeSet<Slot> = parts.iter().flatten().copied().collect();
+        for slot in slots {
             match self.entries[slot].state {
-                State::Ending => self.forget(now, slot),
-                State::Settling => self.again(now, slot),
-                State::Ready | State::Later | State::Lane | State::Called => {
+                State::Superseded if unlike.contains(&self.entries[slot].sequence) => {
+                    // It never ended, so nobody can have taken it up again.
+                    self.redriven.remove(&self.entries[slot].sequence);
+                    self.again(now, slot);
+                }
+                State::Superseded | State::Ending => self.forget(now, slot),
+                State::Failing => self.hold(now, slot),
+                // Its expiry may have been looked at while nothing could be done about it.
+                State::Settling if in_parts.contains(&slot) => self.list_expiry(slot),
+                State::Settling => self.again_unless_superseded(now, slot, effects),
+                State::Ready | State::Part | State::Later | State::Lane | State::Called | State::Held => {
                     unreachable!("an event rests until its settlement is committed")
                 }
             }
         }
+        parts.into_iter().rev().for_each(|part| self.wait_in_part(now, part));
+    }
+
+    /// Lets the members of a part wait for their call together; but a lane may go on with an earlier event.
+    fn wait_in_part(&mut self, now: Now, part: Vec<Slot>) {
+        let Some(first) = part.first().copied() else { return };
+        let Open { number, .. } = self.entries[first];
+        let Some(class) = self.kind(first).map(|kind| kind.class.index()) else { return };
+        let mut members = Vec::with_capacity(part.len());
+        for slot in part {
+            if self.keeps_turn(now, slot) {
+                self.entries[slot].state = State::Part;
+                members.push(slot);
+            }
+        }
+        let due_ms = members.iter().map(|slot| self.entries[*slot].due_ms).max();
+        let groups = &mut self.numbers[number as usize].groups[class];
+        match due_ms {
+            Some(due_ms) => groups.push_part(Part { members, due_ms }),
+            None => groups.part_ended(),
+        }
+        self.put_in_ring(number);
+    }
+
+    /// Whether an event that comes back from a call may be tried again now; otherwise its lane goes on with an earlier one.
+    pub(super) fn keeps_turn(&mut self, now: Now, slot: Slot) -> bool {
+        if !self.is_ordered(slot) {
+            return true;
+        }
+        match self.lanes.again(&mut self.entries, slot) {
+            Some(next) if next == slot => true,
+            Some(earlier) => {
+                self.make_ready(now, earlier);
+                false
+            }
+            None => false,
+        }
     }
 
     /// Lets an event be tried again, or its lane go on with an earlier one.
-    fn again(&mut self, now: Now, slot: Slot) {
+    pub(super) fn again(&mut self, now: Now, slot: Slot) {
         // Its expiry may have been looked at while nothing could be done about it.
         self.list_expiry(slot);
-        if !self.is_ordered(slot) {
+        if self.keeps_turn(now, slot) {
             self.make_ready(now, slot);
-        } else if let Some(next) = self.lanes.again(&mut self.entries, slot) {
-            self.make_ready(now, next);
         }
     }
 
@@ -79,12 +164,13 @@ impl Engine {
             self.make_ready(now, next);
         }
         self.unlist_expiry(slot);
+        self.is_latest_no_more(slot);
         let Open { sequence, number, .. } = self.entries[slot];
-        self.count_open(number, |open| open - 1);
+        if !self.held.remove(&slot) {
+            self.count_open(number, |open| open - 1);
+        }
         self.sequences.remove(sequence);
         self.entries.remove(slot);
-        if let Some(entry) = self.redriven.remove(&sequence) {
-            self.accept(now, &entry);
-        }
+        self.anew.extend(self.redriven.remove(&sequence));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use laneway_engine::{Alarm, CallId, Limits, Now, NumberSetup, ScopeId};
+use laneway_engine::{Alarm, CallId, KindSet, Limits, Now, NumberSetup, ScopeId};
 use laneway_model::{FailureClass, Family, Outcome, PhoneNumber, Scope};
 
 /// What a pause covers.
@@ -20,6 +20,8 @@ pub(crate) enum Key {
 pub(crate) struct Numbers {
     limits: Limits,
     setups: BTreeMap<PhoneNumber, NumberSetup>,
+    /// What the last setup of each number said, whether or not it has one now.
+    hold_lost: BTreeMap<PhoneNumber, KindSet>,
     numbers: BTreeMap<PhoneNumber, Number>,
     /// Scopes that rest until a moment.
     rests: BTreeMap<Key, u64>,
@@ -32,7 +34,11 @@ struct Number {
     in_flight: u32,
     window: u32,
     healthy: u32,
-    opened_ms: Vec<u64>,
+    /// Calls that are open and not sent yet.
+    unsent: usize,
+    sent_ms: Vec<u64>,
+    /// Every rate that it has had.
+    rates: Vec<usize>,
     silent_in_a_row: u32,
     last_silent_ms: u64,
 }
@@ -80,6 +86,7 @@ impl Numbers {
         Self {
             limits,
             setups: BTreeMap::new(),
+            hold_lost: BTreeMap::new(),
             numbers: BTreeMap::new(),
             rests: BTreeMap::new(),
             refusals: BTreeMap::new(),
@@ -89,6 +96,10 @@ impl Numbers {
     /// A new configuration is a reason to try refused credentials at once; what no longer belongs to any number is over.
     pub(crate) fn configure(&mut self, now: Now, setups: &[NumberSetup]) {
         self.setups = setups.iter().map(|setup| (setup.business, *setup)).collect();
+        self.hold_lost.extend(setups.iter().map(|setup| (setup.business, setup.hold_lost)));
+        for setup in setups {
+            self.number(setup.business).rates.push(setup.calls_per_second_max as usize);
+        }
         let families = [Family::Messages, Family::Blocks, Family::Conversions];
         self.refusals.retain(|key, _| {
             setups.iter().any(|setup| families.iter().any(|f| Key::all(*f, setup).any(|known| known == *key)))
@@ -96,6 +107,14 @@ impl Numbers {
         for refusal in self.refusals.values_mut() {
             refusal.probe_at_ms = refusal.probe_at_ms.min(now.elapsed_ms);
         }
+    }
+
+    pub(crate) fn setup(&self, business: PhoneNumber) -> Option<&NumberSetup> {
+        self.setups.get(&business)
+    }
+
+    pub(crate) fn holds_lost(&self, business: PhoneNumber, kind: u8) -> bool {
+        self.hold_lost.get(&business).is_some_and(|kinds| kinds.contains(kind))
     }
 
     /// A call of this number opens, one of `free` that are left: nothing may stand against it. Says which refused scopes
@@ -124,10 +143,21 @@ impl Numbers {
         assert!(number.in_flight < number.window, "more calls under way than the window allows: {number:?}");
         assert!((number.in_flight as usize) < free, "no room is left for others: {number:?}");
         number.in_flight += 1;
-        number.opened_ms.retain(|at| at + 1000 > now.elapsed_ms);
-        assert!(number.opened_ms.len() < rate, "more than {rate} calls in a second: {number:?}");
-        number.opened_ms.push(now.elapsed_ms);
+        number.sent_ms.retain(|at| at + 1000 > now.elapsed_ms);
+        assert!(number.sent_ms.len() + number.unsent < rate, "a call that may not be sent: {number:?}");
+        number.unsent += 1;
         probes
+    }
+
+    /// A call leaves.
+    pub(crate) fn send(&mut self, now: Now, business: PhoneNumber) {
+        let rate = self.setups.get(&business).map(|setup| setup.calls_per_second_max as usize);
+        let number = self.number(business);
+        number.sent_ms.retain(|at| at + 1000 > now.elapsed_ms);
+        let recent = number.sent_ms.len() + number.unsent;
+        assert!(number.rates.iter().chain(&rate).any(|rate| recent <= *rate), "too many calls: {number:?}");
+        number.unsent -= 1;
+        number.sent_ms.push(now.elapsed_ms);
     }
 
     /// Why a call of this number may not open now, if there is a reason.
@@ -150,7 +180,7 @@ impl Numbers {
             }
         }
         let number = self.numbers.get(&business)?;
-        let recent = number.opened_ms.iter().filter(|at| *at + 1000 > now.elapsed_ms).count();
+        let recent = number.sent_ms.iter().filter(|at| *at + 1000 > now.elapsed_ms).count() + number.unsent;
         let outage_ms = u64::try_from(self.limits.outage_max.as_millis()).unwrap();
         let may_rest = number.silent_in_a_row > self.limits.outage_calls
             && now.elapsed_ms < number.last_silent_ms + outage_ms;
@@ -168,6 +198,7 @@ impl Numbers {
     /// A call ends without having been made.
     pub(crate) fn vanish(&mut self, now: Now, call: CallId, business: PhoneNumber, probes: &[Key]) {
         self.number(business).in_flight -= 1;
+        self.number(business).unsent -= 1;
         self.end_probes(now, call, probes, &[], false);
     }
 
@@ -191,7 +222,7 @@ impl Numbers {
             let key = setup.and_then(|setup| Key::of(failure.scope, family, &setup));
             match failure.class {
                 FailureClass::NotSent | FailureClass::Unknown | FailureClass::Transient => continue,
-                FailureClass::Rejected => works = true,
+                FailureClass::Rejected | FailureClass::RefusedTogether | FailureClass::Doubtful => works = true,
                 FailureClass::Throttled { .. } if failure.scope == Scope::Event => works = true,
                 FailureClass::Throttled { until } => {
                     throttled = true;
@@ -258,7 +289,9 @@ impl Numbers {
             in_flight: 0,
             window,
             healthy: 0,
-            opened_ms: Vec::new(),
+            unsent: 0,
+            sent_ms: Vec::new(),
+            rates: Vec::new(),
             silent_in_a_row: 0,
             last_silent_ms: 0,
         })

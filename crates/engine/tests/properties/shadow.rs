@@ -1,14 +1,14 @@
 //! What should be true of every event. A model with plain maps: it follows the engine's effects and objects to any that
 //! may not be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use laneway_engine::{
-    Alarm, CallId, Cause, Change, Effect, Entry, KindPolicy, LostAnswer, NumberSetup, Policy, Reason,
-    Sequence, SettlementId,
+    Alarm, CallId, Cause, Change, Class, Effect, Entry, KindPolicy, LostAnswer, KindSet, NumberSetup, Policy,
+    Reason, Sequence, SettlementId, Supersedes,
 };
 use laneway_engine::{Limits, Now};
-use laneway_model::{Failure, FailureClass, Outcome, PhoneNumber, Scope, Status, Timestamp};
+use laneway_model::{Failure, FailureClass, Family, Outcome, PhoneNumber, Scope, Status, Timestamp};
 
 use crate::numbers::{Key, Numbers};
 
@@ -17,10 +17,14 @@ use crate::numbers::{Key, Numbers};
 pub(crate) struct Event {
     pub(crate) entry: Entry,
     pub(crate) due_ms: u64,
-    attempts: u32,
+    pub(crate) attempts: u32,
     pub(crate) stage: Stage,
     /// Told anew while its end is being committed.
     redriven: Option<Entry>,
+    /// The refused call whose group it is still a part of.
+    part: Option<CallId>,
+    /// Whether it was found to be unlike an event that was to supersede it.
+    unlike: bool,
 }
 
 /// Where an event stands: in exactly one of these.
@@ -31,6 +35,8 @@ pub(crate) enum Stage {
     /// Its call was cut off by the end of the process.
     Interrupted(u64),
     Settling(Settling),
+    /// A dead letter that holds its lane.
+    Held,
     Ended(Option<Status>),
 }
 
@@ -41,6 +47,7 @@ pub(crate) struct Settling {
     again_ms: u64,
     /// Whether a call of this process led to it.
     by_call: bool,
+    pub(crate) holds_lane: bool,
 }
 
 /// A call under way.
@@ -71,6 +78,12 @@ pub(crate) struct Shadow {
     numbers: Numbers,
     last_call: CallId,
     last_settlement: SettlementId,
+    /// Numbers and classes of which a group was ever refused.
+    halved: BTreeSet<(PhoneNumber, Class)>,
+    /// Lanes in which an event came before others that were there already.
+    irregular: BTreeSet<u64>,
+    /// Events that expired by the input at hand.
+    expired: usize,
     /// What the input at hand must lead to.
     expected: Expected,
 }
@@ -82,6 +95,8 @@ struct Expected {
     go_on: Option<Effect>,
     alarms: Vec<Alarm>,
     discards: Vec<Sequence>,
+    /// Lanes in which only the last word may wait.
+    lanes: Vec<u64>,
 }
 
 impl Shadow {
@@ -97,6 +112,9 @@ impl Shadow {
             numbers,
             last_call: 0,
             last_settlement: 0,
+            halved: BTreeSet::new(),
+            irregular: BTreeSet::new(),
+            expired: 0,
             expected: Expected::default(),
         }
     }
@@ -114,7 +132,18 @@ impl Shadow {
     }
 
     pub(crate) fn open(&self) -> impl Iterator<Item = (&Sequence, &Event)> {
-        self.events.iter().filter(|(_, event)| !matches!(event.stage, Stage::Ended(_)))
+        self.events.iter().filter(|(_, event)| !matches!(event.stage, Stage::Ended(_) | Stage::Held))
+    }
+
+    /// Whether an event that has ended, or is about to, holds its lane, and how many calls have carried it.
+    pub(crate) fn dead_letter(&self, sequence: Sequence) -> (bool, u32) {
+        let event = &self.events[&sequence];
+        let holds = match event.stage {
+            Stage::Held => true,
+            Stage::Settling(settling) => settling.holds_lane,
+            Stage::Waiting | Stage::Called(_) | Stage::Interrupted(_) | Stage::Ended(_) => false,
+        };
+        (holds, event.attempts)
     }
 
     pub(crate) fn counts(&self) -> (usize, usize, usize) {
@@ -125,23 +154,61 @@ impl Shadow {
 // Inputs, before the engine is told.
 impl Shadow {
     pub(crate) fn accept(&mut self, entry: Entry) {
+        let is_ordered = self.policy.kinds.get(&entry.kind).is_some_and(|kind| kind.ordered);
+        if is_ordered {
+            let mates = self.events.values().filter(|event| event.entry.person_hash == entry.person_hash);
+            if mates.clone().any(|mate| mate.entry.order > entry.order) {
+                self.irregular.insert(entry.person_hash);
+            }
+            self.expected.lanes.push(entry.person_hash);
+        }
+        let lets_go = self.numbers.setup(entry.business).is_some_and(|setup| !setup.holds_lanes);
+        let was_tried_since =
+            |known: &Event| !entry.holds_lane && entry.attempts.min(255) >= known.attempts.min(255);
         match self.events.get_mut(&entry.sequence) {
+            Some(event) if event.stage == Stage::Held => {
+                if was_tried_since(event) {
+                    self.redrive(entry);
+                }
+            }
+            Some(event) if matches!(event.stage, Stage::Settling(settling) if settling.holds_lane) => {
+                if was_tried_since(event) {
+                    event.redriven = Some(entry);
+                }
+            }
             Some(Event { stage: Stage::Settling(settling), redriven, entry: known, .. })
                 if !settling.status.is_open() && entry.order > known.order =>
             {
                 *redriven = Some(entry);
             }
-            Some(Event { stage: Stage::Ended(_), .. }) | None => self.insert(entry),
+            Some(Event { stage: Stage::Ended(_), .. }) | None if entry.holds_lane => {
+                if is_ordered && !lets_go {
+                    self.insert(entry, Stage::Held);
+                }
+            }
+            Some(Event { stage: Stage::Ended(_), .. }) | None => {
+                let known = self.policy.kinds.contains_key(&entry.kind);
+                let stage = entry.interrupted.filter(|_| known).map_or(Stage::Waiting, Stage::Interrupted);
+                self.insert(entry, stage);
+            }
             Some(_) => {}
         }
     }
 
-    fn insert(&mut self, entry: Entry) {
-        let known = self.policy.kinds.contains_key(&entry.kind);
-        let stage = entry.interrupted.filter(|_| known).map_or(Stage::Waiting, Stage::Interrupted);
+    fn insert(&mut self, entry: Entry, stage: Stage) {
         let due_ms = self.now.elapsed_ms + millis(entry.due.since(self.now.wall));
         let attempts = entry.attempts;
-        self.events.insert(entry.sequence, Event { entry, due_ms, attempts, stage, redriven: None });
+        let (redriven, part, unlike) = (None, None, false);
+        let event = Event { entry, due_ms, attempts, stage, redriven, part, unlike };
+        self.events.insert(entry.sequence, event);
+    }
+
+    /// A dead letter that held its lane is open again, in its place.
+    fn redrive(&mut self, entry: Entry) {
+        let due_ms = self.now.elapsed_ms + millis(entry.due.since(self.now.wall));
+        let event = self.events.get_mut(&entry.sequence).unwrap();
+        (event.stage, event.due_ms, event.part) = (Stage::Waiting, due_ms, None);
+        event.entry.expires = entry.expires;
     }
 
     pub(crate) fn start(&mut self) {
@@ -154,6 +221,11 @@ impl Shadow {
 
     pub(crate) fn configure(&mut self, setups: &[NumberSetup]) {
         self.numbers.configure(self.now, setups);
+        for event in self.events.values_mut().filter(|event| event.stage == Stage::Held) {
+            if self.numbers.setup(event.entry.business).is_some_and(|setup| !setup.holds_lanes) {
+                event.stage = Stage::Ended(Some(Status::Failed));
+            }
+        }
     }
 
     pub(crate) fn discard(&mut self, sequences: &[Sequence]) {
@@ -163,12 +235,21 @@ impl Shadow {
         self.expected.discards = sequences.iter().filter(waiting).copied().collect();
         self.expected.discards.sort_unstable();
         self.expected.discards.dedup();
+        for sequence in sequences {
+            if let Some(event) = self.events.get_mut(sequence).filter(|event| event.stage == Stage::Held) {
+                event.stage = Stage::Ended(Some(Status::Discarded));
+            }
+        }
     }
 
     /// Bodies are at hand, or the journal refused to begin the call because of members that are gone.
-    pub(crate) fn loaded(&mut self, call: CallId, missing: &[Sequence]) {
+    pub(crate) fn loaded(&mut self, call: CallId, missing: &[Sequence], left_over: &[Sequence]) {
         let known = self.calls.get_mut(&call).expect("only calls under way are loaded");
-        known.members.retain(|member| !missing.contains(member));
+        known.members.retain(|member| !missing.contains(member) && !left_over.contains(member));
+        for sequence in left_over {
+            self.events.get_mut(sequence).unwrap().stage = Stage::Waiting;
+        }
+        let known = self.calls.get_mut(&call).unwrap();
         let (members, begin) = (known.members.clone(), known.kind.begin);
         for sequence in missing {
             self.events.get_mut(sequence).unwrap().stage = Stage::Ended(None);
@@ -206,20 +287,28 @@ impl Shadow {
         self.expected.settle = Some((id, call.members.into_iter().zip(outcomes).collect()));
     }
 
-    pub(crate) fn settled(&mut self, settlement: SettlementId) {
+    pub(crate) fn settled(&mut self, settlement: SettlementId, unlike: &[Sequence]) {
         for sequence in
             self.settlements.remove(&settlement).expect("only settlements on their way are committed")
         {
             let event = self.events.get_mut(&sequence).unwrap();
             let Stage::Settling(settling) = event.stage else { panic!("{sequence} is not being settled") };
-            if settling.status.is_open() {
+            let is_unlike = unlike.contains(&sequence);
+            event.unlike |= is_unlike;
+            let would_hold =
+                self.numbers.setup(event.entry.business).is_some_and(|setup| setup.holds_lanes);
+            if settling.status.is_open() || is_unlike {
                 event.stage = Stage::Waiting;
                 event.due_ms = settling.again_ms;
-            } else {
-                event.stage = Stage::Ended(Some(settling.status));
-                if let Some(entry) = event.redriven.take() {
-                    self.insert(entry);
-                }
+                event.part = event.part.filter(|_| !is_unlike);
+                event.redriven = event.redriven.take().filter(|_| !is_unlike);
+                continue;
+            }
+            match event.redriven.take() {
+                Some(entry) if settling.holds_lane && would_hold => self.redrive(entry),
+                None if settling.holds_lane && would_hold => event.stage = Stage::Held,
+                Some(entry) => self.insert(entry, Stage::Waiting),
+                None => event.stage = Stage::Ended(Some(settling.status)),
             }
         }
     }
@@ -230,8 +319,12 @@ impl Shadow {
     pub(crate) fn observe(&mut self, effect: &Effect) {
         match effect {
             Effect::Load { call, members } => self.observe_load(*call, members),
-            Effect::Begin { .. } | Effect::Send { .. } => {
+            Effect::Begin { .. } => {
                 assert_eq!(self.expected.go_on.take().as_ref(), Some(effect), "a call goes on unasked");
+            }
+            Effect::Send { call, .. } => {
+                assert_eq!(self.expected.go_on.take().as_ref(), Some(effect), "a call goes on unasked");
+                self.numbers.send(self.now, self.calls[call].business);
             }
             Effect::Settle { settlement, cause, changes } => {
                 assert_eq!(*settlement, self.last_settlement + 1);
@@ -259,7 +352,7 @@ impl Shadow {
         self.last_call = call;
         let kind = *self.kind(*members.first().expect("a call has members")).expect("a known kind");
         let business = self.events[&members[0]].entry.business;
-        assert!(members.len() <= kind.group_max);
+        self.check_group(members, &kind);
         for sequence in members {
             let event = &self.events[sequence];
             assert_eq!(event.stage, Stage::Waiting, "{sequence} is not waiting");
@@ -275,6 +368,40 @@ impl Shadow {
         self.calls.insert(call, Call { business, kind, members: members.to_vec(), probes });
     }
 
+    /// The most events of one call.
+    fn group_max(&self, event: &Event, kind: &KindPolicy) -> usize {
+        let Some(setup) = self.numbers.setup(event.entry.business) else { return 1 };
+        match kind.family {
+            _ if setup.relayed.contains(event.entry.kind) => 1,
+            Family::Conversions => kind.group_max.min(setup.conversions_per_call_max),
+            Family::Messages | Family::Blocks => kind.group_max,
+        }
+    }
+
+    fn calls_of(&self, business: PhoneNumber, class: Class) -> usize {
+        self.calls.values().filter(|call| call.business == business && call.kind.class == class).count()
+    }
+
+    /// A group is no larger than allowed, and goes one way; parts of refused groups are never topped up; and a further
+    /// call opens only for a full group.
+    fn check_group(&self, members: &[Sequence], kind: &KindPolicy) {
+        let first = &self.events[&members[0]];
+        let most = self.group_max(first, kind);
+        assert!(members.len() <= most, "{} where {most} may be", members.len());
+        let setup = self.numbers.setup(first.entry.business).unwrap();
+        for sequence in members {
+            let event = &self.events[sequence];
+            assert_eq!(event.part, first.part, "a part is sent with what does not belong to it");
+            let ways = [event, first].map(|event| setup.relayed.contains(event.entry.kind));
+            assert_eq!(ways[0], ways[1], "a call goes two ways");
+        }
+        let key = (first.entry.business, kind.class);
+        let is_plain = first.part.is_none() && !self.halved.contains(&key) && setup.relayed == KindSet::NONE;
+        if is_plain && self.calls_of(key.0, key.1) > 0 {
+            assert!(members.len() + self.expired >= most, "a further call for a group that is not full");
+        }
+    }
+
     /// The event of the same lane that must be dealt with before this one leaves.
     fn must_wait_for(&self, sequence: Sequence) -> Option<String> {
         self.lane_mates(sequence).find_map(|(other, event)| {
@@ -282,7 +409,7 @@ impl Shadow {
             let is_called = match event.stage {
                 Stage::Called(_) => true,
                 Stage::Settling(settling) => settling.by_call,
-                Stage::Waiting | Stage::Interrupted(_) | Stage::Ended(_) => false,
+                Stage::Waiting | Stage::Interrupted(_) | Stage::Held | Stage::Ended(_) => false,
             };
             (is_earlier || is_called).then(|| format!("{other} {event:?}; self {:?}", self.events[&sequence]))
         })
@@ -291,7 +418,10 @@ impl Shadow {
     fn lane_mates(&self, sequence: Sequence) -> impl Iterator<Item = (&Sequence, &Event)> {
         let lane = self.events[&sequence].entry.person_hash;
         let ordered = self.kind(sequence).is_some_and(|kind| kind.ordered);
-        self.open().filter(move |(other, event)| {
+        self.events.iter().filter(move |(other, event)| {
+            if matches!(event.stage, Stage::Ended(_)) {
+                return false;
+            }
             let both = ordered && self.kind(**other).is_some_and(|kind| kind.ordered);
             both && **other != sequence && event.entry.person_hash == lane
         })
@@ -303,7 +433,27 @@ impl Shadow {
         assert_eq!((call, changes.len()), (answered, members.len()));
         for (change, (sequence, outcome)) in changes.iter().zip(&members) {
             assert_eq!((change.sequence, self.events[sequence].stage), (*sequence, Stage::Called(call)));
-            self.observe_tried(settlement, change, outcome, true);
+            self.observe_tried(settlement, change, outcome, members.len() == 1, true);
+        }
+        self.divide(call, changes, &members);
+    }
+
+    /// A group that was refused because of one of its events falls into parts; a part of which every event is to be tried
+    /// again stays one.
+    fn divide(&mut self, call: CallId, changes: &[Change], members: &[(Sequence, Outcome)]) {
+        let is_refused = |outcome: &Outcome| {
+            matches!(outcome, Outcome::Failed(failure) if failure.class == FailureClass::RefusedTogether)
+        };
+        let refused = members.len() > 1 && members.iter().any(|(_, outcome)| is_refused(outcome));
+        let stays = changes.iter().all(|change| change.status.is_open());
+        for change in changes {
+            let kind = *self.kind(change.sequence).unwrap();
+            let event = self.events.get_mut(&change.sequence).unwrap();
+            event.part = if refused { Some(call) } else { event.part.filter(|_| stays) };
+            event.part = event.part.filter(|_| change.status.is_open());
+            if refused {
+                self.halved.insert((event.entry.business, kind.class));
+            }
         }
     }
 
@@ -318,20 +468,32 @@ impl Shadow {
                 subcode: None,
                 detail: String::new(),
             });
-            self.observe_tried(settlement, change, &lost, false);
+            self.observe_tried(settlement, change, &lost, false, false);
         }
         let left = self.open().find(|(_, event)| event.stage == Stage::Interrupted(call));
         assert!(left.is_none(), "one call's outcomes belong into one settlement");
     }
 
     /// An event was in a call: its change must be what its outcome means.
-    fn observe_tried(&mut self, settlement: SettlementId, change: &Change, outcome: &Outcome, by_call: bool) {
+    fn observe_tried(
+        &mut self,
+        settlement: SettlementId,
+        change: &Change,
+        outcome: &Outcome,
+        alone: bool,
+        by_call: bool,
+    ) {
         let (now, limits) = (self.now, self.policy.limits);
         let kind = *self.kind(change.sequence).unwrap();
+        let entry = self.events[&change.sequence].entry;
+        let lost = match self.numbers.holds_lost(entry.business, entry.kind) {
+            true => LostAnswer::Hold,
+            false => kind.lost_answer,
+        };
         let event = self.events.get_mut(&change.sequence).unwrap();
         event.attempts += 1;
         let expires = event.entry.expires;
-        let verdict = verdict(&limits, now, kind.lost_answer, event.attempts, outcome);
+        let verdict = verdict(&limits, now, lost, event.attempts, alone, outcome);
         match verdict {
             Verdict::End(status) => assert_eq!(change.status, status),
             Verdict::Retry { least_ms, most_ms } if change.status == Status::Retrying => {
@@ -339,7 +501,9 @@ impl Shadow {
                 assert!((least_ms..=most_ms).contains(&delay_ms), "{delay_ms} ms after {outcome:?}");
                 assert!(change.due < expires, "a retry is planned for after its time");
                 let is_resent = *outcome_class(outcome) == FailureClass::Unknown
-                    && kind.lost_answer == LostAnswer::Resend;
+                    && lost == LostAnswer::Resend;
+                let is_halved = *outcome_class(outcome) == FailureClass::RefusedTogether;
+                assert_eq!(change.reason == Reason::Halved, is_halved);
                 assert_eq!(change.possibly_duplicate, is_resent);
                 assert_eq!(change.reason == Reason::Resend, is_resent);
             }
@@ -361,6 +525,20 @@ impl Shadow {
         if change.status == Status::Expired {
             assert!(event.entry.expires <= self.now.wall, "it had time left");
             assert_eq!(change.reason, Reason::Expired);
+            self.expired += 1;
+        } else if let Reason::Superseded { by } = change.reason {
+            assert_eq!(change.status, Status::Superseded);
+            assert_ne!(self.phase, Phase::Stopping, "that is for the next process");
+            let later = &self.events[&by];
+            assert!(later.entry.order > event.entry.order, "by an earlier one: {event:?} by {later:?}");
+            assert_eq!(later.entry.person_hash, event.entry.person_hash);
+            let is_alive = !matches!(later.stage, Stage::Ended(_) | Stage::Held);
+            assert!(is_alive, "by one that has ended");
+            match self.kind(change.sequence).unwrap().supersedes {
+                Supersedes::Nothing => panic!("a kind that is never superseded"),
+                Supersedes::Lane => assert!(self.kind(by).is_some_and(|kind| kind.ordered)),
+                Supersedes::Kind => assert_eq!(later.entry.kind, event.entry.kind),
+            }
         } else {
             assert_eq!((change.status, change.reason), (Status::Discarded, Reason::Discarded));
             let at = self.expected.discards.iter().position(|sequence| *sequence == change.sequence);
@@ -371,7 +549,12 @@ impl Shadow {
 
     fn settling(&mut self, settlement: SettlementId, change: &Change, by_call: bool) {
         let again_ms = self.now.elapsed_ms + millis(change.due.since(self.now.wall));
-        let settling = Settling { settlement, status: change.status, again_ms, by_call };
+        let event = &self.events[&change.sequence];
+        let would_hold = self.kind(change.sequence).is_some_and(|kind| kind.ordered)
+            && self.numbers.setup(event.entry.business).is_some_and(|setup| setup.holds_lanes);
+        assert_eq!(change.holds_lane, change.status == Status::Failed && would_hold);
+        let holds_lane = change.holds_lane;
+        let settling = Settling { settlement, status: change.status, again_ms, by_call, holds_lane };
         self.events.get_mut(&change.sequence).unwrap().stage = Stage::Settling(settling);
     }
 }
@@ -383,6 +566,17 @@ impl Shadow {
         assert!(self.expected.go_on.is_none(), "a call does not go on");
         assert!(self.expected.alarms.is_empty(), "no alarm: {:?}", self.expected.alarms);
         assert!(self.expected.discards.is_empty(), "not discarded: {:?}", self.expected.discards);
+        self.expired = 0;
+        for lane in std::mem::take(&mut self.expected.lanes) {
+            let in_lane = |(sequence, event): &(&Sequence, &Event)| {
+                let is_ordered = self.kind(**sequence).is_some_and(|kind| kind.ordered);
+                is_ordered && event.entry.person_hash == lane
+            };
+            let is_loose = self.irregular.contains(&lane) || self.phase == Phase::Stopping;
+            let waiting = self.open().filter(in_lane).filter(|(_, event)| event.stage == Stage::Waiting);
+            let alike = waiting.filter(|(_, event)| !event.unlike).count();
+            assert!(is_loose || alike <= 1, "more than the last word waits");
+        }
         if self.phase == Phase::Running {
             let interrupted = |event: &Event| matches!(event.stage, Stage::Interrupted(_));
             assert!(!self.open().any(|(_, event)| interrupted(event)), "left interrupted");
@@ -404,6 +598,21 @@ impl Shadow {
         if event.due_ms > self.now.elapsed_ms {
             return Some("not due".to_owned());
         }
+        let key = (event.entry.business, kind.class);
+        let alike = |other: &Sequence, mate: &Event| {
+            mate.entry.business == key.0 && self.kind(*other).is_some_and(|kind| kind.class == key.1)
+        };
+        let mut parts = self.open().filter(|(other, mate)| mate.part.is_some() && alike(other, mate));
+        if event.part.is_none() && self.group_max(event, kind) > 1 {
+            if self.calls_of(key.0, key.1) > 0 {
+                return Some("its group's call is under way".to_owned());
+            }
+            if parts.next().is_some() {
+                return Some("parts of a refused group go first".to_owned());
+            }
+        } else if parts.any(|(_, mate)| mate.part == event.part && mate.due_ms > self.now.elapsed_ms) {
+            return Some("its part is not due".to_owned());
+        }
         if free == 0 {
             return Some("too many calls under way".to_owned());
         }
@@ -423,7 +632,14 @@ enum Verdict {
     Retry { least_ms: u64, most_ms: u64 },
 }
 
-fn verdict(limits: &Limits, now: Now, lost: LostAnswer, attempts: u32, outcome: &Outcome) -> Verdict {
+fn verdict(
+    limits: &Limits,
+    now: Now,
+    lost: LostAnswer,
+    attempts: u32,
+    alone: bool,
+    outcome: &Outcome,
+) -> Verdict {
     let doubled = millis(limits.backoff_base) << (attempts - 1).min(31);
     let backoff_ms = doubled.min(millis(limits.backoff_max));
     let exactly = |ms| Verdict::Retry { least_ms: ms, most_ms: ms };
@@ -440,6 +656,9 @@ fn verdict(limits: &Limits, now: Now, lost: LostAnswer, attempts: u32, outcome: 
         FailureClass::Unknown if lost == LostAnswer::Hold => Verdict::End(Status::InDoubt),
         FailureClass::Unknown => Verdict::Retry { least_ms: 0, most_ms: backoff_ms },
         FailureClass::Rejected => Verdict::End(Status::Failed),
+        FailureClass::RefusedTogether if alone => Verdict::End(Status::Failed),
+        FailureClass::RefusedTogether => exactly(0),
+        FailureClass::Doubtful => Verdict::End(Status::InDoubt),
         FailureClass::Unauthorized if failure.scope == Scope::Event => exactly(millis(limits.probe)),
         FailureClass::Unauthorized => exactly(0),
         FailureClass::Throttled { until } => match until.filter(|until| *until > now.wall) {

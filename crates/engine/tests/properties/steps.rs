@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use laneway_engine::{LostAnswer, Policy};
-use laneway_model::{EventKind, Failure, FailureClass, Outcome, Scope, Timestamp};
+use laneway_engine::{KindSet, NumberSetup, Policy, ScopeId};
+use laneway_model::{EventKind, Failure, FailureClass, Outcome, PhoneNumber, Scope, Timestamp};
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
@@ -18,7 +18,10 @@ pub(crate) const KINDS: [u8; 6] = [1, 2, 3, 4, 101, 250];
 #[derive(Clone, Debug)]
 pub(crate) struct Setting {
     seed: u64,
-    lost_answer: LostAnswer,
+    hold_lost: bool,
+    holds_lanes: bool,
+    /// Kinds that are relayed, as a mask over [`KINDS`].
+    relayed: u8,
     calls_in_flight_max: usize,
     window_start: u32,
     group_max: usize,
@@ -50,6 +53,7 @@ pub(crate) enum Step {
         numbers: u8,
         calls_per_second_max: u32,
         token: u32,
+        holds_lanes: bool,
     },
     Discard(Vec<usize>),
     Start,
@@ -59,8 +63,12 @@ pub(crate) enum Step {
 /// How an effect turns out.
 #[derive(Clone, Debug)]
 pub(crate) struct How {
-    /// Members that are gone, as a mask.
+    /// Members that are gone, as a mask; or events that are unlike those which were to supersede them.
     pub(crate) missing: u8,
+    /// How many members the call has no room for; at least one always fits.
+    pub(crate) left_over: usize,
+    /// Whether the first outcome is said of all members.
+    pub(crate) together: bool,
     /// Said of the members in turn.
     pub(crate) said: Vec<Said>,
     /// Outcomes that are lacking, or too many.
@@ -86,11 +94,13 @@ pub(crate) struct Draft {
     pub(crate) interrupted: Option<u64>,
     /// Whether it belongs before events that came earlier.
     pub(crate) late: bool,
+    /// Whether it is a dead letter that holds its lane.
+    pub(crate) held: bool,
 }
 
 impl Setting {
     pub(crate) fn policy(&self) -> Policy {
-        let mut policy = Policy::events(self.lost_answer);
+        let mut policy = Policy::events();
         for (code, kind) in &mut policy.kinds {
             kind.group_max = self.group_max;
             kind.begin |= self.blocks_begin && *code == EventKind::Block.code();
@@ -99,6 +109,24 @@ impl Setting {
         policy.limits.window_start = self.window_start;
         policy.limits.window_max = 8;
         policy
+    }
+
+    /// How every number is set up, but for what is its own.
+    pub(crate) fn number(&self) -> NumberSetup {
+        let relayed = KINDS.iter().enumerate().filter(|(at, _)| self.relayed >> at & 1 == 1);
+        let conversions = KINDS.iter().copied().filter(|kind| self.hold_lost && *kind > 100);
+        NumberSetup {
+            business: PhoneNumber::from_u64(31_600_000_000).unwrap(),
+            waba: ScopeId(0),
+            app: ScopeId(0),
+            messages_credential: ScopeId(0),
+            conversions_credential: ScopeId(0),
+            calls_per_second_max: 5,
+            conversions_per_call_max: 3,
+            relayed: relayed.map(|(_, kind)| *kind).collect(),
+            hold_lost: if self.hold_lost { conversions.collect() } else { KindSet::NONE },
+            holds_lanes: self.holds_lanes,
+        }
     }
 
     pub(crate) const fn seed(&self) -> u64 {
@@ -127,23 +155,34 @@ pub(crate) fn shifted(at: Timestamp, ms: i64) -> Timestamp {
 }
 
 pub(crate) fn setting() -> impl Strategy<Value = Setting> {
-    let lost_answer = prop_oneof![Just(LostAnswer::Resend), Just(LostAnswer::Hold)];
-    (any::<u64>(), lost_answer, 1..9_usize, 1..5_u32, 1..4_usize, any::<bool>()).prop_map(
-        |(seed, lost_answer, calls_in_flight_max, window_start, group_max, blocks_begin)| Setting {
-            seed,
-            lost_answer,
-            calls_in_flight_max,
-            window_start,
-            group_max,
-            blocks_begin,
+    let relayed = prop_oneof![3 => Just(0_u8), 1 => any::<u8>()];
+    let numbers = (any::<bool>(), any::<bool>(), relayed);
+    (any::<u64>(), numbers, 1..9_usize, 1..5_u32, 1..7_usize, any::<bool>()).prop_map(
+        |(seed, numbers, calls_in_flight_max, window_start, group_max, blocks_begin)| {
+            let (hold_lost, holds_lanes, relayed) = numbers;
+            Setting {
+                seed,
+                hold_lost,
+                holds_lanes,
+                relayed,
+                calls_in_flight_max,
+                window_start,
+                group_max,
+                blocks_begin,
+            }
         },
     )
 }
 
 pub(crate) fn step() -> impl Strategy<Value = Step> {
-    let configure = (any::<u8>(), 1..6_u32, 0..2_u32).prop_map(|(numbers, calls_per_second_max, token)| {
-        Step::Configure { numbers, calls_per_second_max, token }
-    });
+    let configure = (any::<u8>(), 1..6_u32, 0..2_u32, any::<bool>()).prop_map(
+        |(numbers, calls_per_second_max, token, holds_lanes)| Step::Configure {
+            numbers,
+            calls_per_second_max,
+            token,
+            holds_lanes,
+        },
+    );
     prop_oneof![
         16 => vec(draft(), 1..6).prop_map(Step::Accept),
         1 => any::<usize>().prop_map(Step::TellAgain),
@@ -176,10 +215,10 @@ fn draft() -> impl Strategy<Value = Draft> {
     let attempts = prop_oneof![4 => Just(0_u32), 1 => 0..400_u32];
     let interrupted = of(prop::bool::weighted(0.1)).prop_map(|some| some.filter(|some| *some));
     let interrupted = (interrupted, 0..3_u64).prop_map(|(some, call)| some.map(|_| call));
-    let late = prop::bool::weighted(0.1);
-    let who = (0..KINDS.len(), 0..NUMBERS, 0..2_u64);
-    (who, due_in_ms, expires_in_ms, attempts, interrupted, late).prop_map(
-        |((kind, number, person), due_in_ms, expires_in_ms, attempts, interrupted, late)| Draft {
+    let rare = (prop::bool::weighted(0.1), prop::bool::weighted(0.03));
+    let who = (0..KINDS.len(), 0..NUMBERS, 0..3_u64);
+    (who, due_in_ms, expires_in_ms, attempts, interrupted, rare).prop_map(
+        |((kind, number, person), due_in_ms, expires_in_ms, attempts, interrupted, (late, held))| Draft {
             kind,
             number,
             person,
@@ -188,18 +227,24 @@ fn draft() -> impl Strategy<Value = Draft> {
             attempts,
             interrupted,
             late,
+            held,
         },
     )
 }
 
 fn how() -> impl Strategy<Value = How> {
     let missing = prop_oneof![6 => Just(0_u8), 1 => any::<u8>()];
+    let left_over = prop_oneof![6 => Just(0_usize), 1 => 0..4_usize];
     let off_by = prop_oneof![8 => Just(0_i8), 1 => -2..3_i8];
-    (missing, vec(said(), 1..4), off_by).prop_map(|(missing, said, outcomes_off_by)| How {
-        missing,
-        said,
-        outcomes_off_by,
-    })
+    (missing, left_over, any::<bool>(), vec(said(), 1..4), off_by).prop_map(
+        |(missing, left_over, together, said, outcomes_off_by)| How {
+            missing,
+            left_over,
+            together,
+            said,
+            outcomes_off_by,
+        },
+    )
 }
 
 fn said() -> impl Strategy<Value = Said> {
@@ -209,6 +254,9 @@ fn said() -> impl Strategy<Value = Said> {
         Just(FailureClass::Throttled { until: None }),
         Just(FailureClass::Transient),
         Just(FailureClass::Rejected),
+        Just(FailureClass::RefusedTogether),
+        Just(FailureClass::RefusedTogether),
+        Just(FailureClass::Doubtful),
         Just(FailureClass::Unauthorized),
     ];
     let scope = prop_oneof![

@@ -5,7 +5,7 @@ use std::time::Duration;
 use laneway_engine::{
     CallId, Control, Effect, Engine, Entry, Input, Now, NumberSetup, ScopeId, Sequence, SettlementId,
 };
-use laneway_model::{PhoneNumber, Timestamp};
+use laneway_model::{PhoneNumber, Status, Timestamp};
 
 use crate::shadow::{Shadow, Stage};
 use crate::steps::{Draft, How, KINDS, NUMBERS, Said, Setting, Step, shifted};
@@ -15,6 +15,8 @@ pub(crate) struct World {
     /// The same engine once more: it must do the same.
     twin: Engine,
     shadow: Shadow,
+    /// How every number is set up, but for what is its own.
+    setup: NumberSetup,
     now: Now,
     works: Vec<Work>,
     told: Vec<Entry>,
@@ -27,7 +29,8 @@ enum Work {
     Load(CallId, Vec<Sequence>),
     Begin(CallId, Vec<Sequence>),
     Send(CallId, Vec<Sequence>),
-    Settle(SettlementId),
+    /// With the events that it supersedes.
+    Settle(SettlementId, Vec<Sequence>),
 }
 
 /// More wake-ups than this without an end are a sign that nothing moves.
@@ -41,12 +44,13 @@ impl World {
             engine: Engine::new(policy.clone(), setting.seed()),
             twin: Engine::new(policy.clone(), setting.seed()),
             shadow: Shadow::new(policy, now),
+            setup: setting.number(),
             now,
             works: Vec::new(),
             told: Vec::new(),
             next: 0,
         };
-        world.configure(0b01111, 5, 0);
+        world.configure(0b01111, 5, 0, setting.number().holds_lanes);
         world
     }
 
@@ -80,8 +84,8 @@ impl World {
                 }
             }
             Step::Stray(id) => self.stray(*id),
-            Step::Configure { numbers, calls_per_second_max, token } => {
-                self.configure(*numbers & 0b01111, *calls_per_second_max, *token);
+            Step::Configure { numbers, calls_per_second_max, token, holds_lanes } => {
+                self.configure(*numbers & 0b01111, *calls_per_second_max, *token, *holds_lanes);
             }
             Step::Discard(which) => {
                 let told = which.iter().filter_map(|which| pick(self.told.iter(), *which));
@@ -105,8 +109,14 @@ impl World {
     /// Lets everything end: calls are confirmed, and time passes only from one wake-up to the next.
     pub(crate) fn finish(&mut self) {
         self.take(&Step::Start);
-        self.configure(0b11111, 5, 1);
-        let how = How { missing: 0, said: vec![Said::CONFIRMED], outcomes_off_by: 0 };
+        self.configure(0b11111, 5, 1, false);
+        let how = How {
+            missing: 0,
+            left_over: 0,
+            together: false,
+            said: vec![Said::CONFIRMED],
+            outcomes_off_by: 0,
+        };
         for _ in 0..WAKES_MAX {
             if !self.works.is_empty() {
                 let work = self.works.remove(0);
@@ -140,7 +150,11 @@ impl World {
                 Effect::Load { call, members } => self.works.push(Work::Load(call, members)),
                 Effect::Begin { call, members } => self.works.push(Work::Begin(call, members)),
                 Effect::Send { call, members } => self.works.push(Work::Send(call, members)),
-                Effect::Settle { settlement, .. } => self.works.push(Work::Settle(settlement)),
+                Effect::Settle { settlement, changes, .. } => {
+                    let superseded = changes.iter().filter(|change| change.status == Status::Superseded);
+                    let superseded = superseded.map(|change| change.sequence).collect();
+                    self.works.push(Work::Settle(settlement, superseded));
+                }
                 Effect::Alarm(_) => {}
             }
         }
@@ -150,18 +164,18 @@ impl World {
 
     /// What the engine says of itself agrees with the model.
     fn check(&self) {
+        for sequence in self.shadow.events.keys() {
+            let live = self.engine.live(self.now, *sequence);
+            let stage = self.shadow.events[sequence].stage;
+            assert_eq!(live.is_none(), matches!(stage, Stage::Ended(_) | Stage::Held), "{sequence}: {live:?}, {stage:?}");
+            let sending = live.is_some_and(|live| live.sending);
+            assert_eq!(sending, matches!(stage, Stage::Called(_)), "{sequence}");
+        }
         let counts = self.engine.counts();
         assert_eq!((counts.open, counts.calls, counts.settlements), self.shadow.counts());
         for at in 0..NUMBERS {
             let of_number = self.shadow.open().filter(|(_, event)| event.entry.business == business(at));
             assert_eq!(self.engine.open_of(business(at)), of_number.count());
-        }
-        for sequence in self.shadow.events.keys() {
-            let live = self.engine.live(self.now, *sequence);
-            let stage = self.shadow.events[sequence].stage;
-            assert_eq!(live.is_none(), matches!(stage, Stage::Ended(_)), "{sequence}");
-            let sending = live.is_some_and(|live| live.sending);
-            assert_eq!(sending, matches!(stage, Stage::Called(_)), "{sequence}");
         }
         let wake_ms = self.engine.next_wake(self.now);
         assert!(wake_ms.is_none_or(|ms| ms > self.now.elapsed_ms), "it wants to be woken at once, and again");
@@ -195,13 +209,18 @@ impl World {
         let ended = |entry: &&Entry| match self.stage(entry.sequence) {
             Some(Stage::Settling(settling)) => !settling.status.is_open(),
             Some(Stage::Ended(status)) => status.is_some(),
+            Some(Stage::Held) => true,
             Some(Stage::Waiting | Stage::Called(_) | Stage::Interrupted(_)) | None => false,
         };
         if let Some(entry) = pick(self.told.iter().filter(ended), which).copied() {
             self.next += 1;
             let expires = self.now.wall.saturating_add(Duration::from_hours(1));
-            let order = 1_000 + self.next * 10;
-            self.accept(vec![Entry { order, due: self.now.wall, expires, interrupted: None, ..entry }]);
+            let (keeps_place, attempts) = self.shadow.dead_letter(entry.sequence);
+            let order = if keeps_place { entry.order } else { 1_000 + self.next * 10 };
+            let due = self.now.wall;
+            let redriven =
+                Entry { order, due, expires, attempts, interrupted: None, holds_lane: false, ..entry };
+            self.accept(vec![redriven]);
         }
     }
 
@@ -214,8 +233,11 @@ impl World {
         let input = match work {
             Work::Load(call, members) => {
                 let missing = missing(&members);
-                self.shadow.loaded(call, &missing);
-                Input::Loaded { call, missing }
+                let there: Vec<_> = members.iter().copied().filter(|one| !missing.contains(one)).collect();
+                let fits = there.len().saturating_sub(how.left_over).max(1).min(there.len());
+                let left_over = there[fits..].to_vec();
+                self.shadow.loaded(call, &missing, &left_over);
+                Input::Loaded { call, missing, left_over }
             }
             Work::Begin(call, members) => match missing(&members) {
                 missing if missing.is_empty() => {
@@ -223,20 +245,22 @@ impl World {
                     Input::Begun { call }
                 }
                 missing => {
-                    self.shadow.loaded(call, &missing);
-                    Input::Loaded { call, missing }
+                    self.shadow.loaded(call, &missing, &[]);
+                    Input::Loaded { call, missing, left_over: Vec::new() }
                 }
             },
             Work::Send(call, members) => {
                 let count = members.len().saturating_add_signed(isize::from(how.outcomes_off_by));
-                let said = how.said.iter().cycle().take(count);
+                let said = if how.together { &how.said[..1] } else { &how.said };
+                let said = said.iter().cycle().take(count);
                 let outcomes: Vec<_> = said.map(|said| said.at(self.now.wall)).collect();
                 self.shadow.answered(call, &outcomes);
                 Input::Answered { call, outcomes }
             }
-            Work::Settle(settlement) => {
-                self.shadow.settled(settlement);
-                Input::Settled { settlement }
+            Work::Settle(settlement, superseded) => {
+                let unlike = missing(&superseded);
+                self.shadow.settled(settlement, &unlike);
+                Input::Settled { settlement, unlike }
             }
         };
         self.tell(input);
@@ -248,11 +272,12 @@ impl World {
         let loads = at(|work| if let Work::Load(call, _) = work { Some(*call) } else { None });
         let begins = at(|work| if let Work::Begin(call, _) = work { Some(*call) } else { None });
         let sends = at(|work| if let Work::Send(call, _) = work { Some(*call) } else { None });
-        let settles = at(|work| if let Work::Settle(settlement) = work { Some(*settlement) } else { None });
+        let settles = at(|work| if let Work::Settle(settlement, _) = work { Some(*settlement) } else { None });
         if !loads && !begins {
             self.tell(Input::Loaded {
                 call: id,
                 missing: self.told.iter().map(|told| told.sequence).collect(),
+                left_over: Vec::new(),
             });
         }
         if !begins {
@@ -262,11 +287,11 @@ impl World {
             self.tell(Input::Answered { call: id, outcomes: Vec::new() });
         }
         if !settles {
-            self.tell(Input::Settled { settlement: id });
+            self.tell(Input::Settled { settlement: id, unlike: Vec::new() });
         }
     }
 
-    fn configure(&mut self, numbers: u8, calls_per_second_max: u32, token: u32) {
+    fn configure(&mut self, numbers: u8, calls_per_second_max: u32, token: u32, holds_lanes: bool) {
         let configured = (0..NUMBERS).filter(|at| numbers >> at & 1 == 1);
         let setups: Vec<_> = configured
             .map(|at| {
@@ -278,6 +303,8 @@ impl World {
                     messages_credential: ScopeId(20 + pair + 10 * token),
                     conversions_credential: ScopeId(40 + token),
                     calls_per_second_max,
+                    holds_lanes,
+                    ..self.setup
                 }
             })
             .collect();
@@ -299,7 +326,8 @@ impl World {
             due: self.now.wall.saturating_add(Duration::from_millis(draft.due_in_ms)),
             expires,
             attempts: draft.attempts,
-            interrupted: draft.interrupted,
+            interrupted: draft.interrupted.filter(|_| !draft.held),
+            holds_lane: draft.held,
         }
     }
 

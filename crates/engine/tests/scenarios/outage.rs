@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use laneway_engine::{Control, Effect, Engine, Entry, Input, LostAnswer, Now, NumberSetup, Policy, ScopeId};
+use laneway_engine::{Control, Effect, Engine, Entry, Input, KindSet, Now, NumberSetup, Policy, ScopeId};
 use laneway_model::{EventKind, Failure, FailureClass, Outcome, PhoneNumber, Scope, Timestamp};
 
 const EVENTS: u64 = 5_000;
@@ -12,7 +12,7 @@ const HOUR_MS: u64 = 3_600_000;
 /// Plays an hour in which every call fails at once in this way, then one in which all work; gives the calls of the first
 /// minute and the most in any later minute of the first hour, and how many events are still open at the end.
 fn play(class: FailureClass) -> (u32, u32, usize) {
-    let mut engine = Engine::new(Policy::events(LostAnswer::Resend), 42);
+    let mut engine = Engine::new(Policy::events(), 42);
     let start = Timestamp::from_secs(1_800_000_000);
     let business = PhoneNumber::from_u64(31_600_000_000).unwrap();
     let entries = (1..=EVENTS).map(|sequence| Entry {
@@ -20,11 +20,12 @@ fn play(class: FailureClass) -> (u32, u32, usize) {
         order: sequence,
         business,
         person_hash: sequence,
-        kind: EventKind::Block.code(),
+        kind: EventKind::MarkAsRead.code(),
         due: start,
         expires: start.saturating_add(Duration::from_hours(24)),
         attempts: 0,
         interrupted: None,
+        holds_lane: false,
     });
     let setup = NumberSetup {
         business,
@@ -33,6 +34,10 @@ fn play(class: FailureClass) -> (u32, u32, usize) {
         messages_credential: ScopeId(2),
         conversions_credential: ScopeId(2),
         calls_per_second_max: 80,
+        conversions_per_call_max: 500,
+        relayed: KindSet::NONE,
+        hold_lost: KindSet::NONE,
+        holds_lanes: false,
     };
     let mut inputs = VecDeque::from([
         Input::Accepted(entries.collect()),
@@ -53,14 +58,14 @@ fn play(class: FailureClass) -> (u32, u32, usize) {
             engine.handle(now, input, &mut effects);
             for effect in effects.drain(..) {
                 inputs.push_back(match effect {
-                    Effect::Load { call, .. } => Input::Loaded { call, missing: Vec::new() },
+                    Effect::Load { call, .. } => Input::Loaded { call, missing: Vec::new(), left_over: Vec::new() },
                     Effect::Begin { call, .. } => Input::Begun { call },
                     Effect::Send { call, .. } if now.elapsed_ms < HOUR_MS => {
                         calls_per_minute[usize::try_from(now.elapsed_ms / 60_000).unwrap()] += 1;
                         Input::Answered { call, outcomes: vec![failed.clone()] }
                     }
                     Effect::Send { call, .. } => Input::Answered { call, outcomes: vec![Outcome::Confirmed] },
-                    Effect::Settle { settlement, .. } => Input::Settled { settlement },
+                    Effect::Settle { settlement, .. } => Input::Settled { settlement, unlike: Vec::new() },
                     Effect::Alarm(alarm) => panic!("{alarm:?} although no credential was refused"),
                 });
             }

@@ -4,25 +4,29 @@
 //! that follow behind each, and compares the whole with the story.
 //!
 //! ```text
-//! accept SEQUENCE KIND PERSON [from=A] [due=10s] [expires=60s] [order=9] [attempts=3] [interrupted=77]
-//! loaded CALL [without SEQUENCE…]      begun CALL      settled SETTLEMENT
-//! answer CALL OUTCOME…                 confirmed relayed rejected transient not_sent unknown
-//!                                      unauthorized[@SCOPE] throttled[@SCOPE][=30s]
+//! accept SEQUENCE KIND PERSON [from=A] [due=10s] [expires=60s] [order=9] [attempts=3] [interrupted=77] [held=yes]
+//!        several, between commas, are told together; person `-` is none
+//! loaded CALL [without SEQUENCE…]      loaded CALL [over SEQUENCE…]      begun CALL
+//! settled SETTLEMENT [unlike SEQUENCE…]
+//! answer CALL OUTCOME…                 confirmed relayed rejected transient not_sent unknown refused_together doubtful
+//!                                      unauthorized[@SCOPE] throttled[@SCOPE][=30s]; `all OUTCOME` says it of each
 //! +30s        time passes              wake        time passes until the engine wants to be woken
 //! live SEQUENCE    count    recounted    start    stop    configure [with NUMBER…] [only NUMBER…]    discard SEQUENCE…
 //! ```
 //! The numbers A and B are configured unless a story says otherwise; they share one token for conversions and nothing
-//! else. `with hold`, `with window=2`, `with rate=2`, `with slots=4` and `without start` stand at the beginning. The kind
-//! `Unheard` is one that the policy does not know.
+//! else. `with hold`, `with held_lanes`, `with relayed=Block`, `with per_call=4`, `with window=2`, `with rate=2`,
+//! `with slots=4` and `without start` stand at the beginning; `configure released` ends `held_lanes`. The kind `Unheard` is
+//! one that the policy does not know.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use laneway_engine::{
-    Alarm, Cause, Change, Control, Effect, Engine, Entry, Input, LostAnswer, Now, NumberSetup, Policy,
-    Reason, ScopeId,
+    Alarm, Cause, Change, Control, Effect, Engine, Entry, Input, KindSet, Now, NumberSetup, Policy, Reason,
+    ScopeId,
 };
-use laneway_model::{EventKind, Failure, FailureClass, Outcome, PhoneNumber, Scope, Timestamp};
+use laneway_model::{EventKind, Failure, FailureClass, Family, Outcome, PhoneNumber, Scope, Timestamp};
 
 /// Plays a story and compares what happened with what it says.
 #[track_caller]
@@ -49,7 +53,10 @@ pub(crate) fn check(story: &str) {
 struct Stage {
     engine: Engine,
     now: Now,
-    rate: u32,
+    /// How every number is set up, but for what is its own.
+    setup: NumberSetup,
+    /// How many members each call has, as it was sent last.
+    members: BTreeMap<u64, usize>,
 }
 
 impl Stage {
@@ -57,17 +64,30 @@ impl Stage {
         let option = |name: &str| {
             story.iter().find_map(|line| line.strip_prefix("with ")?.strip_prefix(name)?.strip_prefix('='))
         };
-        let lost = if story.contains(&"with hold") { LostAnswer::Hold } else { LostAnswer::Resend };
-        let mut policy = Policy::events(lost);
+        let mut policy = Policy::events();
         if let Some(window) = option("window") {
             policy.limits.window_start = window.parse().unwrap();
         }
         if let Some(slots) = option("slots") {
             policy.limits.calls_in_flight_max = slots.parse().unwrap();
         }
-        let rate = option("rate").map_or(1000, |rate| rate.parse().unwrap());
+        let kinds = |kinds: &str| kinds.split('+').map(|kind| EventKind::parse(kind).unwrap().code()).collect();
+        let conversions = EventKind::all().filter(|kind| kind.family() == Family::Conversions);
+        let holds_lost = story.contains(&"with hold");
+        let setup = NumberSetup {
+            business: business('A'),
+            waba: ScopeId(0),
+            app: ScopeId(0),
+            messages_credential: ScopeId(0),
+            conversions_credential: ScopeId(0),
+            calls_per_second_max: option("rate").map_or(1000, |rate| rate.parse().unwrap()),
+            conversions_per_call_max: option("per_call").map_or(500, |size| size.parse().unwrap()),
+            relayed: option("relayed").map_or(KindSet::NONE, kinds),
+            hold_lost: conversions.filter(|_| holds_lost).map(EventKind::code).collect(),
+            holds_lanes: story.contains(&"with held_lanes"),
+        };
         let now = Now { elapsed_ms: 5_000, wall: Timestamp::from_secs(1_800_000_000) };
-        let mut stage = Self { engine: Engine::new(policy, 42), now, rate };
+        let mut stage = Self { engine: Engine::new(policy, 42), now, setup, members: BTreeMap::new() };
         stage.configure("AB");
         if !story.contains(&"without start") {
             stage.play("start");
@@ -82,17 +102,29 @@ impl Stage {
         let number = |at: usize| words[at].parse::<u64>().unwrap();
         let input = match verb {
             "with" | "without" => return Vec::new(),
-            "accept" => Input::Accepted(vec![self.entry(&words)]),
+            "accept" => {
+                let drafts = line.strip_prefix("accept ").unwrap().split(", ");
+                let entry = |draft: &str| self.entry(&draft.split_whitespace().collect::<Vec<_>>());
+                Input::Accepted(drafts.map(entry).collect())
+            }
             "loaded" => {
-                let missing = words.iter().skip(2).map(|word| word.parse().unwrap()).collect();
-                Input::Loaded { call: number(0), missing }
+                let named: Vec<u64> = words.iter().skip(2).map(|word| word.parse().unwrap()).collect();
+                let is_over = words.get(1) == Some(&"over");
+                let (missing, left_over) = if is_over { (Vec::new(), named) } else { (named, Vec::new()) };
+                Input::Loaded { call: number(0), missing, left_over }
             }
             "begun" => Input::Begun { call: number(0) },
-            "answer" => Input::Answered {
-                call: number(0),
-                outcomes: words[1..].iter().map(|word| outcome(word, self.now)).collect(),
+            "answer" => {
+                let outcomes = match words[1..] {
+                    ["all", word] => vec![outcome(word, self.now); self.members[&number(0)]],
+                    ref words => words.iter().map(|word| outcome(word, self.now)).collect(),
+                };
+                Input::Answered { call: number(0), outcomes }
+            }
+            "settled" => Input::Settled {
+                settlement: number(0),
+                unlike: words.iter().skip(2).map(|word| word.parse().unwrap()).collect(),
             },
-            "settled" => Input::Settled { settlement: number(0) },
             "start" => Input::Control(Control::Start),
             "stop" => Input::Control(Control::Stop),
             "discard" => {
@@ -101,6 +133,10 @@ impl Stage {
             "configure" => {
                 return match words[..] {
                     ["only", numbers] => self.configure(numbers),
+                    ["released"] => {
+                        self.setup.holds_lanes = false;
+                        self.configure("AB")
+                    }
                     ["with", more] => self.configure(&format!("AB{more}")),
                     _ => self.configure("AB"),
                 };
@@ -136,6 +172,11 @@ impl Stage {
     fn handle(&mut self, input: Input) -> Vec<String> {
         let mut effects = Vec::new();
         self.engine.handle(self.now, input, &mut effects);
+        for effect in &effects {
+            if let Effect::Send { call, members } = effect {
+                self.members.insert(*call, members.len());
+            }
+        }
         effects.iter().map(effect_text).collect()
     }
 
@@ -152,8 +193,7 @@ impl Stage {
                 waba: ScopeId(own),
                 app: ScopeId(own),
                 messages_credential: ScopeId(own),
-                conversions_credential: ScopeId(0),
-                calls_per_second_max: self.rate,
+                ..self.setup
             }
         });
         let setups = setups.collect();
@@ -169,12 +209,16 @@ impl Stage {
             sequence,
             order: option("order").map_or(sequence, |order| order.parse().unwrap()),
             business: business(letter),
-            person_hash: u64::from(u32::from(letter)) << 32 | u64::from(words[2].as_bytes()[0]),
+            person_hash: match words[2] {
+                "-" => 0,
+                person => u64::from(u32::from(letter)) << 32 | u64::from(person.as_bytes()[0]),
+            },
             kind: if words[1] == "Unheard" { 250 } else { EventKind::parse(words[1]).unwrap().code() },
             due: after("due").unwrap_or(self.now.wall),
             expires: after("expires").unwrap_or(self.now.wall.saturating_add(Duration::from_hours(24))),
             attempts: option("attempts").map_or(0, |attempts| attempts.parse().unwrap()),
             interrupted: option("interrupted").map(|call| call.parse().unwrap()),
+            holds_lane: option("held").is_some(),
         }
     }
 
@@ -228,6 +272,8 @@ fn outcome(word: &str, now: Now) -> Outcome {
         "transient" => FailureClass::Transient,
         "not_sent" => FailureClass::NotSent,
         "unknown" => FailureClass::Unknown,
+        "refused_together" => FailureClass::RefusedTogether,
+        "doubtful" => FailureClass::Doubtful,
         "unauthorized" => FailureClass::Unauthorized,
         "throttled" => FailureClass::Throttled { until },
         other => panic!("a story does not know the outcome {other:?}"),
@@ -260,11 +306,16 @@ fn effect_text(effect: &Effect) -> String {
 
 fn change_text(change: &Change) -> String {
     let mut text = format!("{} {}", change.sequence, change.status);
-    if change.reason != Reason::Answer {
-        write!(text, " ({:?})", change.reason).unwrap();
+    match change.reason {
+        Reason::Answer => {}
+        Reason::Superseded { by } => write!(text, " by {by}").unwrap(),
+        reason => write!(text, " ({reason:?})").unwrap(),
     }
     if change.possibly_duplicate {
         text.push_str(" possibly duplicate");
+    }
+    if change.holds_lane {
+        text.push_str(" holds its lane");
     }
     text
 }

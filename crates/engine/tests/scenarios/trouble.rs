@@ -50,15 +50,11 @@ fn an_event_redriven_before_the_engine_learned_of_its_end_starts_anew_at_the_end
         > settle 1 call 1: 1 failed
         accept 1 Block a order=9
         settled 1
-        > load 2 [2]
+        > settle 2: 2 superseded by 1
         count
-        > open 2 calls 1 settlements 0
-        loaded 2
-        > send 2 [2]
-        answer 2 confirmed
-        > settle 2 call 2: 2 confirmed
+        > open 2 calls 0 settlements 1
         settled 2
-        > load 3 [1]
+        > load 2 [1]
         ",
     );
 }
@@ -136,9 +132,11 @@ fn an_interrupted_event_holds_its_lane() {
         "
         without start
         accept 1 Block a interrupted=7
-        accept 2 UnBlock a
+        accept 2 UnBlock a expires=1s
+        +1s
         start
         > settle 1 interrupted 7: 1 retrying
+        > settle 2: 2 expired (Expired)
         settled 1
         wake
         > load 1 [1]
@@ -190,11 +188,11 @@ fn a_lane_waits_until_an_earlier_member_is_known_to_be_discarded() {
         accept 1 Block a
         > load 1 [1]
         accept 2 UnBlock a
-        accept 3 Block a
         loaded 1
         > send 1 [1]
         discard 2
         > settle 1: 2 discarded (Discarded)
+        accept 3 Block a
         answer 1 confirmed
         > settle 2 call 1: 1 confirmed
         settled 2
