@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use laneway_engine::{
-    Control, Effect, Engine, Entry, Input, LostAnswer, Now, NumberSetup, Policy, ScopeId, Sequence,
+    Control, Effect, Engine, Entry, Input, KindSet, Now, NumberSetup, Policy, ScopeId, Sequence,
 };
 use laneway_model::{EventKind, Outcome, PhoneNumber, Timestamp};
 
@@ -84,7 +84,7 @@ struct Node {
 impl Node {
     fn new() -> Self {
         let now = Now { elapsed_ms: 0, wall: Timestamp::from_secs(1_800_000_000) };
-        let engine = Engine::new(Policy::events(LostAnswer::Resend), 1);
+        let engine = Engine::new(Policy::events(), 1);
         let mut node = Self { engine, now, inputs: VecDeque::new(), settled: 0 };
         let setups = (0..NUMBERS).map(|number| NumberSetup {
             business: business(number),
@@ -93,6 +93,10 @@ impl Node {
             messages_credential: ScopeId(2),
             conversions_credential: ScopeId(3),
             calls_per_second_max: u32::MAX,
+            conversions_per_call_max: 500,
+            relayed: KindSet::NONE,
+            hold_lost: KindSet::NONE,
+            holds_lanes: false,
         });
         node.tell(Input::Control(Control::Configure(setups.collect())));
         node
@@ -130,6 +134,7 @@ impl Node {
             expires: self.now.wall.saturating_add(Duration::from_hours(hours)),
             attempts: 0,
             interrupted: None,
+            holds_lane: false,
         }
     }
 
@@ -140,14 +145,16 @@ impl Node {
             self.engine.handle(self.now, input, &mut effects);
             for effect in effects.drain(..) {
                 let answer = match effect {
-                    Effect::Load { call, .. } => Input::Loaded { call, missing: Vec::new() },
+                    Effect::Load { call, .. } => {
+                        Input::Loaded { call, missing: Vec::new(), left_over: Vec::new() }
+                    }
                     Effect::Begin { call, .. } => Input::Begun { call },
                     Effect::Send { call, members } => {
                         Input::Answered { call, outcomes: vec![Outcome::Confirmed; members.len()] }
                     }
                     Effect::Settle { settlement, changes, .. } => {
                         self.settled += changes.len() as u64;
-                        Input::Settled { settlement }
+                        Input::Settled { settlement, unlike: Vec::new() }
                     }
                     Effect::Alarm(_) => continue,
                 };

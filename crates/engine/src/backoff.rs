@@ -16,7 +16,7 @@ impl Jitter {
 
     /// A number from 0 to `most_ms`.
     fn of(self, most_ms: u64) -> u64 {
-        u64::try_from((u128::from(most_ms) + 1) * u128::from(self.0) >> 32).unwrap_or(most_ms)
+        u64::try_from(((u128::from(most_ms) + 1) * u128::from(self.0)) >> 32).unwrap_or(most_ms)
     }
 }
 

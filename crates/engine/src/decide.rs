@@ -39,13 +39,7 @@ pub(crate) struct Tried {
     pub(crate) alone: bool,
 }
 
-pub(crate) fn decide(
-    limits: &Limits,
-    jitter: Jitter,
-    now: Now,
-    tried: Tried,
-    outcome: &Outcome,
-) -> Decision {
+pub(crate) fn decide(limits: &Limits, jitter: Jitter, now: Now, tried: Tried, outcome: &Outcome) -> Decision {
     let decision = match outcome {
         Outcome::Confirmed => Decision::end(Status::Confirmed, Reason::Answer),
         Outcome::Relayed => Decision::end(Status::Relayed, Reason::Answer),
@@ -58,13 +52,7 @@ pub(crate) fn decide(
     decision
 }
 
-fn after_failure(
-    limits: &Limits,
-    jitter: Jitter,
-    now: Now,
-    tried: Tried,
-    failure: &Failure,
-) -> Decision {
+fn after_failure(limits: &Limits, jitter: Jitter, now: Now, tried: Tried, failure: &Failure) -> Decision {
     let backoff = || backoff::delay(limits, jitter, tried.attempts);
     match failure.class {
         // A connection that was stale says nothing about the service: once more at once, on a fresh one.

@@ -165,7 +165,8 @@ mod tests {
             calls += 1;
             groups.opened(is_part);
             groups.closed();
-            let bad = members.iter().any(|slot| is_bad((0..events).position(|n| Slot::new(n) == *slot).unwrap()));
+            let bad =
+                members.iter().any(|slot| is_bad((0..events).position(|n| Slot::new(n) == *slot).unwrap()));
             if bad && members.len() > 1 {
                 let piece = groups.refused(members.len(), is_part);
                 for part in members.chunks(piece) {

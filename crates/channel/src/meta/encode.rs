@@ -5,6 +5,11 @@ use laneway_wire::graph::client;
 
 use super::{Call, Member, Verb};
 
+/// The most bytes of a body with more than one conversion. Meta names no limit (unknown); the only figure there is, of a
+/// third party that passes conversions on, is 1,024,000 bytes for the events of a call (AWS End User Messaging Social,
+/// `SendWhatsAppConversionEvent`; field).
+pub const BODY_BYTES_MAX: usize = 1_000_000;
+
 /// A body, and how much of it is whose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
@@ -70,6 +75,18 @@ pub fn encode(waba: &WabaId, call: Call<'_>) -> Result<Encoded, Error> {
             Ok(Encoded { body: client::events(&data), member_bytes })
         }
     }
+}
+
+/// How many of the members, from the first on, one call has room for: at least one, and as many as keep its body within
+/// [`BODY_BYTES_MAX`].
+pub fn fitting(waba: &WabaId, members: &[Member]) -> usize {
+    let mut bytes = 0;
+    let fits = |member: &&Member| {
+        // Read marks are alone in their calls, and an entry of a block list takes a hundred bytes at most.
+        bytes += conversion(waba, member).map_or(0, |event| event.get().len() + 1);
+        bytes <= BODY_BYTES_MAX
+    };
+    members.iter().take_while(fits).count().max(1).min(members.len())
 }
 
 fn alone(body: String) -> Encoded {

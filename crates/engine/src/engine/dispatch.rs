@@ -115,7 +115,8 @@ impl Engine {
             let Candidate { class, first, is_part, ready } = candidate;
             let Some(kind) = self.kind(first) else { continue };
             let group_max = self.group_max(first, setup);
-            let size = if is_part { Some(group_max) } else { state.groups[class].next_size(ready, group_max) };
+            let size =
+                if is_part { Some(group_max) } else { state.groups[class].next_size(ready, group_max) };
             let Some(size) = size else { continue };
             match self.pauses.gate(now.elapsed_ms, number, kind.family, setup) {
                 Gate::Open(probes) => {
@@ -192,7 +193,8 @@ impl Engine {
         expired: &mut Vec<Slot>,
     ) {
         let part = self.numbers[number as usize].groups[choice.class].take_part(now.elapsed_ms);
-        (*expired, *members) = part.unwrap_or_default().into_iter().partition(|slot| self.is_over(now, *slot));
+        (*expired, *members) =
+            part.unwrap_or_default().into_iter().partition(|slot| self.is_over(now, *slot));
         if members.len() > choice.size {
             members.drain(..).for_each(|slot| self.back_to_front(slot));
         }

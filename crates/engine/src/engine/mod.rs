@@ -167,7 +167,11 @@ impl Engine {
 
     /// How much there is.
     pub fn counts(&self) -> Counts {
-        Counts { open: self.entries.len() - self.held.len(), calls: self.calls.len(), settlements: self.settlements.len() }
+        Counts {
+            open: self.entries.len() - self.held.len(),
+            calls: self.calls.len(),
+            settlements: self.settlements.len(),
+        }
     }
 
     /// How many events of a business number are open.

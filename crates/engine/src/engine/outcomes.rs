@@ -77,8 +77,11 @@ impl Engine {
         let size = call.members.len();
         let group_max = self.kind(call.members[0]).map_or(1, |kind| kind.group_max);
         let groups = &mut self.numbers[call.number as usize].groups[call.class];
-        let again: Vec<Slot> =
-            decisions.iter().filter(|(_, decision)| decision.status.is_open()).map(|(slot, _)| *slot).collect();
+        let again: Vec<Slot> = decisions
+            .iter()
+            .filter(|(_, decision)| decision.status.is_open())
+            .map(|(slot, _)| *slot)
+            .collect();
         if size > 1 && !again.is_empty() && outcomes.iter().any(is_refused) {
             let piece = groups.refused(again.len(), call.is_part);
             return again.chunks(piece).map(<[Slot]>::to_vec).collect();

@@ -70,12 +70,7 @@ impl Engine {
     }
 
     /// Commits decisions that no call led to, in settlements of bounded size.
-    pub(super) fn decide_all(
-        &mut self,
-        now: Now,
-        decisions: &[(Slot, Decision)],
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(super) fn decide_all(&mut self, now: Now, decisions: &[(Slot, Decision)], effects: &mut Vec<Effect>) {
         for some in decisions.chunks(DECISIONS_PER_SETTLEMENT_MAX) {
             self.settle(now, Cause::Decision, some, Vec::new(), effects);
         }

@@ -222,7 +222,9 @@ impl Numbers {
             let key = setup.and_then(|setup| Key::of(failure.scope, family, &setup));
             match failure.class {
                 FailureClass::NotSent | FailureClass::Unknown | FailureClass::Transient => continue,
-                FailureClass::Rejected | FailureClass::RefusedTogether | FailureClass::Doubtful => works = true,
+                FailureClass::Rejected | FailureClass::RefusedTogether | FailureClass::Doubtful => {
+                    works = true
+                }
                 FailureClass::Throttled { .. } if failure.scope == Scope::Event => works = true,
                 FailureClass::Throttled { until } => {
                     throttled = true;

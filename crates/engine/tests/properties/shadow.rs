@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use laneway_engine::{
-    Alarm, CallId, Cause, Change, Class, Effect, Entry, KindPolicy, LostAnswer, KindSet, NumberSetup, Policy,
+    Alarm, CallId, Cause, Change, Class, Effect, Entry, KindPolicy, KindSet, LostAnswer, NumberSetup, Policy,
     Reason, Sequence, SettlementId, Supersedes,
 };
 use laneway_engine::{Limits, Now};
@@ -160,7 +160,7 @@ impl Shadow {
             if mates.clone().any(|mate| mate.entry.order > entry.order) {
                 self.irregular.insert(entry.person_hash);
             }
-            self.expected.lanes.push(entry.person_hash);
+            self.expected.lanes.extend((!entry.holds_lane).then_some(entry.person_hash));
         }
         let lets_go = self.numbers.setup(entry.business).is_some_and(|setup| !setup.holds_lanes);
         let was_tried_since =
@@ -180,6 +180,8 @@ impl Shadow {
                 if !settling.status.is_open() && entry.order > known.order =>
             {
                 *redriven = Some(entry);
+                // Others may come to stand behind it before it joins them.
+                self.irregular.insert(entry.person_hash);
             }
             Some(Event { stage: Stage::Ended(_), .. }) | None if entry.holds_lane => {
                 if is_ordered && !lets_go {
@@ -295,8 +297,7 @@ impl Shadow {
             let Stage::Settling(settling) = event.stage else { panic!("{sequence} is not being settled") };
             let is_unlike = unlike.contains(&sequence);
             event.unlike |= is_unlike;
-            let would_hold =
-                self.numbers.setup(event.entry.business).is_some_and(|setup| setup.holds_lanes);
+            let would_hold = self.numbers.setup(event.entry.business).is_some_and(|setup| setup.holds_lanes);
             if settling.status.is_open() || is_unlike {
                 event.stage = Stage::Waiting;
                 event.due_ms = settling.again_ms;
@@ -441,9 +442,7 @@ impl Shadow {
     /// A group that was refused because of one of its events falls into parts; a part of which every event is to be tried
     /// again stays one.
     fn divide(&mut self, call: CallId, changes: &[Change], members: &[(Sequence, Outcome)]) {
-        let is_refused = |outcome: &Outcome| {
-            matches!(outcome, Outcome::Failed(failure) if failure.class == FailureClass::RefusedTogether)
-        };
+        let is_refused = |outcome: &Outcome| matches!(outcome, Outcome::Failed(failure) if failure.class == FailureClass::RefusedTogether);
         let refused = members.len() > 1 && members.iter().any(|(_, outcome)| is_refused(outcome));
         let stays = changes.iter().all(|change| change.status.is_open());
         for change in changes {
@@ -500,8 +499,8 @@ impl Shadow {
                 let delay_ms = change.due.as_millis() - now.wall.as_millis();
                 assert!((least_ms..=most_ms).contains(&delay_ms), "{delay_ms} ms after {outcome:?}");
                 assert!(change.due < expires, "a retry is planned for after its time");
-                let is_resent = *outcome_class(outcome) == FailureClass::Unknown
-                    && lost == LostAnswer::Resend;
+                let is_resent =
+                    *outcome_class(outcome) == FailureClass::Unknown && lost == LostAnswer::Resend;
                 let is_halved = *outcome_class(outcome) == FailureClass::RefusedTogether;
                 assert_eq!(change.reason == Reason::Halved, is_halved);
                 assert_eq!(change.possibly_duplicate, is_resent);
@@ -574,8 +573,8 @@ impl Shadow {
             };
             let is_loose = self.irregular.contains(&lane) || self.phase == Phase::Stopping;
             let waiting = self.open().filter(in_lane).filter(|(_, event)| event.stage == Stage::Waiting);
-            let alike = waiting.filter(|(_, event)| !event.unlike).count();
-            assert!(is_loose || alike <= 1, "more than the last word waits");
+            let alike: Vec<_> = waiting.filter(|(_, event)| !event.unlike).collect();
+            assert!(is_loose || alike.len() <= 1, "more than the last word waits: {alike:?}");
         }
         if self.phase == Phase::Running {
             let interrupted = |event: &Event| matches!(event.stage, Stage::Interrupted(_));

@@ -167,7 +167,11 @@ impl World {
         for sequence in self.shadow.events.keys() {
             let live = self.engine.live(self.now, *sequence);
             let stage = self.shadow.events[sequence].stage;
-            assert_eq!(live.is_none(), matches!(stage, Stage::Ended(_) | Stage::Held), "{sequence}: {live:?}, {stage:?}");
+            assert_eq!(
+                live.is_none(),
+                matches!(stage, Stage::Ended(_) | Stage::Held),
+                "{sequence}: {live:?}, {stage:?}"
+            );
             let sending = live.is_some_and(|live| live.sending);
             assert_eq!(sending, matches!(stage, Stage::Called(_)), "{sequence}");
         }
@@ -272,7 +276,8 @@ impl World {
         let loads = at(|work| if let Work::Load(call, _) = work { Some(*call) } else { None });
         let begins = at(|work| if let Work::Begin(call, _) = work { Some(*call) } else { None });
         let sends = at(|work| if let Work::Send(call, _) = work { Some(*call) } else { None });
-        let settles = at(|work| if let Work::Settle(settlement, _) = work { Some(*settlement) } else { None });
+        let settles =
+            at(|work| if let Work::Settle(settlement, _) = work { Some(*settlement) } else { None });
         if !loads && !begins {
             self.tell(Input::Loaded {
                 call: id,

@@ -58,7 +58,9 @@ fn play(class: FailureClass) -> (u32, u32, usize) {
             engine.handle(now, input, &mut effects);
             for effect in effects.drain(..) {
                 inputs.push_back(match effect {
-                    Effect::Load { call, .. } => Input::Loaded { call, missing: Vec::new(), left_over: Vec::new() },
+                    Effect::Load { call, .. } => {
+                        Input::Loaded { call, missing: Vec::new(), left_over: Vec::new() }
+                    }
                     Effect::Begin { call, .. } => Input::Begun { call },
                     Effect::Send { call, .. } if now.elapsed_ms < HOUR_MS => {
                         calls_per_minute[usize::try_from(now.elapsed_ms / 60_000).unwrap()] += 1;

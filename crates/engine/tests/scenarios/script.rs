@@ -71,7 +71,8 @@ impl Stage {
         if let Some(slots) = option("slots") {
             policy.limits.calls_in_flight_max = slots.parse().unwrap();
         }
-        let kinds = |kinds: &str| kinds.split('+').map(|kind| EventKind::parse(kind).unwrap().code()).collect();
+        let kinds =
+            |kinds: &str| kinds.split('+').map(|kind| EventKind::parse(kind).unwrap().code()).collect();
         let conversions = EventKind::all().filter(|kind| kind.family() == Family::Conversions);
         let holds_lost = story.contains(&"with hold");
         let setup = NumberSetup {
@@ -114,13 +115,7 @@ impl Stage {
                 Input::Loaded { call: number(0), missing, left_over }
             }
             "begun" => Input::Begun { call: number(0) },
-            "answer" => {
-                let outcomes = match words[1..] {
-                    ["all", word] => vec![outcome(word, self.now); self.members[&number(0)]],
-                    ref words => words.iter().map(|word| outcome(word, self.now)).collect(),
-                };
-                Input::Answered { call: number(0), outcomes }
-            }
+            "answer" => Input::Answered { call: number(0), outcomes: self.outcomes(number(0), &words[1..]) },
             "settled" => Input::Settled {
                 settlement: number(0),
                 unlike: words.iter().skip(2).map(|word| word.parse().unwrap()).collect(),
@@ -167,6 +162,13 @@ impl Stage {
             other => panic!("a story does not know {other:?}"),
         };
         self.handle(input)
+    }
+
+    fn outcomes(&self, call: u64, words: &[&str]) -> Vec<Outcome> {
+        match words {
+            ["all", word] => vec![outcome(word, self.now); self.members[&call]],
+            words => words.iter().map(|word| outcome(word, self.now)).collect(),
+        }
     }
 
     fn handle(&mut self, input: Input) -> Vec<String> {
@@ -309,7 +311,12 @@ fn change_text(change: &Change) -> String {
     match change.reason {
         Reason::Answer => {}
         Reason::Superseded { by } => write!(text, " by {by}").unwrap(),
-        reason => write!(text, " ({reason:?})").unwrap(),
+        Reason::Expired
+        | Reason::ExpiresBeforeRetry
+        | Reason::AnswerLost
+        | Reason::Resend
+        | Reason::Halved
+        | Reason::Discarded => write!(text, " ({:?})", change.reason).unwrap(),
     }
     if change.possibly_duplicate {
         text.push_str(" possibly duplicate");

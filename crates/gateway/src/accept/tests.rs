@@ -43,6 +43,8 @@ fn account() -> Account {
         allow_restricted_country: false,
         wabas: vec![waba(Some("1"), &["+316098765432"]), waba(None, &["+14155550100"])],
         cm_webhook_secrets: Vec::new(),
+        on_dead_letter: Default::default(),
+        on_lost_answer: Default::default(),
         open_access: false,
     }
 }

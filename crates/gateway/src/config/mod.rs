@@ -4,13 +4,16 @@
 //! [`token`] is how clients are let in; [`reload`] follows changes while the node runs. Every key is described in
 //! `docs/configuration.md`, which a test holds against the keys that are read.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use laneway_channel::Secret;
-use laneway_model::{AccountName, AppName, DatasetId, EventKind, PhoneNumber, PhoneNumberId, WabaId};
+use laneway_model::{
+    AccountName, AppName, ConversionName, DatasetId, EventKind, PhoneNumber, PhoneNumberId, WabaId,
+};
 
 use crate::accept::Rules;
 
@@ -89,6 +92,8 @@ pub struct Limits {
     pub open_events: u64,
     /// Open events of one business number: 1 to 2,000,000, which is also the default. Beyond it, 429.
     pub open_events_per_number: u64,
+    /// Conversions in one call: 1 to 1,000, which is what Meta takes (documented); default 500.
+    pub conversions_per_call: u64,
 }
 
 /// How long what is over is kept.
@@ -131,6 +136,10 @@ pub struct Account {
     pub country: Option<Country>,
     /// Whether conversions are sent although CM.com's page closes them for `country`. Default no.
     pub allow_restricted_country: bool,
+    /// What a dead letter does to the events behind it in its lane. Default: they go on.
+    pub on_dead_letter: OnDeadLetter,
+    /// What becomes of conversions whose answer was lost. Default: they are sent again.
+    pub on_lost_answer: OnLostAnswer,
     /// Its WhatsApp Business Accounts, at least one.
     pub wabas: Vec<Waba>,
     /// What CM.com shows in the path of `/webhooks/cm/{secret}` when it posts incoming messages; none: they are not
@@ -138,6 +147,47 @@ pub struct Account {
     pub cm_webhook_secrets: Vec<Secret>,
     /// Lets any token in, and none. The file cannot say so; `dev` does.
     pub open_access: bool,
+}
+
+/// What a dead letter does to the events behind it in its lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDeadLetter {
+    /// They go on.
+    #[default]
+    Continue,
+    /// They wait until it is redriven or discarded.
+    Hold,
+}
+
+/// What becomes of a conversion whose call was sent and whose answer was lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LostAnswer {
+    /// It is sent again with the same `event_id` and `event_time`, and marked as possibly counted twice: Meta does not
+    /// deduplicate messaging events (documented).
+    #[default]
+    Resend,
+    /// It is `in_doubt`, and left to a person.
+    Hold,
+}
+
+/// [`LostAnswer`], for every conversion and for single ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OnLostAnswer {
+    /// For those that are not named.
+    pub default: LostAnswer,
+    /// For single ones.
+    pub by_name: BTreeMap<ConversionName, LostAnswer>,
+}
+
+impl OnLostAnswer {
+    /// The types that are held.
+    pub fn held(&self) -> impl Iterator<Item = EventKind> {
+        let of = |name: &ConversionName| self.by_name.get(name).copied().unwrap_or(self.default);
+        ConversionName::ALL
+            .into_iter()
+            .filter(move |name| of(name) == LostAnswer::Hold)
+            .map(EventKind::Conversion)
+    }
 }
 
 /// A WhatsApp Business Account (WABA) and how to reach it.
@@ -258,7 +308,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { open_events: 4_000_000, open_events_per_number: 2_000_000 }
+        Self { open_events: 4_000_000, open_events_per_number: 2_000_000, conversions_per_call: 500 }
     }
 }
 

@@ -31,6 +31,9 @@ mod app;
 /// The most files that the patterns of `include` may stand for.
 const INCLUDED_MAX: usize = 10_000;
 
+/// What Meta takes in one call (Conversions API, "Using the API", documented).
+const CONVERSIONS_PER_CALL_MAX: u64 = 1000;
+
 /// See [`Config::load`].
 pub(super) fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Mistakes> {
     let mut reader = Reader {
@@ -206,12 +209,15 @@ impl Reader<'_> {
     }
 
     fn limits(&mut self, table: &Table<'_>) -> Limits {
-        let Limits { open_events, open_events_per_number } = Limits::default();
+        let Limits { open_events, open_events_per_number, conversions_per_call } = Limits::default();
         Limits {
             open_events: self.count(table, "open_events", 1..=open_events).unwrap_or(open_events),
             open_events_per_number: self
                 .count(table, "open_events_per_number", 1..=open_events_per_number)
                 .unwrap_or(open_events_per_number),
+            conversions_per_call: self
+                .count(table, "conversions_per_call", 1..=CONVERSIONS_PER_CALL_MAX)
+                .unwrap_or(conversions_per_call),
         }
     }
 

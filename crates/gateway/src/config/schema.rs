@@ -44,7 +44,7 @@ pub(super) static ROOT: Section = Section {
 pub(super) static LIMITS: Section = Section {
     path: "limits",
     form: "[limits]",
-    keys: &["open_events", "open_events_per_number"],
+    keys: &["open_events", "open_events_per_number", "conversions_per_call"],
     not_yet: &[],
 };
 
@@ -93,6 +93,7 @@ pub(super) static ACCOUNT: Section = Section {
         "country",
         "allow_restricted_country",
         "on_dead_letter",
+        "on_lost_answer",
         "cm_webhook_secrets",
         "waba",
     ],
@@ -100,7 +101,6 @@ pub(super) static ACCOUNT: Section = Section {
         ("cm_token", "leave it out: every event goes to Meta"),
         ("route", "leave it out: every event goes to Meta"),
         ("shadow", "leave it out: every event goes to Meta alone"),
-        ("on_lost_answer", "leave it out: a conversion whose answer was lost is sent again"),
         ("forward", "leave it out: notifications are received, and not passed on"),
         ("callback", "leave it out, and ask GET /api/v1/events what became of an event"),
     ],
@@ -137,6 +137,30 @@ pub(super) static NUMBER: Section = Section {
     path: "account.waba.numbers",
     form: "numbers = [{ number = \"+31…\", phone_number_id = \"…\" }]",
     keys: &["number", "phone_number_id"],
+    not_yet: &[],
+};
+
+/// `account.on_lost_answer`, as a table. It is described with its key, and so is none of the [`SECTIONS`].
+pub(super) static ON_LOST_ANSWER: Section = Section {
+    path: "account.on_lost_answer",
+    form: "on_lost_answer = { default = \"resend\", Purchase = \"hold\" }",
+    keys: &[
+        "default",
+        "Purchase",
+        "LeadSubmitted",
+        "InitiateCheckout",
+        "AddToCart",
+        "ViewContent",
+        "OrderCreated",
+        "OrderShipped",
+        "OrderDelivered",
+        "OrderCanceled",
+        "OrderReturned",
+        "CartAbandoned",
+        "QualifiedLead",
+        "RatingProvided",
+        "ReviewProvided",
+    ],
     not_yet: &[],
 };
 

@@ -120,6 +120,8 @@ fn account(name: &str, tokens: &[(&str, Scopes)]) -> Account {
         allow_restricted_country: false,
         wabas: Vec::new(),
         cm_webhook_secrets: Vec::new(),
+        on_dead_letter: Default::default(),
+        on_lost_answer: Default::default(),
         open_access: false,
     }
 }

@@ -1,8 +1,9 @@
 //! The calls under way: what they carry, and what the journal is told when they end.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use laneway_channel::meta::{Member, Target, Verb};
+use laneway_channel::meta::{Member, Target, Verb, encode};
 use laneway_engine::{Change, Reason};
 use laneway_journal::{ContactTouch, EndedCall, MemberOutcome, Row, Sequence, Settlement};
 use laneway_model::{
@@ -17,6 +18,8 @@ pub(super) struct Call {
     /// `None` if the number has just been taken out of the configuration.
     pub(super) target: Option<Arc<Target>>,
     pub(super) members: Vec<Member>,
+    /// Where each member stands in `members`.
+    places: BTreeMap<Sequence, usize>,
     /// Members whose stored bodies cannot be read, with what is wrong.
     unreadable: Vec<(Sequence, String)>,
     /// The journal's number of it, once it is begun there.
@@ -43,8 +46,9 @@ impl Call {
                 None
             }
         });
-        let members = members.collect();
+        let members: Vec<_> = members.collect();
         Some(Self {
+            places: places(&members),
             verb: EventKind::from_code(first.kind).map_or(Verb::MarkAsRead, Verb::of),
             target: target(first),
             members,
@@ -56,14 +60,28 @@ impl Call {
         })
     }
 
+    /// Leaves out, from the end, the members for whom the body has no room, and says which.
+    pub(super) fn leave_over(&mut self) -> Vec<Sequence> {
+        let Some(target) = self.target.as_ref().filter(|_| self.members.len() > 1) else { return Vec::new() };
+        let fits = encode::fitting(&target.waba_id, &self.members);
+        let left_over: Vec<_> = self.members.drain(fits..).map(|member| member.id.sequence()).collect();
+        self.places = places(&self.members);
+        left_over
+    }
+
     /// Leaves out members that have gone since their rows were loaded.
     pub(super) fn keep_only(&mut self, sequences: &[Sequence]) {
-        self.members.retain(|member| sequences.contains(&member.id.sequence()));
+        if self.members.len() + self.unreadable.len() != sequences.len() {
+            let kept: BTreeSet<_> = sequences.iter().collect();
+            self.members.retain(|member| kept.contains(&member.id.sequence()));
+            self.places = places(&self.members);
+        }
     }
 
     /// Leaves out one member, and says whether none is left.
     pub(super) fn leave_out(&mut self, sequence: Sequence) -> bool {
         self.members.retain(|member| member.id.sequence() != sequence);
+        self.places = places(&self.members);
         self.unreadable.retain(|(known, _)| *known != sequence);
         self.members.is_empty() && self.unreadable.is_empty()
     }
@@ -87,9 +105,9 @@ impl Call {
         if let Some((_, problem)) = self.unreadable.iter().find(|(known, _)| *known == sequence) {
             return failed(FailureClass::Rejected, problem);
         }
-        let position = self.members.iter().position(|member| member.id.sequence() == sequence);
+        let place = self.places.get(&sequence);
         let outcomes = self.answer.as_ref().map(|answer| &answer.outcomes);
-        position.and_then(|at| outcomes.and_then(|outcomes| outcomes.get(at))).cloned().unwrap_or_else(|| {
+        place.and_then(|at| outcomes.and_then(|outcomes| outcomes.get(*at))).cloned().unwrap_or_else(|| {
             failed(FailureClass::Unknown, "The call ended without an answer for this event.")
         })
     }
@@ -102,7 +120,8 @@ impl Call {
             .zip(&outcomes)
             .map(|(change, outcome)| member_outcome(change.sequence, outcome))
             .collect();
-        let touches = self.members.iter().zip(&outcomes).filter_map(|(member, outcome)| {
+        let touches = self.members.iter().filter_map(|member| {
+            let outcome = self.outcome(member.id.sequence());
             let is_blocked = match (&member.event.action, outcome) {
                 (Action::Block, Outcome::Confirmed) => true,
                 (Action::UnBlock, Outcome::Confirmed) => false,
@@ -139,6 +158,11 @@ impl Call {
     /// The service's id for the call.
     pub(super) fn trace_id(&self) -> Option<String> {
         self.answer.as_ref().and_then(|answer| answer.trace_id.clone())
+    }
+
+    /// A member by its sequence.
+    pub(super) fn member(&self, sequence: Sequence) -> Option<&Member> {
+        self.places.get(&sequence).and_then(|at| self.members.get(*at))
     }
 
     /// The call in one line, as whoever watches sees it.
@@ -178,6 +202,10 @@ pub(super) fn interrupted(now: Timestamp, call: laneway_journal::CallId, changes
     }
 }
 
+fn places(members: &[Member]) -> BTreeMap<Sequence, usize> {
+    members.iter().enumerate().map(|(at, member)| (member.id.sequence(), at)).collect()
+}
+
 fn failed(class: FailureClass, detail: &str) -> Outcome {
     Outcome::Failed(Failure {
         class,
@@ -202,9 +230,18 @@ fn journal_change(change: &Change, outcome: Option<&Outcome>) -> laneway_journal
         status: change.status,
         due: change.due,
         reason: reason(change, outcome),
-        superseded_by: None,
+        superseded_by: match change.reason {
+            Reason::Superseded { by } => Some(by),
+            Reason::Answer
+            | Reason::Expired
+            | Reason::ExpiresBeforeRetry
+            | Reason::AnswerLost
+            | Reason::Resend
+            | Reason::Halved
+            | Reason::Discarded => None,
+        },
         possibly_duplicate: change.possibly_duplicate,
-        holds_lane: false,
+        holds_lane: change.holds_lane,
     }
 }
 
@@ -213,13 +250,19 @@ pub(super) fn reason(change: &Change, outcome: Option<&Outcome>) -> Option<Strin
     let fixed = match change.reason {
         Reason::Answer => {
             return match outcome {
-                Some(Outcome::Failed(failure)) if change.status == Status::Failed => {
+                Some(Outcome::Failed(failure))
+                    if matches!(change.status, Status::Failed | Status::InDoubt) =>
+                {
                     Some(failure.detail.clone())
                 }
                 Some(_) | None => None,
             };
         }
         Reason::Resend => "The answer to a call was lost; it is sent again and may count twice.",
+        Reason::Halved => {
+            "Its group was refused because of one of its events; it is tried again in a smaller one."
+        }
+        Reason::Superseded { .. } => "A later event made it pointless.",
         Reason::Expired => "Its time was over before it could be delivered.",
         Reason::ExpiresBeforeRetry => "Its time would have been over before the next try.",
         Reason::AnswerLost => {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use laneway_channel::meta::Target;
-use laneway_engine::{NumberSetup, ScopeId};
+use laneway_engine::{KindSet, NumberSetup, ScopeId};
 use laneway_model::PhoneNumber;
 
-use crate::config::{Config, Waba};
+use crate::config::{Account, Config, OnDeadLetter, Waba};
 
 /// How every configured number is reached, and what it shares with others.
 #[derive(Default)]
@@ -36,7 +36,10 @@ impl Directory {
     pub(super) fn configure(&mut self, config: &Config) -> Vec<NumberSetup> {
         self.targets.clear();
         let mut setups = Vec::new();
-        for waba in config.accounts.iter().flat_map(|account| &account.wabas) {
+        let per_call = usize::try_from(config.limits.conversions_per_call).unwrap_or(usize::MAX);
+        let wabas =
+            config.accounts.iter().flat_map(|account| account.wabas.iter().map(move |w| (account, w)));
+        for (account, waba) in wabas {
             for number in &waba.numbers {
                 let target = Target {
                     graph_url: waba.graph_url.clone(),
@@ -48,7 +51,10 @@ impl Directory {
                     conversions_token: waba.conversions_token.clone(),
                 };
                 self.targets.insert(number.number, Arc::new(target));
-                setups.push(self.scopes.setup(number.number, waba));
+                setups.push(NumberSetup {
+                    conversions_per_call_max: per_call,
+                    ..self.scopes.setup(number.number, account, waba)
+                });
             }
         }
         setups
@@ -60,7 +66,7 @@ impl Directory {
 }
 
 impl Scopes {
-    fn setup(&mut self, business: PhoneNumber, waba: &Waba) -> NumberSetup {
+    fn setup(&mut self, business: PhoneNumber, account: &Account, waba: &Waba) -> NumberSetup {
         let conversions_token = waba.conversions_token.as_ref().unwrap_or(&waba.access_token);
         NumberSetup {
             business,
@@ -70,6 +76,10 @@ impl Scopes {
             messages_credential: self.id(Shared::Credential, waba.access_token.expose()),
             conversions_credential: self.id(Shared::Credential, conversions_token.expose()),
             calls_per_second_max: waba.max_calls_per_second,
+            conversions_per_call_max: usize::MAX,
+            relayed: KindSet::NONE,
+            hold_lost: account.on_lost_answer.held().map(laneway_model::EventKind::code).collect(),
+            holds_lanes: account.on_dead_letter == OnDeadLetter::Hold,
         }
     }
 

@@ -11,14 +11,13 @@ mod handle;
 mod metrics;
 mod room;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use laneway_channel::{http, meta};
 use laneway_engine::{
-    Alarm, CallId, Cause, Change, Control, Effect, Engine, Entry, Input, LostAnswer, Now, Policy,
-    SettlementId,
+    Alarm, CallId, Cause, Change, Control, Effect, Engine, Entry, Input, Now, Policy, Reason, SettlementId,
 };
 use laneway_journal::{
     Feed, Fresh, Journal, Lease, NewCall, OpenRow, Queue, Row, Sequence, Settlement, Wake,
@@ -108,6 +107,8 @@ enum Done {
     Settled {
         settlement: SettlementId,
         rows: Vec<Row>,
+        /// Events that were to be superseded by an event about somebody else, and are not.
+        unlike: Vec<Sequence>,
     },
     /// The journal will do nothing any more.
     Lost(laneway_journal::Error),
@@ -172,7 +173,7 @@ impl Driver {
             config,
             clock,
             telemetry,
-            engine: Engine::new(Policy::events(LostAnswer::Resend), seed),
+            engine: Engine::new(Policy::events(), seed),
             channel: meta::Client::new(http::Limits::default()),
             directory: Directory::default(),
             calls: BTreeMap::new(),
@@ -404,13 +405,20 @@ impl Driver {
     }
 
     fn loaded(&mut self, call: CallId, members: &[Sequence], rows: &[Arc<Row>]) -> Input {
-        let is_there = |sequence: &Sequence| rows.iter().any(|row| row.id.sequence() == *sequence);
-        let missing = members.iter().copied().filter(|sequence| !is_there(sequence)).collect();
+        let there: BTreeSet<_> = rows.iter().map(|row| row.id.sequence()).collect();
+        let missing = members.iter().copied().filter(|sequence| !there.contains(sequence)).collect();
         let directory = &self.directory;
-        if let Some(opened) = Call::new(rows, self.clock.wall(), |row| directory.target(row.business)) {
+        let mut left_over = Vec::new();
+        if let Some(mut opened) = Call::new(rows, self.clock.wall(), |row| directory.target(row.business)) {
+            left_over = opened.leave_over();
             self.calls.insert(call, opened);
         }
-        Input::Loaded { call, missing }
+        if !left_over.is_empty() {
+            let over: BTreeSet<_> = left_over.iter().collect();
+            let rows = rows.iter().filter(|row| over.contains(&row.id.sequence()));
+            rows.for_each(|row| self.bodies.keep(Arc::clone(row)));
+        }
+        Input::Loaded { call, missing, left_over }
     }
 
     fn begin(&mut self, call: CallId, members: Vec<Sequence>) {
@@ -470,26 +478,38 @@ impl Driver {
             Cause::Call(call) => self.calls.remove(&call),
             Cause::Interrupted(_) | Cause::Decision => None,
         };
-        let durable = match (cause, &call) {
+        let mut durable = match (cause, &call) {
             (Cause::Interrupted(journal_call), _) => calls::interrupted(now, journal_call, &changes),
             (_, Some(call)) => call.settlement(now, &changes),
             (_, None) => calls::decided(now, &changes),
         };
+        let ended = changes.iter().filter(|change| !change.status.is_open());
+        ended.for_each(|change| drop(self.bodies.take(change.sequence)));
+        let superseded = changes.iter().any(|change| matches!(change.reason, Reason::Superseded { .. }));
         let outcomes = changes.into_iter().map(|change| self.outcome(now, call.as_ref(), change));
         let outcomes = outcomes.collect();
         self.settling.insert(settlement, outcomes);
         let (journal, lease, done) = (self.journal.clone(), self.lease, self.done.clone());
         let unknown = call.is_none() && self.shared.is_watched();
         self.tasks.spawn(async move {
+            let unlike = match superseded {
+                true => leave_out_unlike(&journal, &mut durable).await,
+                false => Ok(Vec::new()),
+            };
             let ended = durable.changes.iter().filter(|change| unknown && !change.status.is_open());
             let ended: Vec<_> = ended.map(|change| change.sequence).collect();
-            let report = match settle_durably(&journal, lease, durable).await {
+            let settled = match unlike {
+                Ok(unlike) if durable.changes.is_empty() => Ok(unlike),
+                Ok(unlike) => settle_durably(&journal, lease, durable).await.map(|()| unlike),
+                Err(error) => Err(error),
+            };
+            let report = match settled {
                 // Rows that cannot be read are only not shown.
-                Ok(()) if !ended.is_empty() => {
+                Ok(unlike) if !ended.is_empty() => {
                     let rows = journal.rows(Queue::Events, &ended).await.unwrap_or_default();
-                    Done::Settled { settlement, rows }
+                    Done::Settled { settlement, rows, unlike }
                 }
-                Ok(()) => Done::Settled { settlement, rows: Vec::new() },
+                Ok(unlike) => Done::Settled { settlement, rows: Vec::new(), unlike },
                 Err(error) => Done::Lost(error),
             };
             report_to(&done, report).await;
@@ -498,7 +518,7 @@ impl Driver {
 
     /// What there is to say of a change once it is committed.
     fn outcome(&self, now: Timestamp, call: Option<&Call>, change: Change) -> Outcome {
-        let member = call.and_then(|call| call.members.iter().find(|m| m.id.sequence() == change.sequence));
+        let member = call.and_then(|call| call.member(change.sequence));
         let ended = member.filter(|_| !change.status.is_open()).map(|member| {
             self.telemetry.delivery.ended(
                 member.event.kind(),
@@ -577,12 +597,12 @@ impl Driver {
             }
             Done::NotOpen { call, sequence } => {
                 self.leave_out(call, sequence);
-                Input::Loaded { call, missing: vec![sequence] }
+                Input::Loaded { call, missing: vec![sequence], left_over: Vec::new() }
             }
             Done::Answered { call, members, answer } => self.answered(call, &members, answer),
-            Done::Settled { settlement, rows } => {
-                self.settled(settlement, &rows);
-                Input::Settled { settlement }
+            Done::Settled { settlement, rows, unlike } => {
+                self.settled(settlement, &rows, &unlike);
+                Input::Settled { settlement, unlike }
             }
             Done::Lost(error) => return Err(Error::Journal(error)),
         };
@@ -598,8 +618,9 @@ impl Driver {
         }
     }
 
-    fn settled(&mut self, settlement: SettlementId, rows: &[Row]) {
+    fn settled(&mut self, settlement: SettlementId, rows: &[Row], unlike: &[Sequence]) {
         let mut outcomes = self.settling.remove(&settlement).unwrap_or_default();
+        outcomes.retain(|outcome| !unlike.contains(&outcome.change.sequence));
         for outcome in outcomes.iter_mut().filter(|outcome| outcome.ended.is_none()) {
             let row = rows.iter().find(|row| row.id.sequence() == outcome.change.sequence);
             outcome.ended = row.and_then(|row| self.ended_without_call(row, &outcome.change));
@@ -634,6 +655,7 @@ fn entry(row: &OpenRow) -> Entry {
         expires: row.expires,
         attempts: row.attempts,
         interrupted: row.unfinished,
+        holds_lane: row.status == Status::Failed,
     }
 }
 
@@ -648,6 +670,39 @@ const fn is_passing(error: &laneway_journal::Error) -> bool {
         | laneway_journal::Error::Damaged { .. }
         | laneway_journal::Error::Closed => false,
     }
+}
+
+/// Takes the changes back by which one event was to supersede another about somebody else, and says which: the engine
+/// compares persons by a hash, and two may share one.
+async fn leave_out_unlike(
+    journal: &Journal,
+    settlement: &mut Settlement,
+) -> Result<Vec<Sequence>, laneway_journal::Error> {
+    let pairs = |settlement: &Settlement| -> Vec<(Sequence, Sequence)> {
+        let changes = settlement.changes.iter();
+        changes.filter_map(|change| Some((change.sequence, change.superseded_by?))).collect()
+    };
+    let asked: BTreeSet<_> = pairs(settlement).into_iter().flat_map(|(one, by)| [one, by]).collect();
+    let asked: Vec<_> = asked.into_iter().collect();
+    let rows = loop {
+        match journal.rows(Queue::Events, &asked).await {
+            Ok(rows) => break rows,
+            Err(error) if is_passing(&error) => pause("reading events", &error).await,
+            Err(error) => return Err(error),
+        }
+    };
+    let persons: BTreeMap<_, _> =
+        rows.into_iter().map(|row| (row.id.sequence(), (row.business, row.person))).collect();
+    // Rows that are gone can be superseded by anything: nobody sees it.
+    let is_alike = |(one, by): &(Sequence, Sequence)| match (persons.get(one), persons.get(by)) {
+        (Some(one), Some(by)) => one == by,
+        (None, _) => true,
+        (Some(_), None) => false,
+    };
+    let unlike: Vec<_> =
+        pairs(settlement).into_iter().filter(|pair| !is_alike(pair)).map(|(one, _)| one).collect();
+    settlement.changes.retain(|change| !unlike.contains(&change.sequence));
+    Ok(unlike)
 }
 
 /// Asks the journal until it has stored the settlement, or never will.

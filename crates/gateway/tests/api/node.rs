@@ -168,6 +168,8 @@ fn account(name: &str, number: &str, tokens: &[(&str, Scopes)]) -> Account {
         allow_restricted_country: false,
         wabas: vec![waba],
         cm_webhook_secrets: Vec::new(),
+        on_dead_letter: Default::default(),
+        on_lost_answer: Default::default(),
         open_access: false,
     }
 }

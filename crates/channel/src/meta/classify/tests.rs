@@ -79,6 +79,8 @@ fn brief(outcome: &Outcome) -> String {
         FailureClass::Unknown => "unknown".to_owned(),
         FailureClass::Transient => "transient".to_owned(),
         FailureClass::Rejected => "rejected".to_owned(),
+        FailureClass::RefusedTogether => "refused_together".to_owned(),
+        FailureClass::Doubtful => "doubtful".to_owned(),
         FailureClass::Unauthorized => "unauthorized".to_owned(),
     };
     let scope = format!("{:?}", failure.scope).to_lowercase();
@@ -201,7 +203,8 @@ fn answers_of_the_sources() {
         (Verb::Block, 400, "error-rate-limit.json", &["throttled number 130429/2494055"; 2]),
         (Verb::Conversions, 200, "events-received.json", &["confirmed"]),
         (Verb::Conversions, 200, "events-none-received.json", &["rejected event"; 3]),
-        (Verb::Conversions, 400, "error-ctwa-clid.json", &["rejected event 100/2804087"; 2]),
+        (Verb::Conversions, 400, "error-ctwa-clid.json", &["refused_together event 100/2804087"; 2]),
+        (Verb::Conversions, 400, "error-ctwa-clid.json", &["rejected event 100/2804087"]),
         (Verb::Conversions, 400, "error-wrong-object.json", &["unauthorized numberfamily 100/33"; 2]),
         (Verb::Conversions, 400, "error-data-as-text.json", &["rejected event 100"]),
         (Verb::Conversions, 404, "error-unknown-object.json", &["unauthorized numberfamily 803"]),
@@ -244,12 +247,24 @@ fn users_of_a_block_call_settle_one_by_one() {
 fn conversions_count_only_if_all_were_received() {
     let received = |n: i64| format!(r#"{{"events_received":{n},"messages":[],"fbtrace_id":"T"}}"#);
     check(Verb::Conversions, 200, &received(3), &["confirmed"; 3]);
-    check(Verb::Conversions, 200, &received(2), &["unknown event"; 3]);
-    check(Verb::Conversions, 200, &received(4), &["unknown event"; 3]);
+    check(Verb::Conversions, 200, &received(2), &["doubtful event"; 3]);
+    check(Verb::Conversions, 200, &received(4), &["doubtful event"; 3]);
     check(Verb::Conversions, 200, &received(0), &["rejected event"; 3]);
     check(Verb::Conversions, 200, r#"{"events_received":1,"messages":["odd"]}"#, &["confirmed"]);
     check(Verb::Conversions, 200, "{}", &["unknown event"]);
     check(Verb::Conversions, 500, &received(1), &["transient event"]);
+}
+
+/// One of several is at fault, and the answer does not say which.
+#[test]
+fn a_whole_call_that_is_refused_for_one_of_its_events_says_nothing_of_each() {
+    let refused = |code: u32| format!(r#"{{"error":{{"code":{code}}}}}"#);
+    check(Verb::Block, 400, &refused(131_009), &["refused_together event 131009"; 2]);
+    check(Verb::Block, 400, &refused(131_009), &["rejected event 131009"]);
+    check(Verb::UnBlock, 400, "<html>", &["refused_together event"; 2]);
+    check(Verb::Conversions, 400, "<html>", &["refused_together event"; 2]);
+    check(Verb::Conversions, 400, &refused(77), &["refused_together event 77"; 3]);
+    check(Verb::Conversions, 400, &refused(190), &["unauthorized credential 190"; 3]);
 }
 
 #[test]

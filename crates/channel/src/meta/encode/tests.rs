@@ -43,6 +43,28 @@ fn encoded(verb: Verb, members: &[Member]) -> Result<Encoded, Error> {
 }
 
 #[test]
+fn a_call_has_room_for_as_many_conversions_as_its_body_may_have_bytes() {
+    let waba = WabaId::parse("1").unwrap();
+    let with_note = |sequence: u64, bytes: usize| {
+        let small = member(sequence, lead(None), None);
+        let custom = format!(r#"{{"search_string":"{}"}}"#, "x".repeat(bytes));
+        let event = Event { custom: Some(custom.into()), ..Event::clone(&small.event) };
+        Member { event: Arc::new(event), ..small }
+    };
+    let fitting = |sizes: &[usize]| {
+        let members: Vec<_> = (1..).zip(sizes).map(|(sequence, bytes)| with_note(sequence, *bytes)).collect();
+        fitting(&waba, &members)
+    };
+    let half = BODY_BYTES_MAX / 2;
+    assert_eq!(fitting(&[0; 1000]), 1000);
+    assert_eq!(fitting(&[half, half - 2_000, 10]), 3);
+    assert_eq!(fitting(&[half, half, 0]), 1);
+    assert_eq!(fitting(&[2 * BODY_BYTES_MAX, 0]), 1, "one always goes");
+    let users = vec![member(1, Action::Block, Some("+316012345678")); 1000];
+    assert_eq!(super::fitting(&waba, &users), 1000);
+}
+
+#[test]
 fn every_member_knows_its_size() {
     let users = [
         member(1, Action::Block, Some("+316012345678")),

@@ -2,10 +2,14 @@
 
 use std::fmt::Display;
 
-use laneway_model::{AccountName, DatasetId, PhoneNumber, PhoneNumberError, PhoneNumberId, WabaId};
+use laneway_model::{
+    AccountName, ConversionName, DatasetId, PhoneNumber, PhoneNumberError, PhoneNumberId, WabaId,
+};
 
-use super::super::source::Table;
-use super::super::{Account, Country, Number, Scopes, Token, TokenHash, Waba, schema};
+use super::super::source::{Found, Table};
+use super::super::{
+    Account, Country, LostAnswer, Number, OnDeadLetter, OnLostAnswer, Scopes, Token, TokenHash, Waba, schema,
+};
 use super::{Claim, Reader, quoted};
 
 /// The most that `max_calls_per_second` may say. Meta's own ceiling is 1,000 (documented); that read marks count towards
@@ -32,7 +36,8 @@ impl Reader<'_> {
         let tokens = self.tokens(table);
         let country = self.choice(table, "country", COUNTRY, Country::parse);
         let allow_restricted_country = self.flag(table, "allow_restricted_country").unwrap_or(false);
-        self.on_dead_letter(table);
+        let on_dead_letter = self.on_dead_letter(table);
+        let on_lost_answer = self.on_lost_answer(table);
         let cm_webhook_secrets = self.secrets(table, "cm_webhook_secrets");
         let wabas = self.wabas(table);
         Some(Account {
@@ -42,18 +47,57 @@ impl Reader<'_> {
             allow_restricted_country,
             wabas,
             cm_webhook_secrets,
+            on_dead_letter,
+            on_lost_answer,
             open_access: false,
         })
     }
 
-    /// A dead letter frees its lane; nothing else is built, and so nothing is kept of this key.
-    fn on_dead_letter(&mut self, table: &Table<'_>) {
-        const ALLOWED: &str = "\"continue\"";
-        self.parsed(table, "on_dead_letter", ALLOWED, |text| match text {
-            "continue" => Ok(()),
-            "hold" => Err(format!("\"hold\" is not yet supported; write {ALLOWED}")),
-            other => Err(format!("found {}; write {ALLOWED}", quoted(other))),
+    fn on_dead_letter(&mut self, table: &Table<'_>) -> OnDeadLetter {
+        const ALLOWED: &str = "\"continue\" or \"hold\"";
+        let read = self.choice(table, "on_dead_letter", ALLOWED, |text| match text {
+            "continue" => Some(OnDeadLetter::Continue),
+            "hold" => Some(OnDeadLetter::Hold),
+            _ => None,
         });
+        read.unwrap_or_default()
+    }
+
+    /// One word for every conversion, or a table of words by their names.
+    fn on_lost_answer(&mut self, table: &Table<'_>) -> OnLostAnswer {
+        const ALLOWED: &str =
+            "\"resend\" or \"hold\", or a table such as { default = \"resend\", Purchase = \"hold\" }";
+        let mut read = OnLostAnswer::default();
+        let Some(found) = table.get("on_lost_answer") else { return read };
+        let Some(words) = found.table(&schema::ON_LOST_ANSWER) else {
+            read.default = self.lost_answer(&found, ALLOWED).unwrap_or_default();
+            return read;
+        };
+        for word in words.keys() {
+            let Some(answer) = self.lost_answer(&word, "\"resend\" or \"hold\"") else { continue };
+            match word.name() {
+                "default" => read.default = answer,
+                name => match ConversionName::ALL.into_iter().find(|known| known.as_str() == name) {
+                    Some(name) => {
+                        read.by_name.insert(name, answer);
+                    }
+                    None => self.note(words.remark(name, schema::ON_LOST_ANSWER.nearest(name))),
+                },
+            }
+        }
+        read
+    }
+
+    fn lost_answer(&mut self, found: &Found<'_>, allowed: &'static str) -> Option<LostAnswer> {
+        let answer = match self.text(found, allowed)? {
+            "resend" => LostAnswer::Resend,
+            "hold" => LostAnswer::Hold,
+            other => {
+                self.note(found.remark(format!("found {}; write {allowed}", quoted(other))));
+                return None;
+            }
+        };
+        Some(answer)
     }
 
     fn tokens(&mut self, account: &Table<'_>) -> Vec<Token> {
