@@ -102,23 +102,14 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A pool without connections. Plain `http` works, too, because a sandbox speaks nothing else.
+    /// A pool without connections.
     pub(crate) fn new(limits: Limits) -> Self {
-        let mut tcp = HttpConnector::new();
-        tcp.set_connect_timeout(Some(limits.connect_timeout));
-        tcp.set_nodelay(true);
-        tcp.enforce_http(false);
-        let connector = HttpsConnectorBuilder::new()
-            .with_webpki_roots()
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
         let pool = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(limits.idle_timeout)
             .pool_max_idle_per_host(limits.idle_connections_max)
             .retry_canceled_requests(true)
-            .build(connector);
+            .build(connector(limits.connect_timeout));
         Self { pool, limits }
     }
 
@@ -163,9 +154,18 @@ impl Client {
     }
 }
 
+/// How connections are opened. Plain `http` works, too, because a sandbox speaks nothing else.
+pub(crate) fn connector(connect_timeout: Duration) -> HttpsConnector<HttpConnector> {
+    let mut tcp = HttpConnector::new();
+    tcp.set_connect_timeout(Some(connect_timeout));
+    tcp.set_nodelay(true);
+    tcp.enforce_http(false);
+    HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().wrap_connector(tcp)
+}
+
 /// How far a request came; shared by the caller and the body that hyper holds.
 #[derive(Clone, Debug, Default)]
-struct Progress(Arc<AtomicU8>);
+pub(crate) struct Progress(Arc<AtomicU8>);
 
 const UNTOUCHED: u8 = 0;
 const BEGUN: u8 = 1;
@@ -173,13 +173,13 @@ const ABANDONED: u8 = 2;
 
 impl Progress {
     /// Takes the right to write the request; false if the caller has given it up.
-    fn begin(&self) -> bool {
+    pub(crate) fn begin(&self) -> bool {
         let began = self.0.compare_exchange(UNTOUCHED, BEGUN, Ordering::SeqCst, Ordering::SeqCst);
         began != Err(ABANDONED)
     }
 
     /// Gives the request up; false if it was begun.
-    fn abandon(&self) -> bool {
+    pub(crate) fn abandon(&self) -> bool {
         let abandoned = self.0.compare_exchange(UNTOUCHED, ABANDONED, Ordering::SeqCst, Ordering::SeqCst);
         abandoned != Err(BEGUN)
     }
@@ -219,7 +219,7 @@ impl Body for Guarded {
 }
 
 /// The error and all that caused it, in one line.
-fn chain(error: &(dyn StdError + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

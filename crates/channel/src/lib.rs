@@ -4,12 +4,14 @@
 //! member as [`laneway_model::Answer`]. It decides nothing about time: when a call is made, whether it is made
 //! again, and how many members share it is the engine's business.
 //!
-//! So far there is one service, [`meta`], Meta's Graph API. [`http`] is the only place that opens connections to them.
+//! So far there is one service, [`meta`], Meta's Graph API. [`pass`] hands requests on as they are. [`http`] says how
+//! connections are opened.
 
 #![forbid(unsafe_code)]
 
 pub mod http;
 pub mod meta;
+pub mod pass;
 mod secret;
 
 pub use secret::Secret;

@@ -117,6 +117,10 @@ refusal_codes! {
     RateLimited = "rate_limited", 429, 500;
     /// The business number has as many open events as it may have.
     NumberFull = "number_full", 429, 500;
+    /// CM.com cannot be reached, so nothing was passed on.
+    UpstreamUnreachable = "upstream_unreachable", 502, 500;
+    /// A request was passed on to CM.com, and no answer came.
+    UpstreamNoAnswer = "upstream_no_answer", 502, 500;
     /// The node has as many open events as it may have.
     NodeFull = "node_full", 503, 500;
     /// The event cannot be stored now.

@@ -97,6 +97,11 @@ async fn turn_away(api: &Api, request: Request, refusal: Refusal) -> Response {
     api.answered(Route::CmOther, Refused { refusal, retry_after: None, closes }.into_response())
 }
 
+/// A refusal of a request whose body was not read to its end.
+pub(super) fn cut_short(refusal: Refusal) -> Response {
+    Refused { refusal, retry_after: None, closes: true }.into_response()
+}
+
 async fn accept(api: &Api, request: Request) -> Result<Response, Refused> {
     let started = api.node.clock.monotonic();
     let (head, body) = request.into_parts();

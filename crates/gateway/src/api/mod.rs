@@ -13,6 +13,7 @@ mod events_cm;
 mod health;
 mod instant;
 mod openapi;
+mod passthrough;
 mod problem;
 mod query;
 mod state;
@@ -22,9 +23,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing;
+
+use laneway_channel::pass;
 
 use crate::config::Config;
 use crate::node::Node;
@@ -42,6 +46,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 struct Api {
     node: Node,
     limits: BodyLimits,
+    /// Carries what is passed on to CM.com.
+    pass: pass::Client<Body>,
 }
 
 /// `/v1.0`, `/api`, `/webhooks`, `/healthz` and `/openapi.json`.
@@ -84,15 +90,19 @@ fn operator_routes() -> Router<Arc<Api>> {
 }
 
 fn finish(routes: Router<Arc<Api>>, node: Node, limits: BodyLimits) -> Router {
-    routes
-        .method_not_allowed_fallback(method_not_allowed)
-        .fallback(not_found)
-        .with_state(Arc::new(Api { node, limits }))
+    routes.method_not_allowed_fallback(method_not_allowed).fallback(not_found).with_state(Arc::new(Api {
+        node,
+        limits,
+        pass: pass::Client::new(pass::Limits::default()),
+    }))
 }
 
 async fn not_found(State(api): State<Arc<Api>>, request: Request) -> Response {
     if is_of_cm(&request) {
-        return events_cm::not_found(&api, request).await;
+        return match &api.config().cm_url {
+            Some(cm_url) => passthrough::pass(&api, request, cm_url).await,
+            None => events_cm::not_found(&api, request).await,
+        };
     }
     let problem = Problem::new(ProblemCode::NotFound, "there is nothing at this path")
         .hint("/openapi.json describes every path");

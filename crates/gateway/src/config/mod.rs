@@ -62,6 +62,9 @@ pub struct Config {
     pub rules: Rules,
     /// The Meta apps whose notifications are received, in the order of the file.
     pub apps: Vec<App>,
+    /// CM.com's address without a slash at its end: where paths under `/v1.0` other than the events endpoint go. `None`
+    /// passes nothing on.
+    pub cm_url: Option<String>,
     /// The tenants, in the order of the files.
     pub accounts: Accounts,
 }
@@ -255,6 +258,7 @@ impl Config {
             retention: Retention::default(),
             rules: Rules::default(),
             apps: Vec::new(),
+            cm_url: None,
             accounts: Accounts::default(),
         }
     }

@@ -179,6 +179,9 @@ impl Reader<'_> {
                 notifications: kept("notifications", notifications),
             };
         }
+        if let Some(table) = self.table(root, "upstream", &schema::UPSTREAM) {
+            config.cm_url = self.cm_url(&table);
+        }
         if let Some(table) = self.table(root, "give_up", &schema::GIVE_UP) {
             config.rules.give_up = self.give_up(&table);
         }

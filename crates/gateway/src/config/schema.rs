@@ -34,10 +34,11 @@ pub(super) static ROOT: Section = Section {
         "retention",
         "rules",
         "give_up",
+        "upstream",
         "app",
         "account",
     ],
-    not_yet: &[("upstream", "leave it out: of CM.com's paths only /v1.0/event is answered")],
+    not_yet: &[],
 };
 
 /// `[limits]`.
@@ -78,6 +79,10 @@ pub(super) static GIVE_UP: Section = Section {
     keys: &["MarkAsRead", "Typing", "Block", "UnBlock", "conversions"],
     not_yet: &[],
 };
+
+/// `[upstream]`.
+pub(super) static UPSTREAM: Section =
+    Section { path: "upstream", form: "[upstream]", keys: &["cm_url"], not_yet: &[] };
 
 /// `[[app]]`.
 pub(super) static APP: Section =
@@ -165,8 +170,8 @@ pub(super) static ON_LOST_ANSWER: Section = Section {
 };
 
 /// All of them.
-pub(super) static SECTIONS: [&Section; 10] =
-    [&ROOT, &LIMITS, &RETENTION, &RULES, &GIVE_UP, &APP, &ACCOUNT, &TOKEN, &WABA, &NUMBER];
+pub(super) static SECTIONS: [&Section; 11] =
+    [&ROOT, &LIMITS, &RETENTION, &RULES, &GIVE_UP, &UPSTREAM, &APP, &ACCOUNT, &TOKEN, &WABA, &NUMBER];
 
 impl Section {
     /// The key with the tables it stands in.

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::response::Response;
 use http::Request;
 use hyper::body::Incoming;
@@ -37,7 +38,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
-use patience::{Exchange, Patient};
+use patience::{Exchange, Lasting, Patient};
 
 /// The most header fields of a request. This is hyper's own limit, left as it is because setting it costs an
 /// allocation per request; more are answered 431.
@@ -74,6 +75,11 @@ impl Default for Limits {
         }
     }
 }
+
+/// Marks an answer whose body is as long in coming as somebody else takes: its request lasts until the body has ended, so
+/// that its connection does not count as idle meanwhile. Anything else is written at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Streamed;
 
 /// How long the accept loop rests when the system has no descriptor or memory for a further connection. Trying again at
 /// once would only burn the processor that has to finish the others.
@@ -202,8 +208,10 @@ impl Connection {
             let answer = self.router.clone().call(request);
             async move {
                 let answer: Result<Response, Infallible> = answer.await;
-                drop(busy);
-                answer
+                answer.map(|response| match response.extensions().get() {
+                    Some(Streamed) => response.map(|body| Body::new(Lasting { body, _busy: busy })),
+                    None => response,
+                })
             }
         });
         let mut http = pin!(self.http.serve_connection(io, service));

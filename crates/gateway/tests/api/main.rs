@@ -9,6 +9,7 @@ mod events_cm;
 mod node;
 mod openapi;
 mod operator;
+mod passthrough;
 mod schema;
 mod server;
 mod webhooks;

@@ -50,6 +50,8 @@ pub(crate) struct Setup {
     pub(crate) change: fn(&mut Config),
     /// Where the Graph API is. Without it the driver does not run, and events stay as they are.
     pub(crate) graph_url: Option<String>,
+    /// Where CM.com is.
+    pub(crate) cm_url: Option<String>,
 }
 
 impl Default for Setup {
@@ -59,6 +61,7 @@ impl Default for Setup {
             server_limits: Limits::default(),
             change: |_| {},
             graph_url: None,
+            cm_url: None,
         }
     }
 }
@@ -82,6 +85,7 @@ impl TestNode {
     pub(crate) async fn with(setup: Setup) -> Self {
         let directory = TempDir::new().unwrap();
         let mut config = config(directory.path().into(), setup.graph_url.as_deref());
+        config.cm_url = setup.cm_url;
         (setup.change)(&mut config);
         let (config_tx, config) = watch::channel(Arc::new(config));
         let (readiness_tx, readiness) = watch::channel(Readiness::Ready);

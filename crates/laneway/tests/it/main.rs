@@ -18,6 +18,7 @@ mod harness;
 mod help;
 mod operation;
 mod people;
+mod relay;
 mod restart;
 mod seed_page;
 mod tokens;

@@ -1,4 +1,4 @@
-//! Addresses: where the node listens, and where the Graph API is.
+//! Addresses: where the node listens, and where the Graph API and CM.com are.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -37,21 +37,38 @@ impl Reader<'_> {
     /// Where a WABA's Graph API is. Plain http is taken, because a sandbox speaks nothing else, and warned of when it
     /// leaves this machine.
     pub(super) fn graph_url(&mut self, waba: &Table<'_>) -> Option<String> {
-        let GraphUrl { url, is_in_clear } = self.parsed(waba, "graph_url", GRAPH_URL_ALLOWED, graph_url)?;
+        self.service_url(waba, "graph_url", GRAPH_URL_ALLOWED, "Meta")
+    }
+
+    /// Where CM.com is.
+    pub(super) fn cm_url(&mut self, upstream: &Table<'_>) -> Option<String> {
+        const ALLOWED: &str = "an address such as \"https://gw.messaging.cm.com\"";
+        self.service_url(upstream, "cm_url", ALLOWED, "CM.com")
+    }
+
+    fn service_url(
+        &mut self,
+        table: &Table<'_>,
+        key: &'static str,
+        allowed: &str,
+        whose: &str,
+    ) -> Option<String> {
+        let ServiceUrl { url, is_in_clear } =
+            self.parsed(table, key, allowed, |text| service_url(text, allowed))?;
         if is_in_clear {
             let says = format!(
-                "the token travels in clear to {}; that is for a sandbox, Meta's address begins with https://",
+                "the token travels in clear to {}; that is for a sandbox, {whose}'s address begins with https://",
                 quoted(&url)
             );
-            self.warnings.push(waba.remark_at("graph_url", says));
+            self.warnings.push(table.remark_at(key, says));
         }
         Some(url)
     }
 }
 
-/// The address of a Graph API.
+/// The address of a service.
 #[derive(Debug)]
-struct GraphUrl {
+struct ServiceUrl {
     url: String,
     /// Whether whoever is on the way to it can read the access token.
     is_in_clear: bool,
@@ -63,13 +80,13 @@ fn collide(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() != 0 && one.port() == other.port() && is_same_ip
 }
 
-/// Reads the address of a Graph API: scheme, host and port, nothing else. A slash at the end is dropped.
-fn graph_url(text: &str) -> Result<GraphUrl, String> {
+/// Reads the address of a service: scheme, host and port, nothing else. A slash at the end is dropped.
+fn service_url(text: &str, allowed: &str) -> Result<ServiceUrl, String> {
     if text.contains('@') {
         // The address is not shown, because what stands before the @ may be a password.
-        return Err(format!("contains an @, and so perhaps a password; write {GRAPH_URL_ALLOWED}"));
+        return Err(format!("contains an @, and so perhaps a password; write {allowed}"));
     }
-    let refusal = |what: &str| format!("{} {what}; write {GRAPH_URL_ALLOWED}", quoted(text));
+    let refusal = |what: &str| format!("{} {what}; write {allowed}", quoted(text));
     let uri: Uri = text.parse().map_err(|_| refusal("is not an address"))?;
     let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| refusal("is not an address"))?;
     let is_in_clear = match uri.scheme_str() {
@@ -80,7 +97,7 @@ fn graph_url(text: &str) -> Result<GraphUrl, String> {
     if uri.path() != "/" || uri.query().is_some() || text.contains(['#', '?']) {
         return Err(refusal("goes on after the host and port"));
     }
-    Ok(GraphUrl { url: text.strip_suffix('/').unwrap_or(text).to_owned(), is_in_clear })
+    Ok(ServiceUrl { url: text.strip_suffix('/').unwrap_or(text).to_owned(), is_in_clear })
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -94,7 +111,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: Result<&str, &str>) {
-        match (graph_url(text), expected) {
+        match (service_url(text, "another"), expected) {
             (Ok(found), Ok(expected)) => assert_eq!(found.url, expected),
             (Err(found), Err(expected)) => assert!(found.contains(expected), "{text:?}: {found}"),
             (found, expected) => panic!("{text:?}: {found:?} instead of {expected:?}"),
@@ -102,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn graph_urls() {
+    fn service_urls() {
         check("https://graph.facebook.com", Ok("https://graph.facebook.com"));
         check("https://graph.facebook.com/", Ok("https://graph.facebook.com"));
         check("https://graph.facebook.com:8443", Ok("https://graph.facebook.com:8443"));
@@ -143,13 +160,13 @@ mod tests {
             ("http://localhost.example.com", true),
             ("http://[::2]:8090", true),
         ] {
-            assert_eq!(graph_url(text).unwrap().is_in_clear, expected, "{text}");
+            assert_eq!(service_url(text, "another").unwrap().is_in_clear, expected, "{text}");
         }
     }
 
     #[test]
     fn a_password_in_an_address_is_not_repeated() {
-        let says = graph_url("https://user:hunter2@graph.facebook.com").unwrap_err();
+        let says = service_url("https://user:hunter2@graph.facebook.com", "another").unwrap_err();
         assert!(!says.contains("hunter2"), "{says}");
     }
 
