@@ -17,6 +17,21 @@ struct Need {
     comes_with: Source,
 }
 
+/// Something that some tests need, which are skipped and say so where it is not.
+struct Wish {
+    what: &'static str,
+    why: &'static str,
+    is_there: fn() -> bool,
+    debian: &'static [&'static str],
+}
+
+const WISHES: [Wish; 1] = [Wish {
+    what: "Python with venv",
+    why: "other people's client libraries are tried against the sandbox",
+    is_there: || shell::works(shell::command("python3", &["-c", "import ensurepip, venv"])),
+    debian: &["python3", "python3-venv"],
+}];
+
 /// Where a missing thing comes from.
 enum Source {
     Debian(&'static [&'static str]),
@@ -68,6 +83,12 @@ pub(crate) fn run() -> Result<bool> {
     }
     if let Some(need) = missing.iter().find(|need| !(need.is_there)()) {
         bail!("{} is still missing after the installation", need.what);
+    }
+    for wish in WISHES.iter().filter(|wish| !(wish.is_there)()) {
+        println!("missing: {} ({})", wish.what, wish.why);
+        if let Err(error) = install_debian(wish.debian) {
+            println!("{} is not installed, and tests that need it are skipped: {error:#}", wish.what);
+        }
     }
     if missing.is_empty() {
         println!("C compiler, ar, rustfmt, Clippy: all there");

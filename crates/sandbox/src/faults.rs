@@ -60,6 +60,8 @@ pub(crate) struct Strike {
     pub(crate) rules: Vec<u64>,
     /// What happens besides a delay.
     pub(crate) fault: Option<Fault>,
+    /// How many minutes the refusal says that it takes to regain access.
+    pub(crate) regain_minutes: Option<u32>,
     /// How much later the answer comes.
     pub(crate) latency: Duration,
 }
@@ -117,7 +119,10 @@ impl Faults {
             rule.struck += 1;
             strike.rules.push(rule.id);
             strike.latency += rule.parsed.latency;
-            strike.fault = strike.fault.or_else(|| rule.parsed.fault.clone());
+            if strike.fault.is_none() && rule.parsed.fault.is_some() {
+                strike.fault.clone_from(&rule.parsed.fault);
+                strike.regain_minutes = rule.asked.regain_minutes;
+            }
         }
         self.count(&all);
         strike

@@ -108,7 +108,10 @@ pub(crate) fn answer(shared: &Shared, call: Call) -> Reply {
         outcome.unwrap_or_else(|refusal| Outcome {
             status: refusal.status(),
             body: Bytes::from(refusal.body(&trace)),
-            usage: None,
+            usage: strike.regain_minutes.and_then(|minutes| {
+                let parameters = decoded.as_ref().ok()?;
+                throttled_usage(shared, &call, parameters, minutes)
+            }),
         })
     });
     let body = shown_body(&call, decoded.is_ok_and(|parameters| !parameters.contains(TOKEN)));
@@ -128,6 +131,9 @@ pub(crate) fn answer(shared: &Shared, call: Call) -> Reply {
     let dress = |Outcome { status, body, usage }| GraphAnswer { status, body, version, usage, trace };
     Reply { answer: outcome.map(dress), latency: strike.latency }
 }
+
+/// The share of its limit that a throttled account has used.
+const USED_UP_PERCENT: u32 = 100;
 
 /// The parameter that carries a token when no header does.
 const TOKEN: &str = "access_token";
@@ -186,6 +192,19 @@ fn dispatch(
     }
 }
 
+/// The usage of an account that is throttled: all of its limit, and how many minutes it takes to regain access.
+fn throttled_usage(
+    shared: &Shared,
+    call: &Call,
+    parameters: &Parameters<'_>,
+    regain_minutes: u32,
+) -> Option<String> {
+    let token = token(call, parameters).ok()??;
+    let inner = shared.inner();
+    let waba_id = inner.world.waba_of_token(&token)?;
+    Some(usage_header(waba_id, &[UsageKind::Messaging], USED_UP_PERCENT, regain_minutes))
+}
+
 /// The account on whose behalf the call is made, if its token may touch the object.
 fn authorised(
     shared: &Shared,
@@ -236,7 +255,11 @@ impl Context<'_> {
                 Ok(Bytes::from(message_answer(&contact, &wamid)))
             }
         })?;
-        Ok(Outcome { status: 200, body, usage: Some(usage_header(self.waba_id, &[UsageKind::Messaging], 0)) })
+        Ok(Outcome {
+            status: 200,
+            body,
+            usage: Some(usage_header(self.waba_id, &[UsageKind::Messaging], 0, 0)),
+        })
     }
 
     fn change_blocklist(&self, verb: BlockVerb) -> Result<Outcome, Refusal> {
@@ -252,12 +275,16 @@ impl Context<'_> {
         })?;
         let status = if answer.failed.is_empty() { 200 } else { partial_status.number() };
         let body = Bytes::from(block_answer(verb, &answer, self.trace));
-        Ok(Outcome { status, body, usage: Some(usage_header(self.waba_id, &[UsageKind::Messaging], 1)) })
+        Ok(Outcome { status, body, usage: Some(usage_header(self.waba_id, &[UsageKind::Messaging], 1, 0)) })
     }
 
     fn blocklist(&self, path: Path<'_>) -> Result<Outcome, Refusal> {
         let query = blocklist_query(self.parameters)?;
-        let page = self.shared.inner().world.blocklist_page(self.object, &query)?;
+        let (page, shows_input) = {
+            let inner = self.shared.inner();
+            let page = inner.world.blocklist_page(self.object, &query)?;
+            (page, inner.world.switches.blocklist_shows_input)
+        };
         let host = self.call.host.as_deref().unwrap_or("localhost");
         let version = path.version.unwrap_or(DEFAULT_VERSION);
         let address = |side: &str, cursor: String| {
@@ -271,9 +298,9 @@ impl Context<'_> {
         let next = page.cursors.filter(|_| page.has_next).map(|(_, after)| address("after", after.encode()));
         let previous =
             page.cursors.filter(|_| page.has_previous).map(|(before, _)| address("before", before.encode()));
-        let body = blocklist_answer(&page.rows, page.cursors, next, previous);
+        let body = blocklist_answer(&page.rows, page.cursors, next, previous, shows_input);
         let kinds = [UsageKind::Management, UsageKind::Messaging];
-        Ok(success(body, Some(usage_header(self.waba_id, &kinds, 1))))
+        Ok(success(body, Some(usage_header(self.waba_id, &kinds, 1, 0))))
     }
 
     fn events(&self) -> Result<Outcome, Refusal> {

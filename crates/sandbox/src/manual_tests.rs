@@ -13,7 +13,7 @@ use crate::faults::{Cut, FaultCall, FaultRule, Preset, When};
 use crate::switches::Switches;
 
 /// Every switch: its name, what it takes, and what is known. The first is the default.
-const SWITCHES: [(&str, &[&str], &str); 16] = [
+const SWITCHES: [(&str, &[&str], &str); 17] = [
     (
         "partial_block_status",
         &["400", "200"],
@@ -40,6 +40,12 @@ const SWITCHES: [(&str, &[&str], &str); 16] = [
         "blocklist_page_size",
         &["25", "1", "1000"],
         "entries per page when the client does not say, 1 to 1000. Meta gives no figure (U); 25 is the Graph API's habit",
+    ),
+    (
+        "blocklist_shows_input",
+        &["false", "true"],
+        "whether a row of a block list has `input`, as the answers to block and unblock do. Meta's captured list has none \
+         (D); the Python library pywa 4.5 reads no list without (C)",
     ),
     (
         "blocked_text",
@@ -266,6 +272,7 @@ fn every_endpoint_and_every_member_of_a_rule_is_described() {
         http_status: Some(500),
         message: Some(String::new()),
         is_transient: Some(true),
+        regain_minutes: Some(5),
         cut: Some(Cut::After),
         lie: true,
         latency: Some(String::new()),

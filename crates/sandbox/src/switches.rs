@@ -22,6 +22,8 @@ pub struct Switches {
     pub unblock_needs_window: bool,
     /// How many entries a page of a block list has when the client does not say: 25 by default, the Graph API's habit.
     pub blocklist_page_size: PageSize,
+    /// Whether a row of a block list says by what the user was blocked: `false` by default, as captured.
+    pub blocklist_shows_input: bool,
     /// How a text to a blocked user fails: `sync` (default: 130403 at once) or `status` (taken, then failed).
     pub blocked_text: BlockedText,
     /// Marking a message read that arrived more than 30 days ago: `true` (allowed) by default. Meta advises to do it
@@ -242,6 +244,7 @@ impl Default for Switches {
             unblock_not_blocked: Repeat::default(),
             unblock_needs_window: false,
             blocklist_page_size: PageSize::default(),
+            blocklist_shows_input: false,
             blocked_text: BlockedText::default(),
             read_after_30_days: true,
             read_while_blocked: true,
@@ -332,7 +335,8 @@ mod tests {
         let json = serde_json::to_string(&Switches::default()).unwrap();
         let expected = concat!(
             r#"{"partial_block_status":400,"block_already_blocked":"success","unblock_not_blocked":"success","#,
-            r#""unblock_needs_window":false,"blocklist_page_size":25,"blocked_text":"sync","read_after_30_days":true,"#,
+            r#""unblock_needs_window":false,"blocklist_page_size":25,"blocklist_shows_input":false,"#,
+            r#""blocked_text":"sync","read_after_30_days":true,"#,
             r#""read_while_blocked":true,"read_refusal_status":400,"missing_token":190,"conversions":14,"#,
             r#""webhook_text":"escaped","webhook_bsuid":false,"webhook_duplicate":false,"webhook_disorder":false,"#,
             r#""webhook_batch":1}"#,

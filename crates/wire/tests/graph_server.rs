@@ -81,7 +81,7 @@ fn documented_successes() {
     );
     let cursor = Cursor { offset: 0, version_us: 1_737_679_688_383_584 };
     let rows = [BlockedRow::WaId("16505551234".to_owned())];
-    let list = blocklist_answer(&rows, Some((cursor, cursor)), None, None);
+    let list = blocklist_answer(&rows, Some((cursor, cursor)), None, None, false);
     check(&list, fixture!("block-users.list.answer.json"));
     check(&events_answer(1, TRACE), fixture!("conversions-api-business-messaging.answer.json"));
     check(&dataset_answer("1234567890123456"), fixture!("dataset.post.answer.json"));
@@ -140,10 +140,15 @@ fn other_answers() {
     let cursor = |offset| Cursor { offset, version_us: 1 };
     let rows = [BlockedRow::UserId("US.1".to_owned())];
     let next = "http://graph.example/next".to_owned();
-    let list = blocklist_answer(&rows, Some((cursor(1), cursor(1))), Some(next), None);
+    let list = blocklist_answer(&rows, Some((cursor(1), cursor(1))), Some(next), None, false);
     let list = String::from_utf8(list).unwrap();
     assert!(list.starts_with(r#"{"data":[{"messaging_product":"whatsapp","user_id":"US.1"}],"paging":{"#));
     assert!(list.ends_with(r#"},"next":"http://graph.example/next"}}"#), "{list}");
+    let rows = [rows[0].clone(), BlockedRow::WaId("16505551234".to_owned())];
+    let list = String::from_utf8(blocklist_answer(&rows, None, None, None, true)).unwrap();
+    let by_id = r#"{"messaging_product":"whatsapp","input":"US.1","user_id":"US.1"}"#;
+    let by_number = r#"{"messaging_product":"whatsapp","input":"+16505551234","wa_id":"16505551234"}"#;
+    assert_eq!(list, format!(r#"{{"data":[{by_id},{by_number}]}}"#));
 }
 
 /// Every refusal with its status, type, code and subcode.

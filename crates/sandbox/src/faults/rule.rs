@@ -47,6 +47,10 @@ pub struct FaultRule {
     /// Whether the error calls itself transient; what Meta documents for the code if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_transient: Option<bool>,
+    /// How many minutes the answer says that it takes to regain access, in `x-business-use-case-usage`; without it, the
+    /// refusal has no such header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub regain_minutes: Option<u32>,
     /// The connection is closed without an answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cut: Option<Cut>,
@@ -247,6 +251,9 @@ impl FaultRule {
         };
         if fault.is_none() && latency.is_zero() {
             return Err(FaultError::Nothing);
+        }
+        if self.regain_minutes.is_some() && !matches!(fault, Some(Fault::Error(_))) {
+            return Err(FaultError::WithoutCode("regain_minutes"));
         }
         if fault == Some(Fault::Lie) && !self.call.has_effect() {
             return Err(FaultError::LieWithoutEffect);

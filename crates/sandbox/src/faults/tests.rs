@@ -38,6 +38,11 @@ fn what_a_rule_may_not_say() {
     check_refused(json!({"cut": "after", "http_status": 400}), FaultError::WithoutCode("http_status"));
     check_refused(json!({"lie": true, "message": "x"}), FaultError::WithoutCode("message"));
     check_refused(json!({"latency": "1s", "is_transient": true}), FaultError::WithoutCode("is_transient"));
+    check_refused(json!({"cut": "after", "regain_minutes": 1}), FaultError::WithoutCode("regain_minutes"));
+    check_refused(
+        json!({"preset": "slow_600ms", "regain_minutes": 1}),
+        FaultError::WithoutCode("regain_minutes"),
+    );
     for status in [0, 101, 199, 204, 205, 304, 600] {
         check_refused(json!({"code": 2, "http_status": status}), FaultError::Status);
     }

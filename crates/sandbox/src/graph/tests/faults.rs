@@ -229,3 +229,18 @@ fn revoked_tokens() {
         bench.check(MESSAGES, READ, SUCCESS);
     }
 }
+
+#[test]
+fn a_throttled_account_may_be_told_how_long_it_takes() {
+    let rule = json!({"preset": "throttled", "regain_minutes": 7, "when": {"next": 1}});
+    let other = json!({"code": 4, "when": {"next": 2}});
+    let bench = Bench::with_rules(&[rule, other]);
+    let told = bench.json(MESSAGES, READ);
+    assert_eq!(verdict(&told), (429, 130_429, 0));
+    let usage = r#"{"<waba>":[{"type":"whatsapp","call_count":100,"total_cputime":1,"total_time":1,"estimated_time_to_regain_access":7}]}"#;
+    assert_eq!(told.usage, Some(bench.filled(usage)));
+    assert_eq!(bench.json(MESSAGES, READ).usage, None, "a rule without it tells nothing");
+    bench.rule(&json!({"code": 190, "regain_minutes": 7}));
+    let strange = bench.call(MESSAGES, JSON, Some("EAAwrong"), READ);
+    assert_eq!(strange.usage, None, "nor is there an account to a token of nobody's");
+}

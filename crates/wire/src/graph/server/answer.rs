@@ -161,13 +161,15 @@ pub fn block_answer(verb: BlockVerb, answer: &BlockAnswer, trace: &str) -> Vec<u
     })
 }
 
-/// A page of a block list. `next` and `previous` are the addresses of the neighbouring pages: an absent `next` marks the
+/// A page of a block list. With `shows_input` a row also says by what the user was blocked, as the answers to block and
+/// unblock do: a library expects it (C), Meta's captured list has none. `next` and `previous` are the addresses of the neighbouring pages: an absent `next` marks the
 /// last page. An empty page has no cursors (I).
 pub fn blocklist_answer(
     rows: &[BlockedRow],
     cursors: Option<(Cursor, Cursor)>,
     next: Option<String>,
     previous: Option<String>,
+    shows_input: bool,
 ) -> Vec<u8> {
     #[derive(Serialize)]
     struct Body<'a> {
@@ -178,6 +180,8 @@ pub fn blocklist_answer(
     #[derive(Serialize)]
     struct Row<'a> {
         messaging_product: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        input: Option<Cow<'a, str>>,
         #[serde(skip_serializing_if = "Option::is_none")]
         wa_id: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -197,11 +201,11 @@ pub fn blocklist_answer(
         after: String,
     }
     let data = rows.iter().map(|row| {
-        let (wa_id, user_id) = match row {
-            BlockedRow::WaId(wa_id) => (Some(wa_id.as_str()), None),
-            BlockedRow::UserId(user_id) => (None, Some(user_id.as_str())),
+        let (input, wa_id, user_id) = match row {
+            BlockedRow::WaId(wa_id) => (Cow::Owned(format!("+{wa_id}")), Some(wa_id.as_str()), None),
+            BlockedRow::UserId(id) => (Cow::Borrowed(id.as_str()), None, Some(id.as_str())),
         };
-        Row { messaging_product: "whatsapp", wa_id, user_id }
+        Row { messaging_product: "whatsapp", input: shows_input.then_some(input), wa_id, user_id }
     });
     let paging = cursors.map(|(before, after)| Paging {
         cursors: Cursors { before: before.encode(), after: after.encode() },
@@ -249,7 +253,7 @@ pub fn phone_numbers_answer(rows: &[PhoneNumberRow]) -> Vec<u8> {
 
 /// The value of `x-business-use-case-usage`: percentages of the account's limits, and minutes until access returns.
 /// Reading counts nothing, blocking counts one, as captured (C).
-pub fn usage_header(waba_id: &str, kinds: &[UsageKind], call_count: u32) -> String {
+pub fn usage_header(waba_id: &str, kinds: &[UsageKind], call_count: u32, regain_minutes: u32) -> String {
     let entries: Vec<Cow<'static, str>> = kinds
         .iter()
         .map(|kind| {
@@ -258,7 +262,7 @@ pub fn usage_header(waba_id: &str, kinds: &[UsageKind], call_count: u32) -> Stri
                 UsageKind::Management => "whatsapp_business_management",
             };
             Cow::Owned(format!(
-                r#"{{"type":"{name}","call_count":{call_count},"total_cputime":1,"total_time":1,"estimated_time_to_regain_access":0}}"#
+                r#"{{"type":"{name}","call_count":{call_count},"total_cputime":1,"total_time":1,"estimated_time_to_regain_access":{regain_minutes}}}"#
             ))
         })
         .collect();
