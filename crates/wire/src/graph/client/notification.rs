@@ -137,9 +137,44 @@ impl<'a> NotificationBody<'a> {
 }
 
 fn entry(text: &RawValue) -> Option<NotificationEntry<'_>> {
-    let entry: Map<String, Value> = serde_json::from_str(text.get()).ok()?;
+    let entry: Map<String, Value> =
+        serde_json::from_str(text.get()).or_else(|_| serde_json::from_str(&mended(text.get()))).ok()?;
     let changes = objects(list(&entry, "changes")).map(change).collect();
     Some(NotificationEntry { id: string(&entry, "id"), text: text.get(), changes })
+}
+
+/// The text with a replacement character for each half of a surrogate pair that stands alone. Such an escape is allowed in
+/// JSON, and nothing that Rust could keep as a text; a user's broken emoji must not cost the messages beside it.
+fn mended(text: &str) -> String {
+    const ESCAPE: usize = 6;
+    let unit = |at: usize| {
+        let digits = text.get(at..at + ESCAPE)?.strip_prefix("\\u")?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let (mut mended, mut copied, mut at) = (String::with_capacity(text.len()), 0, 0);
+    while let Some(found) = text[at..].find('\\') {
+        let escape = at + found;
+        let (is_high, is_low) = (0xd800..0xdc00_u16, 0xdc00..0xe000_u16);
+        at = match unit(escape) {
+            Some(high)
+                if is_high.contains(&high)
+                    && unit(escape + ESCAPE).is_some_and(|low| is_low.contains(&low)) =>
+            {
+                escape + 2 * ESCAPE
+            }
+            Some(alone) if is_high.contains(&alone) || is_low.contains(&alone) => {
+                mended.push_str(&text[copied..escape]);
+                mended.push_str("\\ufffd");
+                copied = escape + ESCAPE;
+                copied
+            }
+            Some(_) => escape + ESCAPE,
+            // The character after a backslash is escaped, whatever it is.
+            None => escape + 1 + text[escape + 1..].chars().next().map_or(0, char::len_utf8),
+        };
+    }
+    mended.push_str(&text[copied..]);
+    mended
 }
 
 fn change(change: &Map<String, Value>) -> NotificationChange {
@@ -207,4 +242,33 @@ fn errors(object: &Map<String, Value>) -> Vec<GraphError> {
 
 fn list<'v>(object: &'v Map<String, Value>, name: &str) -> Option<&'v Vec<Value>> {
     object.get(name).and_then(Value::as_array)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lone_halves_are_replaced_and_nothing_else() {
+        for (text, expected) in [
+            (r"\ud83d\udc4d \u00e4 \n", r"\ud83d\udc4d \u00e4 \n"),
+            (r"\ud83d", r"\ufffd"),
+            (r"\udc4d\ud83d!", r"\ufffd\ufffd!"),
+            (r"\ud83d\ud83d\udc4d", r"\ufffd\ud83d\udc4d"),
+            (r"\\ud83d", r"\\ud83d"),
+            (r"\\\ud83d", r"\\\ufffd"),
+            (r"\ud83\", r"\ud83\"),
+            (r"\é\", r"\é\"),
+            ("", ""),
+        ] {
+            assert_eq!(mended(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_broken_emoji_costs_no_message() {
+        let body = br#"{"entry":[{"id":"1","changes":[{"value":{"messages":[{"id":"a","text":{"body":"\ud83d"}},{"id":"b"}]}}]}]}"#;
+        let read = NotificationBody::read(body).unwrap();
+        assert_eq!(read.entries[0].changes[0].messages.len(), 2);
+    }
 }
