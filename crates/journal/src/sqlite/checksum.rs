@@ -7,7 +7,8 @@
 //! two columns of many rows compares nothing; what it finds is read then.)
 //!
 //! The hash has 32 bits, so it misses one change in four thousand million. It is no defence against somebody who means
-//! to deceive. It costs at most five bytes a row.
+//! to deceive. It costs at most five bytes a row, and processor time: in one sitting, accepting and settling took 4 %
+//! more of it with a call for each row, and 20 % more with a call for a hundred.
 //!
 //! What it cannot notice is a row that is missing because the page in which it was has been damaged. Most of that SQLite
 //! notices itself. Open rows, and rows that hold their lane, are counted when the file is opened. Everything else is found

@@ -60,8 +60,8 @@ fn append(rows: impl IntoIterator<Item = NewRow>) -> Op {
     Op::Append(Append { events: rows.into_iter().collect(), ..Append::default() })
 }
 
-fn settle(lease: Lease, sequence: u64, status: Status) -> Op {
-    let change = Change {
+fn change(sequence: u64, status: Status) -> Change {
+    Change {
         sequence,
         status,
         due: Timestamp::MAX,
@@ -69,8 +69,11 @@ fn settle(lease: Lease, sequence: u64, status: Status) -> Op {
         superseded_by: None,
         possibly_duplicate: false,
         holds_lane: false,
-    };
-    Op::Settle(lease, Settlement { changes: vec![change], ..Settlement::default() })
+    }
+}
+
+fn settle(lease: Lease, sequence: u64, status: Status) -> Op {
+    Op::Settle(lease, Settlement { changes: vec![change(sequence, status)], ..Settlement::default() })
 }
 
 /// The sequences of what is open.
@@ -269,6 +272,26 @@ fn files_that_are_not_ours_are_refused_in_one_sentence() {
         ("UPDATE counters SET events = 7", "a row does not agree with its checksum"),
     ] {
         assert_eq!(refusal(|path| pragma(path, statement)), damaged(problem), "{statement}");
+    }
+}
+
+#[test]
+fn a_row_that_is_missing_is_noticed_at_the_start() {
+    for missing in [1, 2] {
+        let (directory, mut store, indexer) = opened();
+        let lease = store.lease(Queue::Events);
+        let held = Change { holds_lane: true, ..change(1, Status::Failed) };
+        let held = Op::Settle(lease, Settlement { changes: vec![held], ..Settlement::default() });
+        let ops = vec![append([row(1), row(2), row(3)]), held, settle(lease, 3, Status::Confirmed)];
+        assert!(apply(&mut store, ops).replies.iter().all(Result::is_ok));
+        drop((store, indexer));
+        // The second start finds everything as it was left.
+        drop(open(directory.path()));
+        let remove = format!("DELETE FROM events WHERE sequence = {missing}");
+        Connection::open(directory.path().join(JOURNAL_FILE)).unwrap().execute_batch(&remove).unwrap();
+        let refused = Store::open(directory.path(), Limits::default(), never).err().expect("it is refused");
+        let refused = refused.to_string();
+        assert!(refused.contains("it does not have as many open rows as it had"), "{missing}: {refused}");
     }
 }
 
