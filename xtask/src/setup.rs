@@ -25,12 +25,20 @@ struct Wish {
     debian: &'static [&'static str],
 }
 
-const WISHES: [Wish; 1] = [Wish {
-    what: "Python with venv",
-    why: "other people's client libraries are tried against the sandbox",
-    is_there: || shell::works(shell::command("python3", &["-c", "import ensurepip, venv"])),
-    debian: &["python3", "python3-venv"],
-}];
+const WISHES: [Wish; 2] = [
+    Wish {
+        what: "Python with venv",
+        why: "other people's client libraries are tried against the sandbox",
+        is_there: || shell::works(shell::command("python3", &["-c", "import ensurepip, venv"])),
+        debian: &["python3", "python3-venv"],
+    },
+    Wish {
+        what: "Chromium with its driver",
+        why: "the sandbox's page and the console are tested in a browser",
+        is_there: || shell::works(shell::command("chromedriver", &["--version"])),
+        debian: &["chromium", "chromium-driver"],
+    },
+];
 
 /// Where a missing thing comes from.
 enum Source {

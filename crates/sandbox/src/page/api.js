@@ -38,6 +38,7 @@ async function call(method, path, body) {
 
 export const get = (path) => call('GET', path);
 export const post = (path, body) => call('POST', path, body);
+export const put = (path, body) => call('PUT', path, body);
 export const remove = (path) => call('DELETE', path);
 
 /** A query of those members that are given. */

@@ -12,7 +12,8 @@ const MESSAGES_SHOWN = 200;
 const LEDGER_SHOWN = 2000;
 const TICK_MS = 500;
 /** Asked for only where the sandbox's own list of calls has it. */
-const HAS_WEBHOOKS = $('reference').textContent.includes('/sandbox/webhooks');
+const has = (path) => $('reference').textContent.includes(path);
+const HAS_WEBHOOKS = has('/sandbox/webhooks');
 
 const state = {
   numbers: [], business: null, user: null, chats: [], chat: null, messages: [], calls: [], blocked: [], ledger: [],
@@ -30,6 +31,11 @@ const actions = {
     const body = { messaging_product: 'whatsapp', to: state.user, type: 'text', text: { body: text } };
     accept(await api.graph(state.business, 'POST', `${state.business.phone_number_id}/messages`, body));
   }),
+  canOpen: has('/sandbox/messages/read'),
+  openChat: () => doing(() => api.post('/sandbox/messages/read', { user: state.user, business: state.business.number })),
+  setWebhook: (url, verifyToken) => doing(() =>
+    api.put(`/sandbox/numbers/${state.business.number}/webhook`, { url, verify_token: verifyToken })),
+  removeWebhook: () => doing(() => api.remove(`/sandbox/numbers/${state.business.number}/webhook`)),
   read: (wamid) => doing(() => event('MarkAsRead', state.user, { message_id: wamid ?? lastReceived()?.wamid })),
   typing: () => doing(() => event('Typing', state.user, { message_id: lastReceived()?.wamid })),
   event: (type, user = state.user) => doing(() => event(type, user)),
@@ -157,7 +163,8 @@ function refresh(what) {
       while (due.world || due.log) {
         const { world } = due;
         due = {};
-        await Promise.all([world ? fetchWorld() : null, fetchLog()]);
+        if (world) await fetchWorld();
+        await fetchLog();
         render();
       }
     } catch (error) {
@@ -212,7 +219,7 @@ async function fetchLog() {
   [state.calls, state.faults, state.webhooks] = await Promise.all([
     api.get(`/sandbox/requests?since=${since}`),
     api.get('/sandbox/faults'),
-    HAS_WEBHOOKS ? api.get('/sandbox/webhooks') : null,
+    HAS_WEBHOOKS ? api.get(`/sandbox/webhooks?${api.query({ business: state.business.number })}`) : null,
   ]);
 }
 
@@ -321,6 +328,7 @@ $('new-person').addEventListener('click', async () => {
   view('phone');
   $('phone-text').focus();
 });
+$('person-cancel').addEventListener('click', () => $('person-dialog').close());
 $('open-reset').addEventListener('click', async () => {
   if (await ask($('reset-dialog'))) doing(() => api.post('/sandbox/reset'));
 });

@@ -94,21 +94,72 @@ function createBlocks(root, actions) {
   };
 }
 
+/** What a notification is about: the kinds of messages and statuses in it. */
+function kinds(body) {
+  const changes = (body?.entry ?? []).flatMap((entry) => entry.changes ?? []).map((change) => change.value ?? {});
+  const all = changes.flatMap((value) => [
+    ...(value.messages ?? []).map((message) => `message, ${message.type}`),
+    ...(value.statuses ?? []).map((status) => status.status),
+  ]);
+  return [...new Set(all)].join(' · ') || 'notification';
+}
+
+function parsed(body) {
+  if (typeof body !== 'string') return body;
+  try {
+    return JSON.parse(body);
+  } catch {
+    return body;
+  }
+}
+
+const STATES = { delivered: 'good', waiting: 'warm', sending: 'warm', given_up: 'bad', dropped: 'bad' };
+
 function createWebhooks(root, actions) {
-  const empty = h('p.empty', null, 'No notification went out. A number gets its address with PUT /sandbox/numbers/{number}/webhook.');
+  const url = h('input', { id: 'webhook-url', type: 'url', required: true, placeholder: 'http://127.0.0.1:3000/webhook' });
+  const verify = h('input', { id: 'webhook-verify', placeholder: 'verify token' });
+  const where = h('p.mono.line-of-call');
+  const remove = h('button.quiet', { type: 'button', onclick: () => actions.removeWebhook() }, 'Remove');
+  const form = h('form.sheet-like', {
+    onsubmit(event) {
+      event.preventDefault();
+      actions.setWebhook(url.value, verify.value);
+    },
+  }, h('label', { for: 'webhook-url' }, 'Where this business’s notifications go'), url,
+  h('label', { for: 'webhook-verify' }, 'Verify token'), verify, h('div.row', null, h('button.main', { type: 'submit' }, 'Set'), remove));
+  const empty = h('p.empty', null, 'No notification went out.');
   const list = h('ol.rows', { reversed: true });
-  root.append(empty, list);
+  root.append(where, form, empty, list);
+
+  function make(row) {
+    const body = parsed(row.body);
+    const tries = row.attempts.map((attempt) => `${seconds(attempt.at)} ${attempt.status ?? attempt.error ?? ''}`);
+    const wamids = (body?.entry ?? []).flatMap((entry) => entry.changes ?? []).flatMap(({ value }) =>
+      [...(value?.messages ?? []), ...(value?.statuses ?? [])].map((each) => each.id));
+    return h('li', { id: `webhook-${row.n}` }, h('details', null,
+      h('summary', { 'data-focus': 'summary' }, h('span.n', null, String(row.n)), h('strong', null, kinds(body)),
+        h(`span.pill.${STATES[row.state] ?? 'off'}`, null, row.state.replace('_', ' ')),
+        row.attempts.length ? h('time', { datetime: row.attempts.at(-1).at }, seconds(row.attempts.at(-1).at)) : null),
+      h('p.mono.line-of-call', null, `POST ${row.url ?? ''}`),
+      h('div.chips', null,
+        ...[...new Set(wamids)].slice(0, 2).map((wamid) =>
+          h('button.chip', { type: 'button', 'data-focus': wamid, onclick: () => actions.show({ wamid }) }, '→ its message')),
+        h('button.chip', { type: 'button', 'data-focus': 'again', onclick: () => actions.redeliver(row.n) }, 'deliver again'),
+        ...copies(actions, webhookRecipe, row)),
+      tries.length ? h('p.soft.mono', null, `tried ${tries.join(', ')}`) : null,
+      code(pretty(body), 'The notification'),
+      row.signature ? h('p.soft.mono.line-of-call', null, row.signature) : null));
+  }
+
   return {
     render(state) {
       const rows = state.webhooks ?? [];
+      const address = state.business.webhook;
+      say(where, address ? `${shown(state.business.number)} → ${address}` : '');
+      where.hidden = !address;
+      remove.hidden = !address;
       empty.hidden = rows.length > 0;
-      follow(list, rows.slice(-150).reverse(), (row) => row.n, (row) => row, (row) => h('li', { id: `webhook-${row.n}` }, h('details', null,
-        h('summary', { 'data-focus': 'summary' }, h('span.n', null, String(row.n)), h('strong', null, String(row.kind ?? row.field ?? 'Notification')),
-          h('span.code', null, String(row.status ?? '…')), row.at ? h('time', { datetime: row.at }, seconds(row.at)) : null),
-        h('div.chips', null,
-          h('button.chip', { type: 'button', 'data-focus': 'again', onclick: () => actions.redeliver(row.n) }, 'deliver again'),
-          ...copies(actions, webhookRecipe, row)),
-        code(pretty(row), 'The notification'))));
+      follow(list, rows.slice(-150).reverse(), (row) => row.n, (row) => [row.state, row.attempts], make);
     },
   };
 }

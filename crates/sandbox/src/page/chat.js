@@ -36,8 +36,8 @@ export function blockNotes(state) {
     if (!users.some(mine) || !shown.some((user) => mine({ user: user.wa_id ?? user.input, user_id: user.user_id }))) {
       return [];
     }
-    const verb = call.method === 'POST' ? 'blocked' : 'unblocked';
-    return [{ kind: 'note', key: `call-${call.n}`, at: call.at, call, text: `You ${verb} this customer` }];
+    const verb = call.method === 'POST' ? 'Blocked' : 'Unblocked';
+    return [{ kind: 'note', key: `call-${call.n}`, at: call.at, call, text: `${verb} by you` }];
   });
 }
 
@@ -62,14 +62,17 @@ export function adCard(clickId) {
       drawing(['M0 74L40 40L70 62L112 22L160 66L200 44L240 74V90H0Z'], { width: 240, height: 90, kind: 'hills' })),
     h('div.ad-words', null,
       h('strong', null, 'Summer at the harbour'),
-      h('span', null, 'Chat with us and save 10 %'),
+      h('span', null, 'Chat with us and save 10\u00a0%'),
       h('span.soft', null, clickId ? `Ad · click ${short(clickId, 10, 5)}` : 'Ad')));
 }
+
+/** What stands for a message that the Cloud API does not carry. */
+const UNSUPPORTED = '(something that is no text)';
 
 function body(row, side, open) {
   const { message } = row;
   const end = h('span.bubble-end', null, h('time', { datetime: message.sent_at }, time(message.sent_at)), row.ticks);
-  const parts = [message.ctwa_clid ? adCard(message.ctwa_clid) : null, h('p', { dir: 'auto' }, message.text, end)];
+  const parts = [message.ctwa_clid ? adCard(message.ctwa_clid) : null, h('p', { dir: 'auto' }, message.text || UNSUPPORTED, end)];
   const kind = row.mine ? 'mine' : 'theirs';
   const who = row.mine ? 'You' : side === 'phone' ? 'Business' : 'Customer';
   const chips = row.chips.map((chip) =>

@@ -9,7 +9,7 @@ export const tick = (label, kind) => drawing([TICK], { label, kind: `ticks ${kin
 export const ticks = (label, kind) =>
   drawing([TICK, SECOND], { label, kind: `ticks ${kind}`, width: 17, height: 12 });
 
-const lines = (...paths) => (label) => drawing(paths, { label, kind: 'line' });
+const lines = (...paths) => (label) => drawing(paths, { label, kind: 'drawn' });
 
 export const send = lines('M4 12l16-8-6 16-3-7z', 'M11 13l9-9');
 export const horn = lines('M4 10v4h3l8 4V6L7 10z', 'M18.5 9.5a4 4 0 0 1 0 5', 'M8 14l1 5h2l-1-4');

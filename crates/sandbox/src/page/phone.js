@@ -54,9 +54,14 @@ export function createPhone(root, actions) {
       else if (lost) [tickLook, mark] = ['sent', icons.tick('Sent, not delivered', 'grey')];
       else [tickLook, mark] = ['delivered', icons.ticks('Delivered', 'grey')];
     }
+    const unread = actions.canOpen && message === state.messages.findLast((each) => each.direction === 'out' && !each.failed_code)
+      && !message.read_at;
     return {
       kind: 'message', key: message.wamid, at: message.sent_at, message, mine, lost, tickLook, ticks: mark,
-      under: lost ? LOST : null, chips: chipsOf(state, message),
+      under: lost ? LOST : null, chips: chipsOf(state, message), actionLook: unread,
+      action: unread
+        ? () => h('button.chip.do', { type: 'button', 'data-focus': 'read', onclick: () => actions.openChat() }, 'Read it')
+        : null,
     };
   }
 
