@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use crate::harness::run;
 
@@ -18,6 +19,7 @@ const WHATSAPP_API_JS: &str = "whatsapp-api-js@6.3.0";
 const INSTALLED: &str = "installed.txt";
 
 /// Why a library is not here.
+#[derive(Clone)]
 struct Missing(String);
 
 /// Runs a command to its end.
@@ -56,8 +58,13 @@ fn installed(
     Ok(folder)
 }
 
-/// The interpreter of an environment with all Python libraries.
+/// The interpreter of an environment with all Python libraries. Where it cannot be made, it is tried once.
 fn python() -> Result<PathBuf, Missing> {
+    static PYTHON: LazyLock<Result<PathBuf, Missing>> = LazyLock::new(make_python);
+    PYTHON.clone()
+}
+
+fn make_python() -> Result<PathBuf, Missing> {
     let folder = installed("python", REQUIREMENTS, |folder| {
         does(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
         let requirements = format!("{SCRIPTS}/requirements.txt");
