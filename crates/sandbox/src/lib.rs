@@ -60,3 +60,8 @@ pub use switches::{
 };
 pub use webhook::WebhookError;
 pub use world::{NumberInfo, WriteError, Written};
+
+/// Runs the Rust example of the page on testing.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/testing-with-the-sandbox.md")]
+pub struct TestingWithTheSandbox;

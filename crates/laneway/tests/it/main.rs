@@ -17,6 +17,7 @@ mod exec;
 mod full_disk;
 mod harness;
 mod help;
+mod manual;
 mod operation;
 mod people;
 mod relay;
