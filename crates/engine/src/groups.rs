@@ -9,7 +9,8 @@
 //!
 //! Halving a group in which everything is bad would take twice as many calls as it has events. So it has a budget, one
 //! call for every [`EVENTS_PER_HALVING_CALL`] events; beyond that, what is refused falls into single events at once. `n`
-//! events therefore never take more than about `1.25 n` calls, and one bad event among `n` takes about `2 log2(n)`.
+//! events therefore never take more than about `1.3 n` calls (parts that are under way when the budget ends go beyond it),
+//! and one bad event among `n` takes about `2 log2(n)`.
 
 use std::collections::VecDeque;
 

@@ -184,7 +184,7 @@ async fn stored(api: &Api, row: NewRow) -> Result<(Admission, EventId), Refused>
     match appended {
         Ok(Appended::Accepted(id)) => Ok((Admission::Accepted, id)),
         Ok(Appended::Replay(id)) => Ok((Admission::Replayed, id)),
-        Ok(Appended::Conflict(id)) => Err(refused(conflict(id), None)),
+        Ok(Appended::Conflict(id)) => Err(refused(conflict("Idempotency-Key", id), None)),
         Err(error) => {
             api.journal_failed(&error);
             Err(refused(not_durable(), Some(RETRY_AFTER)))
@@ -248,7 +248,7 @@ fn refusal_of(error: &BodyError, api: &Api) -> Refusal {
     }
 }
 
-fn refusal_of_full(full: Full) -> (Refusal, Duration) {
+pub(super) fn refusal_of_full(full: Full) -> (Refusal, Duration) {
     let (code, details, retry_after) = match full {
         Full::Number { retry_after } => {
             (RefusalCode::NumberFull, "This number has as many open events as it may have", retry_after)
@@ -264,10 +264,9 @@ fn not_durable() -> Refusal {
     Refusal::new(RefusalCode::NotDurable, "The event cannot be stored now; nothing was accepted")
 }
 
-fn conflict(earlier: EventId) -> Refusal {
+pub(super) fn conflict(field: &str, earlier: EventId) -> Refusal {
     let problem = format!("stands for another event, {earlier}");
-    Refusal::of_field(RefusalCode::IdempotencyConflict, "Idempotency-Key", problem)
-        .hint("a new event needs a new key")
+    Refusal::of_field(RefusalCode::IdempotencyConflict, field, problem).hint("a new event needs a new key")
 }
 
 impl Refused {

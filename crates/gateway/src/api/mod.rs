@@ -9,6 +9,7 @@ mod body;
 mod console;
 mod contacts;
 mod events;
+mod events_batch;
 mod events_cm;
 mod health;
 mod instant;
@@ -68,7 +69,7 @@ pub fn everything(node: Node, limits: BodyLimits) -> Router {
 fn public_routes() -> Router<Arc<Api>> {
     Router::new()
         .route("/v1.0/event", routing::post(events_cm::post))
-        .route("/api/v1/events", routing::get(events::list))
+        .route("/api/v1/events", routing::get(events::list).post(events_batch::post))
         .route("/api/v1/events/{id}", routing::get(events::get))
         .route("/api/v1/contacts/{user}", routing::delete(contacts::erase))
         .route("/api/v1/contacts/{business}/{user}", routing::get(contacts::get))

@@ -17,6 +17,8 @@ pub(super) enum ProblemCode {
     UnknownParameter,
     /// A query parameter whose value cannot be used.
     InvalidParameter,
+    /// The body is not what this resource takes.
+    InvalidBody,
     /// No token was given.
     TokenMissing,
     /// The token belongs to no account.
@@ -46,7 +48,7 @@ pub(super) enum ProblemCode {
 impl ProblemCode {
     const fn status(self) -> StatusCode {
         match self {
-            Self::UnknownParameter | Self::InvalidParameter => StatusCode::BAD_REQUEST,
+            Self::UnknownParameter | Self::InvalidParameter | Self::InvalidBody => StatusCode::BAD_REQUEST,
             Self::TokenMissing | Self::TokenUnknown => StatusCode::UNAUTHORIZED,
             Self::ScopeMissing => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,

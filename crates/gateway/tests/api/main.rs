@@ -5,6 +5,7 @@
 mod client;
 mod contacts;
 mod events;
+mod events_batch;
 mod events_cm;
 mod node;
 mod openapi;

@@ -120,7 +120,7 @@ async fn what_is_nobodys_is_answered_in_its_familys_form() {
         (Method::GET, "/", 404, "not_found", None),
         (Method::GET, "/api/v1", 404, "not_found", None),
         (Method::POST, "/api/v2/events", 404, "not_found", None),
-        (Method::DELETE, "/api/v1/events", 405, "method_not_allowed", Some("GET,HEAD")),
+        (Method::DELETE, "/api/v1/events", 405, "method_not_allowed", Some("GET,HEAD,POST")),
         (Method::POST, "/healthz", 405, "method_not_allowed", Some("GET,HEAD")),
         (Method::GET, "/v1.0/event", 405, "method_not_allowed", Some("POST")),
         (Method::GET, "/v1.0/event/", 404, "not_found", None),

@@ -15,6 +15,7 @@ mod dev;
 mod durability;
 mod exec;
 mod full_disk;
+mod grouping;
 mod harness;
 mod help;
 mod manual;
