@@ -4,11 +4,12 @@
 //! member as [`laneway_model::Answer`]. It decides nothing about time: when a call is made, whether it is made
 //! again, and how many members share it is the engine's business.
 //!
-//! So far there is one service, [`meta`], Meta's Graph API. [`pass`] hands requests on as they are. [`http`] says how
+//! The services are [`meta`], Meta's Graph API, and [`cm`], CM.com's events endpoint. [`pass`] hands requests on as they are. [`http`] says how
 //! connections are opened.
 
 #![forbid(unsafe_code)]
 
+pub mod cm;
 pub mod http;
 pub mod meta;
 pub mod pass;

@@ -179,6 +179,8 @@ fn configured(
         cm_webhook_secrets: Vec::new(),
         on_dead_letter: Default::default(),
         on_lost_answer: Default::default(),
+        cm_token: None,
+        route: Default::default(),
         open_access: true,
     }]);
     Ok(config)

@@ -274,7 +274,7 @@ fn failed(class: FailureClass, detail: &str) -> Outcome {
     })
 }
 
-fn told(error: &Error) -> String {
+pub(crate) fn told(error: &Error) -> String {
     match error {
         Error::NotSent(cause) => format!("Nothing was sent: {cause}."),
         Error::Lost { cause, .. } => format!("It was sent, and no complete answer came: {cause}."),
@@ -294,7 +294,7 @@ fn is_person(person: Option<&Person>, user: &BlockedUser) -> bool {
 }
 
 /// A text in which every word that is the token, or a long part of it, is replaced.
-fn without(token: &Secret, text: &str) -> String {
+pub(crate) fn without(token: &Secret, text: &str) -> String {
     const PART_BYTES_MIN: usize = 12;
     let token = token.expose();
     let is_secret = |word: &str| {

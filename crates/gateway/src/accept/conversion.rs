@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use laneway_model::{
-    Amount, AmountError, ClickId, Conversion, ConversionName, CtwaClid, Currency, PhoneNumber, Reference,
-    Timestamp,
+    Amount, AmountError, ClickId, Conversion, ConversionName, CtwaClid, Currency, EventKind, PhoneNumber,
+    Reference, Route, Timestamp,
 };
 use laneway_wire::cm::Custom;
 
@@ -40,7 +40,9 @@ pub(super) fn read(
     let event_time = read_event_time(ctx, custom.event_time.as_deref())?;
     let event_id = read_event_id(custom.event_id.as_deref())?;
     check_country(ctx, name)?;
-    check_dataset(ctx, business)?;
+    if ctx.account.route.of(EventKind::Conversion(name)) == Route::Meta {
+        check_dataset(ctx, business)?;
+    }
     Ok(Conversion { name, click, event_time, event_id, currency, value })
 }
 

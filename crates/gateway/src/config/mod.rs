@@ -4,7 +4,7 @@
 //! [`token`] is how clients are let in; [`reload`] follows changes while the node runs. Every key is described in
 //! `docs/configuration.md`, which a test holds against the keys that are read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 pub use laneway_channel::Secret;
 use laneway_model::{
-    AccountName, AppName, ConversionName, DatasetId, EventKind, PhoneNumber, PhoneNumberId, WabaId,
+    AccountName, AppName, ConversionName, DatasetId, EventKind, PhoneNumber, PhoneNumberId, Route, WabaId,
 };
 
 use crate::accept::Rules;
@@ -141,7 +141,12 @@ pub struct Account {
     pub allow_restricted_country: bool,
     /// What a dead letter does to the events behind it in its lane. Default: they go on.
     pub on_dead_letter: OnDeadLetter,
-    /// What becomes of conversions whose answer was lost. Default: they are sent again.
+    /// The product token at CM.com, for the events that go there.
+    pub cm_token: Option<Secret>,
+    /// Which events go to CM.com instead of Meta. Default: none.
+    pub route: Routing,
+    /// What becomes of conversions whose answer was lost. Default: on the way to Meta they are sent again, on the way to
+    /// CM.com they are held.
     pub on_lost_answer: OnLostAnswer,
     /// Its WhatsApp Business Accounts, at least one.
     pub wabas: Vec<Waba>,
@@ -176,20 +181,39 @@ pub enum LostAnswer {
 /// [`LostAnswer`], for every conversion and for single ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OnLostAnswer {
-    /// For those that are not named.
-    pub default: LostAnswer,
+    /// For those that are not named; without it, what is the default on their route.
+    pub default: Option<LostAnswer>,
     /// For single ones.
     pub by_name: BTreeMap<ConversionName, LostAnswer>,
 }
 
 impl OnLostAnswer {
-    /// The types that are held.
-    pub fn held(&self) -> impl Iterator<Item = EventKind> {
-        let of = |name: &ConversionName| self.by_name.get(name).copied().unwrap_or(self.default);
-        ConversionName::ALL
-            .into_iter()
-            .filter(move |name| of(name) == LostAnswer::Hold)
-            .map(EventKind::Conversion)
+    /// The types that are held, as they are routed. CM.com is not known to deduplicate, and its page knows no `event_id`
+    /// that would tell a repetition, so what goes there is held unless the file says otherwise.
+    pub fn held(&self, route: &Routing) -> impl Iterator<Item = EventKind> {
+        let of = |name: ConversionName| {
+            let of_route = match route.of(EventKind::Conversion(name)) {
+                Route::Meta => LostAnswer::Resend,
+                Route::Cm => LostAnswer::Hold,
+            };
+            self.by_name.get(&name).copied().or(self.default).unwrap_or(of_route)
+        };
+        let held = ConversionName::ALL.into_iter().filter(move |name| of(*name) == LostAnswer::Hold);
+        held.map(EventKind::Conversion)
+    }
+}
+
+/// Where an account's events go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Routing {
+    /// The types that go to CM.com.
+    pub relayed: BTreeSet<EventKind>,
+}
+
+impl Routing {
+    /// Where events of this type go.
+    pub fn of(&self, kind: EventKind) -> Route {
+        if self.relayed.contains(&kind) { Route::Cm } else { Route::Meta }
     }
 }
 

@@ -95,6 +95,16 @@ impl Reader<'_> {
         if accounts.is_empty() && self.mistakes.is_empty() {
             self.warnings.push(root.remark("account", "there is none yet, so every event will be refused"));
         }
+        if let Some(config) = config.as_ref().filter(|_| root.get("upstream").is_none()) {
+            let relays = accounts.iter().find(|account| !account.route.relayed.is_empty());
+            if let Some(account) = relays.filter(|_| config.cm_url.is_none()) {
+                let says = format!(
+                    "is missing, and the account {:?} sends events to CM.com; write [upstream] with cm_url",
+                    account.name.as_str()
+                );
+                self.note(root.remark("upstream", says));
+            }
+        }
         config.map(|config| Config { accounts: Accounts::new(accounts), ..config })
     }
 

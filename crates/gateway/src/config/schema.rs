@@ -99,13 +99,13 @@ pub(super) static ACCOUNT: Section = Section {
         "allow_restricted_country",
         "on_dead_letter",
         "on_lost_answer",
+        "cm_token",
+        "route",
         "cm_webhook_secrets",
         "waba",
     ],
     not_yet: &[
-        ("cm_token", "leave it out: every event goes to Meta"),
-        ("route", "leave it out: every event goes to Meta"),
-        ("shadow", "leave it out: every event goes to Meta alone"),
+        ("shadow", "leave it out: every event takes its own route alone"),
         ("forward", "leave it out: notifications are received, and not passed on"),
         ("callback", "leave it out, and ask GET /api/v1/events what became of an event"),
     ],
@@ -142,6 +142,35 @@ pub(super) static NUMBER: Section = Section {
     path: "account.waba.numbers",
     form: "numbers = [{ number = \"+31…\", phone_number_id = \"…\" }]",
     keys: &["number", "phone_number_id"],
+    not_yet: &[],
+};
+
+/// `account.route`, as a table. It is described with its key, and so is none of the [`SECTIONS`].
+pub(super) static ROUTE: Section = Section {
+    path: "account.route",
+    form: "route = { default = \"meta\", Block = \"cm\" }",
+    keys: &[
+        "default",
+        "MarkAsRead",
+        "Typing",
+        "Block",
+        "UnBlock",
+        "conversions",
+        "Purchase",
+        "LeadSubmitted",
+        "InitiateCheckout",
+        "AddToCart",
+        "ViewContent",
+        "OrderCreated",
+        "OrderShipped",
+        "OrderDelivered",
+        "OrderCanceled",
+        "OrderReturned",
+        "CartAbandoned",
+        "QualifiedLead",
+        "RatingProvided",
+        "ReviewProvided",
+    ],
     not_yet: &[],
 };
 

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use laneway_channel::meta::{Member, Target, Verb, encode};
+use laneway_channel::cm;
+use laneway_channel::meta::{self, Member, Verb, encode};
 use laneway_engine::{Change, Reason};
 use laneway_journal::{ContactTouch, EndedCall, MemberOutcome, Row, Sequence, Settlement};
 use laneway_model::{
@@ -11,12 +12,14 @@ use laneway_model::{
     Timestamp, Touch,
 };
 
+use super::directory::Target;
+
 /// A call that the engine has opened.
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) verb: Verb,
     /// `None` if the number has just been taken out of the configuration.
-    pub(super) target: Option<Arc<Target>>,
+    pub(super) target: Option<Target>,
     pub(super) members: Vec<Member>,
     /// Where each member stands in `members`.
     places: BTreeMap<Sequence, usize>,
@@ -34,9 +37,10 @@ impl Call {
     pub(super) fn new(
         rows: &[Arc<Row>],
         now: Timestamp,
-        target: impl FnOnce(&Row) -> Option<Arc<Target>>,
+        target: impl FnOnce(&Row, EventKind) -> Option<Target>,
     ) -> Option<Self> {
         let first = rows.first()?;
+        let kind = EventKind::from_code(first.kind);
         let mut unreadable = Vec::new();
         let members = rows.iter().filter_map(|row| match row.event() {
             Ok(event) => Some(Member { id: row.id, event: Arc::new(event) }),
@@ -49,8 +53,8 @@ impl Call {
         let members: Vec<_> = members.collect();
         Some(Self {
             places: places(&members),
-            verb: EventKind::from_code(first.kind).map_or(Verb::MarkAsRead, Verb::of),
-            target: target(first),
+            verb: kind.map_or(Verb::MarkAsRead, Verb::of),
+            target: kind.and_then(|kind| target(first, kind)),
             members,
             unreadable,
             begun: None,
@@ -62,7 +66,9 @@ impl Call {
 
     /// Leaves out, from the end, the members for whom the body has no room, and says which.
     pub(super) fn leave_over(&mut self) -> Vec<Sequence> {
-        let Some(target) = self.target.as_ref().filter(|_| self.members.len() > 1) else { return Vec::new() };
+        let Some(Target::Meta(target)) = self.target.as_ref().filter(|_| self.members.len() > 1) else {
+            return Vec::new();
+        };
         let fits = encode::fitting(&target.waba_id, &self.members);
         let left_over: Vec<_> = self.members.drain(fits..).map(|member| member.id.sequence()).collect();
         self.places = places(&self.members);
@@ -87,9 +93,12 @@ impl Call {
     }
 
     /// Where to send it, or the answer to a call that cannot be made at all.
-    pub(super) fn sendable(&self) -> Result<Arc<Target>, Answer> {
+    pub(super) fn sendable(&self) -> Result<Target, Answer> {
         let detail = match &self.target {
-            Some(target) if self.unreadable.is_empty() => return Ok(Arc::clone(target)),
+            Some(Target::Cm(_)) if self.members.len() > 1 => {
+                "Nothing was sent: the route was changed after its group was made, and CM.com takes events one by one."
+            }
+            Some(target) if self.unreadable.is_empty() => return Ok(target.clone()),
             Some(_) => "Nothing was sent: the stored event of another member of the call cannot be read.",
             None => "Nothing was sent: the business number is no longer in the configuration.",
         };
@@ -141,7 +150,7 @@ impl Call {
                 begun: self.begun,
                 started_at: self.started_at,
                 finished_at: self.finished_at,
-                route: Route::Meta,
+                route: self.route(),
                 http_status: self.answer.as_ref().and_then(|answer| answer.http_status),
                 trace_id: self.trace_id(),
                 members,
@@ -165,10 +174,17 @@ impl Call {
         self.places.get(&sequence).and_then(|at| self.members.get(*at))
     }
 
+    /// Where it goes. A call without a target is never made.
+    pub(super) fn route(&self) -> Route {
+        self.target.as_ref().map_or(Route::Meta, Target::route)
+    }
+
     /// The call in one line, as whoever watches sees it.
     pub(super) fn line(&self) -> Option<String> {
-        let target = self.target.as_ref()?;
-        let line = laneway_channel::meta::request::line(target, self.verb);
+        let line = match self.target.as_ref()? {
+            Target::Meta(target) => meta::request::line(target, self.verb),
+            Target::Cm(_) => cm::request::LINE.to_owned(),
+        };
         Some(match self.answer.as_ref()?.http_status {
             Some(status) => format!("{line} {status}"),
             None => format!("{line} without an answer"),
@@ -192,6 +208,7 @@ pub(super) fn interrupted(now: Timestamp, call: laneway_journal::CallId, changes
             begun: Some(call),
             started_at: now,
             finished_at: now,
+            // The journal knows where it went since it was begun.
             route: Route::Meta,
             http_status: None,
             trace_id: None,

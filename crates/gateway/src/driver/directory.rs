@@ -3,17 +3,31 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use laneway_channel::meta::Target;
-use laneway_engine::{KindSet, NumberSetup, ScopeId};
-use laneway_model::PhoneNumber;
+use laneway_channel::{cm, meta};
+use laneway_engine::{NumberSetup, ScopeId};
+use laneway_model::{EventKind, PhoneNumber, Route};
 
-use crate::config::{Account, Config, OnDeadLetter, Waba};
+use crate::config::{Account, Config, OnDeadLetter, Routing, Waba};
 
 /// How every configured number is reached, and what it shares with others.
 #[derive(Default)]
 pub(super) struct Directory {
-    targets: BTreeMap<PhoneNumber, Arc<Target>>,
+    numbers: BTreeMap<PhoneNumber, Reached>,
     scopes: Scopes,
+}
+
+/// How one number is reached.
+struct Reached {
+    meta: Arc<meta::Target>,
+    cm: Option<Arc<cm::Target>>,
+    route: Routing,
+}
+
+/// Where one call goes.
+#[derive(Clone, Debug)]
+pub(super) enum Target {
+    Meta(Arc<meta::Target>),
+    Cm(Arc<cm::Target>),
 }
 
 /// Gives equal things equal ids, throughout the life of the driver: a pause outlives a change of the configuration that
@@ -34,14 +48,17 @@ enum Shared {
 impl Directory {
     /// Takes over a configuration, and says what the engine must know of it.
     pub(super) fn configure(&mut self, config: &Config) -> Vec<NumberSetup> {
-        self.targets.clear();
+        self.numbers.clear();
         let mut setups = Vec::new();
         let per_call = usize::try_from(config.limits.conversions_per_call).unwrap_or(usize::MAX);
         let wabas =
             config.accounts.iter().flat_map(|account| account.wabas.iter().map(move |w| (account, w)));
         for (account, waba) in wabas {
+            let cm = config.cm_url.as_ref().zip(account.cm_token.as_ref());
+            let cm =
+                cm.map(|(url, token)| cm::Target { cm_url: url.clone(), token: token.clone() }).map(Arc::new);
             for number in &waba.numbers {
-                let target = Target {
+                let meta = meta::Target {
                     graph_url: waba.graph_url.clone(),
                     version: waba.graph_version.clone(),
                     phone_number_id: number.phone_number_id.clone(),
@@ -50,7 +67,8 @@ impl Directory {
                     access_token: waba.access_token.clone(),
                     conversions_token: waba.conversions_token.clone(),
                 };
-                self.targets.insert(number.number, Arc::new(target));
+                let reached = Reached { meta: Arc::new(meta), cm: cm.clone(), route: account.route.clone() };
+                self.numbers.insert(number.number, reached);
                 setups.push(NumberSetup {
                     conversions_per_call_max: per_call,
                     ..self.scopes.setup(number.number, account, waba)
@@ -60,8 +78,22 @@ impl Directory {
         setups
     }
 
-    pub(super) fn target(&self, business: PhoneNumber) -> Option<Arc<Target>> {
-        self.targets.get(&business).cloned()
+    /// Where calls with events of this kind go; `None` if the number is not in the configuration.
+    pub(super) fn target(&self, business: PhoneNumber, kind: EventKind) -> Option<Target> {
+        let reached = self.numbers.get(&business)?;
+        match reached.route.of(kind) {
+            Route::Meta => Some(Target::Meta(Arc::clone(&reached.meta))),
+            Route::Cm => reached.cm.clone().map(Target::Cm),
+        }
+    }
+}
+
+impl Target {
+    pub(super) const fn route(&self) -> Route {
+        match self {
+            Self::Meta(_) => Route::Meta,
+            Self::Cm(_) => Route::Cm,
+        }
     }
 }
 
@@ -77,8 +109,8 @@ impl Scopes {
             conversions_credential: self.id(Shared::Credential, conversions_token.expose()),
             calls_per_second_max: waba.max_calls_per_second,
             conversions_per_call_max: usize::MAX,
-            relayed: KindSet::NONE,
-            hold_lost: account.on_lost_answer.held().map(laneway_model::EventKind::code).collect(),
+            relayed: account.route.relayed.iter().map(|kind| kind.code()).collect(),
+            hold_lost: account.on_lost_answer.held(&account.route).map(EventKind::code).collect(),
             holds_lanes: account.on_dead_letter == OnDeadLetter::Hold,
         }
     }

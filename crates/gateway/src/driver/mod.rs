@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use laneway_channel::{http, meta};
+use laneway_channel::{cm, http, meta};
 use laneway_engine::{
     Alarm, CallId, Cause, Change, Control, Effect, Engine, Entry, Input, Now, Policy, Reason, SettlementId,
 };
@@ -33,7 +33,7 @@ use crate::telemetry::Telemetry;
 
 use bodies::Bodies;
 use calls::Call;
-use directory::Directory;
+use directory::{Directory, Target};
 use handle::{Command, Shared};
 
 pub use handle::{Ended, FinalWait, Handle, Live};
@@ -66,6 +66,7 @@ pub struct Driver {
     telemetry: Arc<Telemetry>,
     engine: Engine,
     channel: meta::Client,
+    relay: cm::Client,
     directory: Directory,
     calls: BTreeMap<CallId, Call>,
     bodies: Bodies,
@@ -175,6 +176,7 @@ impl Driver {
             telemetry,
             engine: Engine::new(Policy::events(), seed),
             channel: meta::Client::new(http::Limits::default()),
+            relay: cm::Client::new(http::Limits::default()),
             directory: Directory::default(),
             calls: BTreeMap::new(),
             bodies: Bodies::default(),
@@ -409,7 +411,9 @@ impl Driver {
         let missing = members.iter().copied().filter(|sequence| !there.contains(sequence)).collect();
         let directory = &self.directory;
         let mut left_over = Vec::new();
-        if let Some(mut opened) = Call::new(rows, self.clock.wall(), |row| directory.target(row.business)) {
+        if let Some(mut opened) =
+            Call::new(rows, self.clock.wall(), |row, kind| directory.target(row.business, kind))
+        {
             left_over = opened.leave_over();
             self.calls.insert(call, opened);
         }
@@ -423,10 +427,11 @@ impl Driver {
 
     fn begin(&mut self, call: CallId, members: Vec<Sequence>) {
         let started_at = self.clock.wall();
+        let route = self.calls.get(&call).map_or(Route::Meta, Call::route);
         let (journal, lease, done) = (self.journal.clone(), self.lease, self.done.clone());
         self.tasks.spawn(async move {
             let report = loop {
-                let new = NewCall { started_at, route: Route::Meta, members: members.clone() };
+                let new = NewCall { started_at, route, members: members.clone() };
                 match journal.begin(lease, new).await {
                     Ok(begun) => break Done::Begun { call, begun },
                     Err(laneway_journal::Error::NotOpen { sequence }) => {
@@ -451,10 +456,16 @@ impl Driver {
             Ok(target) => target,
             Err(answer) => return Some(self.answered(id, &members, answer)),
         };
-        let (verb, sent, channel, done) =
-            (call.verb, call.members.clone(), self.channel.clone(), self.done.clone());
+        let (verb, sent, done) = (call.verb, call.members.clone(), self.done.clone());
+        let (channel, relay) = (self.channel.clone(), self.relay.clone());
         self.tasks.spawn(async move {
-            let answer = channel.send(&target, meta::Call { verb, members: &sent, now }).await;
+            let answer = match (&target, sent.first()) {
+                (Target::Cm(target), Some(member)) => relay.send(target, &member.event, now).await,
+                (Target::Meta(target), _) => {
+                    channel.send(target, meta::Call { verb, members: &sent, now }).await
+                }
+                (Target::Cm(_), None) => Answer { http_status: None, trace_id: None, outcomes: Vec::new() },
+            };
             report_to(&done, Done::Answered { call: id, members, answer }).await;
         });
         None

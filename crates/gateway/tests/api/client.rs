@@ -133,6 +133,13 @@ impl Raw {
         Answer::documented(method, path, status, headers, body.into())
     }
 
+    /// So many bytes.
+    pub(crate) async fn read(&mut self, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        self.0.read_exact(&mut bytes).await.unwrap();
+        bytes
+    }
+
     /// Reads exactly this.
     pub(crate) async fn expect(&mut self, text: &str) {
         let mut bytes = vec![0; text.len()];

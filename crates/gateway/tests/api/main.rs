@@ -11,6 +11,7 @@ mod node;
 mod openapi;
 mod operator;
 mod passthrough;
+mod relay;
 mod schema;
 mod server;
 mod webhooks;

@@ -10,18 +10,18 @@ use crate::client::Raw;
 use crate::node::{Setup, TestNode};
 
 /// CM.com as a test plays it: a socket that answers what the test says.
-struct Upstream(TcpListener);
+pub(crate) struct Upstream(TcpListener);
 
 impl Upstream {
-    async fn listen() -> Self {
+    pub(crate) async fn listen() -> Self {
         Self(TcpListener::bind("127.0.0.1:0").await.unwrap())
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.0.local_addr().unwrap())
     }
 
-    async fn accept(&self) -> Raw {
+    pub(crate) async fn accept(&self) -> Raw {
         Raw(self.0.accept().await.unwrap().0)
     }
 

@@ -1,10 +1,23 @@
-//! Beside CM.com, through the real binary: what is passed on.
+//! Beside CM.com, through the real binary: what is passed on, and events that go there.
 
+use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::thread;
 
-use crate::harness::{Connection, Shop};
+use serde_json::{Value, json};
+
+use crate::harness::{CUSTOMER, Connection, Shop};
+
+/// Takes a request's head from a socket.
+fn head_from(stream: &mut TcpStream) -> String {
+    let (mut head, mut byte) = (String::new(), [0]);
+    while !head.ends_with("\r\n\r\n") {
+        stream.read_exact(&mut byte).unwrap();
+        head.push(char::from(byte[0]));
+    }
+    head
+}
 
 #[test]
 fn messages_and_events_share_one_host() {
@@ -15,11 +28,7 @@ fn messages_and_events_share_one_host() {
     let serve = shop.serve();
     let service = thread::spawn(move || {
         let mut stream = cm.accept().unwrap().0;
-        let (mut head, mut byte) = (String::new(), [0]);
-        while !head.ends_with("\r\n\r\n") {
-            stream.read_exact(&mut byte).unwrap();
-            head.push(char::from(byte[0]));
-        }
+        let head = head_from(&mut stream);
         let mut first = [0; 5];
         stream.read_exact(&mut first).unwrap();
         // It answers before the rest of the request is there.
@@ -47,4 +56,47 @@ fn messages_and_events_share_one_host() {
     let lost = serve.gateway.0.post("/v1.0/message", "{}");
     assert_eq!(lost.status, 502, "{}", lost.body);
     assert_eq!(lost.any_json()["error"]["code"], "upstream_unreachable");
+}
+
+#[test]
+fn blocks_go_to_cm_and_keep_their_order_over_both_routes() {
+    const CM_TOKEN: &str = "33333333-3333-4333-8333-333333333333";
+    let cm = TcpListener::bind("127.0.0.1:0").unwrap();
+    let shop = Shop::open();
+    let upstream = format!("[upstream]\ncm_url = \"http://{}\"", cm.local_addr().unwrap());
+    shop.configure(&shop.world.host.url(), &upstream);
+    fs::write(shop.path("cm_token"), CM_TOKEN).unwrap();
+    let route = "name = \"shop\"\ncm_token = \"file:cm_token\"\nroute = { Block = \"cm\" }";
+    let config = fs::read_to_string(shop.config()).unwrap().replace("name = \"shop\"", route);
+    fs::write(shop.config(), config).unwrap();
+    let written = shop.world.user_writes(CUSTOMER, "Hi");
+    let serve = shop.serve();
+    let gateway = &serve.gateway;
+    let from = shop.world.number();
+
+    let block = gateway.submit(from, CUSTOMER, &json!({"type": "Block"}));
+    let mut stream = cm.accept().unwrap().0;
+    let head = head_from(&mut stream);
+    assert!(head.starts_with("POST /v1.0/event HTTP/1.1\r\n"), "{head}");
+    assert!(head.contains(&format!("x-cm-producttoken: {CM_TOKEN}\r\n")), "{head}");
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+    let mut body = vec![0; length.parse().unwrap()];
+    stream.read_exact(&mut body).unwrap();
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(body["event"], json!({"type": "Block"}));
+    assert_eq!(body["to"]["number"], CUSTOMER.replace('+', "00"));
+
+    // The answer is still to come, so what follows in the lane waits, and what is in none does not.
+    let unblock = gateway.submit(from, CUSTOMER, &json!({"type": "UnBlock"}));
+    let read = json!({"type": "MarkAsRead", "custom": {"message_id": written.wamid}});
+    assert_eq!(gateway.deliver(from, CUSTOMER, &read)["attempts"][0]["route"], "meta");
+    assert_eq!(gateway.0.get(&format!("/api/v1/events/{unblock}")).json()["waiting_for"], "lane");
+    write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+    let block = gateway.ended(&block);
+    assert_eq!((&block["status"], &block["attempts"][0]["route"]), (&json!("relayed"), &json!("cm")));
+    let unblock = gateway.ended(&unblock);
+    assert_eq!((&unblock["status"], &unblock["attempts"][0]["route"]), (&json!("confirmed"), &json!("meta")));
+
+    let (_, log) = serve.process.stop();
+    shop.check_log(&log, &[CM_TOKEN]);
 }

@@ -1,14 +1,17 @@
 //! The tables of an account.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use laneway_model::{
-    AccountName, ConversionName, DatasetId, PhoneNumber, PhoneNumberError, PhoneNumberId, WabaId,
+    AccountName, ConversionName, DatasetId, EventKind, PhoneNumber, PhoneNumberError, PhoneNumberId, Route,
+    WabaId,
 };
 
 use super::super::source::{Found, Table};
 use super::super::{
-    Account, Country, LostAnswer, Number, OnDeadLetter, OnLostAnswer, Scopes, Token, TokenHash, Waba, schema,
+    Account, Country, LostAnswer, Number, OnDeadLetter, OnLostAnswer, Routing, Scopes, Token, TokenHash,
+    Waba, schema,
 };
 use super::{Claim, Reader, quoted};
 
@@ -38,6 +41,12 @@ impl Reader<'_> {
         let allow_restricted_country = self.flag(table, "allow_restricted_country").unwrap_or(false);
         let on_dead_letter = self.on_dead_letter(table);
         let on_lost_answer = self.on_lost_answer(table);
+        let cm_token = self.secret(table, "cm_token");
+        let route = self.route(table);
+        if !route.relayed.is_empty() && table.get("cm_token").is_none() {
+            let says = "sends events to CM.com, which needs cm_token = \"file:PATH\" or \"env:NAME\"";
+            self.note(table.remark_at("route", says));
+        }
         let cm_webhook_secrets = self.secrets(table, "cm_webhook_secrets");
         let wabas = self.wabas(table);
         Some(Account {
@@ -49,6 +58,8 @@ impl Reader<'_> {
             cm_webhook_secrets,
             on_dead_letter,
             on_lost_answer,
+            cm_token,
+            route,
             open_access: false,
         })
     }
@@ -70,13 +81,13 @@ impl Reader<'_> {
         let mut read = OnLostAnswer::default();
         let Some(found) = table.get("on_lost_answer") else { return read };
         let Some(words) = found.table(&schema::ON_LOST_ANSWER) else {
-            read.default = self.lost_answer(&found, ALLOWED).unwrap_or_default();
+            read.default = self.lost_answer(&found, ALLOWED);
             return read;
         };
         for word in words.keys() {
             let Some(answer) = self.lost_answer(&word, "\"resend\" or \"hold\"") else { continue };
             match word.name() {
-                "default" => read.default = answer,
+                "default" => read.default = Some(answer),
                 name => match ConversionName::ALL.into_iter().find(|known| known.as_str() == name) {
                     Some(name) => {
                         read.by_name.insert(name, answer);
@@ -86,6 +97,43 @@ impl Reader<'_> {
             }
         }
         read
+    }
+
+    /// One word for every event, or a table of words: by type, for all conversions, and for the rest, in this order.
+    fn route(&mut self, table: &Table<'_>) -> Routing {
+        const ALLOWED: &str = "\"meta\" or \"cm\", or a table such as { default = \"meta\", Block = \"cm\" }";
+        let Some(found) = table.get("route") else { return Routing::default() };
+        let mut words = BTreeMap::new();
+        match found.table(&schema::ROUTE) {
+            None => {
+                words.extend(self.route_word(&found, ALLOWED).map(|route| ("default", route)));
+            }
+            Some(inner) => {
+                self.check_keys(&inner);
+                for word in inner.keys() {
+                    let known = schema::ROUTE.keys.iter().find(|known| **known == word.name());
+                    let route = self.route_word(&word, "\"meta\" or \"cm\"");
+                    words.extend(known.copied().zip(route));
+                }
+            }
+        }
+        let of = |kind: &EventKind| {
+            let is_conversion = matches!(kind, EventKind::Conversion(_));
+            let of_family = is_conversion.then(|| words.get("conversions")).flatten();
+            words.get(kind.as_str()).or(of_family).or(words.get("default")) == Some(&Route::Cm)
+        };
+        Routing { relayed: EventKind::all().filter(of).collect() }
+    }
+
+    fn route_word(&mut self, found: &Found<'_>, allowed: &'static str) -> Option<Route> {
+        match self.text(found, allowed)? {
+            "meta" => Some(Route::Meta),
+            "cm" => Some(Route::Cm),
+            other => {
+                self.note(found.remark(format!("found {}; write {allowed}", quoted(other))));
+                None
+            }
+        }
     }
 
     fn lost_answer(&mut self, found: &Found<'_>, allowed: &'static str) -> Option<LostAnswer> {
