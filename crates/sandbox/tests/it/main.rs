@@ -4,6 +4,7 @@
 
 mod admission;
 mod faults;
+mod lists;
 mod page;
 mod people;
 mod receiver;
