@@ -7,7 +7,7 @@ use insta::assert_snapshot;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Dev, Gateway, Host, Process, Shop, World, id_of, shown};
+use crate::harness::{CUSTOMER, Dev, Gateway, Host, Process, Shop, World, id_of, shown};
 
 /// A printed command: its title, the address, and the body.
 fn printed_curls(said: &str) -> Vec<(String, String)> {
@@ -98,11 +98,24 @@ fn the_gateway_is_told_of_what_happens_at_every_start() {
         assert_eq!((&told["url"], &told["attempts"][0]["status"]), (&json!(callback), &json!(200)));
         let body: Value = serde_json::from_str(told["body"].as_str().unwrap()).unwrap();
         let message = &body["entry"][0]["changes"][0]["value"]["messages"][0];
-        let chat = dev.world.chat("+316012345678");
+        let chat = dev.world.chat(CUSTOMER);
         assert_eq!(message["id"], chat[start]["wamid"], "the greeting, and nothing of an earlier start");
         assert_eq!(message["referral"]["ctwa_clid"], chat[start]["ctwa_clid"]);
         assert_eq!(dev.process.stop().0, Some(0));
     }
+}
+
+#[test]
+fn a_conversion_finds_the_click_that_the_sandbox_told_of() {
+    let directory = TempDir::new().unwrap();
+    let dev = Dev::start(directory.path());
+    assert_eq!(dev.world.rows("/sandbox/webhooks?wait=20s")[0]["state"], "delivered");
+    let purchase = json!({"type": "Purchase", "custom": {"currency": "EUR", "value": "12.60"}});
+    let event = dev.deliver(CUSTOMER, &purchase);
+    assert_eq!((&event["status"], &event["click_id"]["captured"]), (&json!("confirmed"), &json!(true)));
+    let chat = dev.world.chat(CUSTOMER);
+    let ledger = dev.world.rows("/sandbox/conversions");
+    assert_eq!(ledger[0]["user_data"]["ctwa_clid"], chat[0]["ctwa_clid"]);
 }
 
 #[test]
