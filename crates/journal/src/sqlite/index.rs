@@ -582,7 +582,7 @@ pub(crate) fn keys_between(
     let doing = "reading keys";
     let mut next = journal.prepare_cached("SELECT min(id) FROM keys WHERE id >= ?1").doing(doing)?;
     let mut read = journal.prepare_cached("SELECT * FROM keys WHERE id > ?1 AND id <= ?2").doing(doing)?;
-    let mut keys = Vec::new();
+    let mut keys = Vec::with_capacity(to.saturating_sub(after) as usize);
     let mut day = 0;
     while let Some(first) =
         next.query_row([key_id(day, 0)], |row| row.get::<_, Option<i64>>(0)).doing(doing)?
@@ -649,7 +649,8 @@ fn people_between(
     let doing = "reading persons";
     let mut statement = journal.prepare_cached(sql(queue).people).doing(doing)?;
     let mut rows = statement.query([signed(after), signed(to)]).doing(doing)?;
-    let mut people = Vec::new();
+    // As large as it can become: a list that grows in steps leaves gaps behind which the allocator keeps.
+    let mut people = Vec::with_capacity(to.saturating_sub(after) as usize);
     while let Some(row) = rows.next().doing(doing)? {
         let row = row::Stored::checked(row, sql(queue))?;
         row.check()?;
