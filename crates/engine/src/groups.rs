@@ -9,8 +9,7 @@
 //!
 //! Halving a group in which everything is bad would take twice as many calls as it has events. So it has a budget, one
 //! call for every [`EVENTS_PER_HALVING_CALL`] events; beyond that, what is refused falls into single events at once. `n`
-//! events therefore never take more than about `1.3 n` calls (parts that are under way when the budget ends go beyond it),
-//! and one bad event among `n` takes about `2 log2(n)`.
+//! events therefore never take more than about `1.25 n` calls, and one bad event among `n` takes about `2 log2(n)`.
 
 use std::collections::VecDeque;
 
@@ -46,8 +45,8 @@ struct Halving {
     parts: usize,
     /// Events in the groups that were refused first.
     events: usize,
-    /// Calls made for parts.
-    calls: usize,
+    /// Halves made so far; each takes a call.
+    halves: usize,
     /// The size of the last part that passed.
     passed: usize,
 }
@@ -101,11 +100,8 @@ impl Groups {
     }
 
     /// A call was opened.
-    pub(crate) fn opened(&mut self, is_part: bool) {
+    pub(crate) fn opened(&mut self) {
         self.in_flight += 1;
-        if let Some(halving) = self.halving.as_mut().filter(|_| is_part) {
-            halving.calls += 1;
-        }
     }
 
     /// A call has ended.
@@ -121,8 +117,10 @@ impl Groups {
         } else {
             halving.events += size;
         }
-        let is_within_budget = halving.calls < halving.events / EVENTS_PER_HALVING_CALL;
+        // The first two halves are free, so that small groups are halved as well.
+        let is_within_budget = halving.halves <= halving.events / EVENTS_PER_HALVING_CALL;
         let piece = if is_within_budget { size.div_ceil(2) } else { 1 };
+        halving.halves += 2 * usize::from(is_within_budget);
         halving.parts += size.div_ceil(piece);
         piece
     }
@@ -164,7 +162,7 @@ mod tests {
         let mut sent = vec![(all, false)];
         while let Some((members, is_part)) = sent.pop() {
             calls += 1;
-            groups.opened(is_part);
+            groups.opened();
             groups.closed();
             let bad =
                 members.iter().any(|slot| is_bad((0..events).position(|n| Slot::new(n) == *slot).unwrap()));
@@ -222,7 +220,7 @@ mod tests {
     #[test]
     fn a_further_call_opens_only_for_a_full_group() {
         let mut groups = Groups::default();
-        groups.opened(false);
+        groups.opened();
         assert_eq!(groups.next_size(499, 500), None);
         assert_eq!(groups.next_size(500, 500), Some(500));
         assert_eq!(groups.next_size(1, 1), Some(1), "what is not grouped waits for nothing");

@@ -89,7 +89,7 @@ impl Engine {
         let state = &mut self.numbers[number as usize];
         self.held_back.remove(&(state.in_flight, number));
         state.call_opened();
-        state.groups[choice.class].opened(choice.is_part);
+        state.groups[choice.class].opened();
         effects.push(Effect::Load { call: id, members: self.sequences_of(&members) });
         let call = Call {
             number,
