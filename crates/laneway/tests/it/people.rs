@@ -29,6 +29,8 @@ fn refused(dev: &Dev, event: &Value) -> Value {
 fn a_person_is_known_by_what_whatsapp_tells() {
     let directory = TempDir::new().unwrap();
     let dev = Dev::start(directory.path());
+    // Notifications tell the second, and of two clicks in the same one neither is the newer.
+    assert_eq!(dev.world.host.post("/sandbox/clock", r#"{"advance":"2s"}"#).status, 200);
     let message = dev.world.user_writes(CUSTOMER, "From another ad");
     told(&dev, 2);
     let shown = verb(&dev, &["contacts", "show", dev.world.number(), CUSTOMER, "--json"]).json();
