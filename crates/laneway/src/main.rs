@@ -10,6 +10,7 @@ mod config;
 mod contacts;
 mod descriptors;
 mod dev;
+mod doctor;
 mod events;
 mod logs;
 mod sandbox;
@@ -53,6 +54,8 @@ enum Verb {
     /// Check a configuration
     #[command(subcommand)]
     Config(config::Verb),
+    /// Hold a configuration against what Meta says
+    Doctor(doctor::Options),
     /// Make and hash product tokens
     #[command(subcommand)]
     Token(token::Verb),
@@ -86,6 +89,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Contacts(verb) => contacts::run(verb).await,
         Verb::Erase(options) => contacts::erase(options).await,
         Verb::Config(verb) => config::run(verb),
+        Verb::Doctor(options) => Box::pin(doctor::run(options)).await,
         Verb::Token(verb) => token::run(verb),
         Verb::Openapi => print(laneway_gateway::api::openapi_json().trim_end()),
     }

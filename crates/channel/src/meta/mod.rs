@@ -1,11 +1,12 @@
 //! Meta's Graph API: events become calls, answers become outcomes.
 //!
 //! One way through: [`encode`] writes the body, [`request`] addresses it, [`crate::http`] carries it, and [`classify`]
-//! says what became of each member, by the table in [`codes`].
+//! says what became of each member, by the table in [`codes`]. [`look_up`] asks what is known of a WABA.
 
 pub mod classify;
 pub mod codes;
 pub mod encode;
+pub mod look_up;
 pub mod request;
 pub mod webhook;
 

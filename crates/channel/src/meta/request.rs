@@ -67,7 +67,7 @@ pub fn request(target: &Target, verb: Verb, body: String) -> Result<Request<Byte
     Ok(request)
 }
 
-fn address(target: &Target, endpoint: Endpoint<'_>) -> Result<Uri, Error> {
+pub(super) fn address(target: &Target, endpoint: Endpoint<'_>) -> Result<Uri, Error> {
     let base = target.graph_url.trim_end_matches('/');
     let text = format!("{base}/{}{}", target.version, endpoint.path());
     let uri: Uri = text.parse().map_err(|_| Error::Address)?;
@@ -75,7 +75,7 @@ fn address(target: &Target, endpoint: Endpoint<'_>) -> Result<Uri, Error> {
     if is_http && uri.host().is_some_and(|host| !host.is_empty()) { Ok(uri) } else { Err(Error::Address) }
 }
 
-fn bearer(token: &Secret) -> Result<HeaderValue, Error> {
+pub(super) fn bearer(token: &Secret) -> Result<HeaderValue, Error> {
     let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(|_| Error::Token)?;
     value.set_sensitive(true);
     Ok(value)

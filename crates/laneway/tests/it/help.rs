@@ -29,6 +29,7 @@ fn every_verb_explains_itself() {
         "events show",
         "config",
         "config check",
+        "doctor",
         "token",
         "token new",
         "token hash",

@@ -12,6 +12,7 @@ mod crashes;
 mod damage;
 mod delivery;
 mod dev;
+mod doctor;
 mod durability;
 mod exec;
 mod full_disk;
