@@ -19,6 +19,7 @@ mod full_disk;
 mod grouping;
 mod harness;
 mod help;
+mod in_doubt;
 mod manual;
 mod operation;
 mod people;
