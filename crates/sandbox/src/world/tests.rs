@@ -314,3 +314,31 @@ fn what_is_no_state() {
     let newer = State::decode(good.replace(r#""version":1"#, r#""version":9"#).as_bytes());
     assert!(matches!(newer, Err(StateError::Newer { found: 9 })));
 }
+
+#[test]
+fn what_was_read_and_who_moved_outlasts_a_restart() {
+    const MOVED: &str = "+316011111111";
+    let mut bench = Bench::new();
+    bench.customer_writes(NOW);
+    let first = bench.answer(NOW).unwrap();
+    assert_eq!(bench.world.user_reads(CUSTOMER, BUSINESS, NOW), Ok(vec![first]));
+    let second = bench.answer(NOW).unwrap();
+    let phone = |text| Phone::lenient(text).unwrap();
+    let moved = bench.world.change_number(&mut bench.mint, &phone(CUSTOMER), &phone(MOVED), NOW);
+    assert_eq!(moved, Ok(1));
+    assert_eq!(bench.world.user_reads(CUSTOMER, BUSINESS, NOW), Ok(vec![]), "nobody has that number now");
+
+    let state = State { starts: 1, clock_offset_ms: 0, requests: 0, world: bench.world };
+    bench.world = State::decode(&state.encode()).unwrap().world;
+    assert_eq!(
+        bench.world.user_reads(MOVED, BUSINESS, NOW),
+        Ok(vec![second]),
+        "and nothing that was read before"
+    );
+    assert_eq!(bench.world.user_reads(MOVED, BUSINESS, NOW), Ok(vec![]));
+    assert_eq!(bench.change(BlockVerb::Block, MOVED, NOW), Ok(()), "the window moved along");
+    assert_eq!(bench.change(BlockVerb::Block, CUSTOMER, NOW), Err(UserRefusal::ReEngagement));
+    let click = bench.write(MOVED, BUSINESS, true, NOW).unwrap();
+    assert_eq!(bench.world.take_notices(), [], "without a webhook nobody is told");
+    assert!(click.ctwa_clid.is_some());
+}
