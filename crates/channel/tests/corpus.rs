@@ -21,7 +21,7 @@ fn answers_of_meta() {
 
 #[test]
 fn notifications_of_meta() {
-    corpus::replay("notification", 14, notification::check);
+    corpus::replay("notification", 100, notification::check);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use laneway_channel::{http, meta};
 use laneway_journal::{Feed, Journal, OpenError, Queue};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -26,6 +27,8 @@ pub struct Node {
     pub journal: Journal,
     /// The driver of the events queue.
     pub driver: driver::Handle,
+    /// Asks Meta what only it knows. Events are delivered by the driver's own.
+    pub meta: meta::Client,
     /// Until when notifications have come.
     pub heard: Arc<LastHeard>,
     /// Time.
@@ -110,7 +113,8 @@ pub async fn start(
     let (driver, handle) = Driver::start(parts).await.map_err(StartError::Driver)?;
     let (readiness, is_ready) = watch::channel(Readiness::Starting);
     let heard = Arc::new(LastHeard::default());
-    let node = Node { config, journal, driver: handle, heard, clock, readiness: is_ready, telemetry };
+    let meta = meta::Client::new(http::Limits::default());
+    let node = Node { config, journal, driver: handle, meta, heard, clock, readiness: is_ready, telemetry };
     let (stop_serving, stop_driving) = (CancellationToken::new(), CancellationToken::new());
     let (address, admin_address) = (public.address(), admin.as_ref().map(Bound::address));
     let mut servers = vec![tokio::spawn(purge(node.clone(), stop_serving.clone()))];

@@ -40,6 +40,8 @@ pub enum Route {
     Event,
     /// `GET /api/v1/events`.
     Events,
+    /// `GET /api/v1/blocklist/{business}`.
+    BlockList,
     /// Everything under `/api/v1/contacts`.
     Contact,
     /// `/webhooks/meta/{app}`.
@@ -340,6 +342,7 @@ impl Route {
             Self::CmOther => "/v1.0/*",
             Self::Event => "/api/v1/events/{id}",
             Self::Events => "/api/v1/events",
+            Self::BlockList => "/api/v1/blocklist/{business}",
             Self::Contact => "/api/v1/contacts/*",
             Self::MetaWebhook => "/webhooks/meta/{app}",
             Self::CmWebhook => "/webhooks/cm/{secret}",

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod blocklist;
 mod client;
 mod config;
 mod contacts;
@@ -49,6 +50,9 @@ enum Verb {
     /// Look at what is known of persons
     #[command(subcommand)]
     Contacts(contacts::Verb),
+    /// Hold a number's block list against Meta's
+    #[command(subcommand)]
+    Blocklist(blocklist::Verb),
     /// Remove everything about a person
     Erase(contacts::Erase),
     /// Check a configuration
@@ -87,6 +91,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Send(options) => send::run(options).await,
         Verb::Events(verb) => events::run(verb).await,
         Verb::Contacts(verb) => contacts::run(verb).await,
+        Verb::Blocklist(verb) => blocklist::run(verb).await,
         Verb::Erase(options) => contacts::erase(options).await,
         Verb::Config(verb) => config::run(verb),
         Verb::Doctor(options) => Box::pin(doctor::run(options)).await,

@@ -3,6 +3,7 @@
 //! One way through: [`encode`] writes the body, [`request`] addresses it, [`crate::http`] carries it, and [`classify`]
 //! says what became of each member, by the table in [`codes`]. [`look_up`] asks what is known of a WABA.
 
+pub mod blocklist;
 pub mod classify;
 pub mod codes;
 pub mod encode;

@@ -67,6 +67,19 @@ pub fn request(target: &Target, verb: Verb, body: String) -> Result<Request<Byte
     Ok(request)
 }
 
+/// A request that only asks.
+///
+/// # Errors
+/// [`Error`] when the target is not complete or not right.
+pub(super) fn get(target: &Target, endpoint: Endpoint<'_>) -> Result<Request<Bytes>, Error> {
+    let mut request = Request::new(Bytes::new());
+    *request.uri_mut() = address(target, endpoint)?;
+    let headers = request.headers_mut();
+    headers.insert(AUTHORIZATION, bearer(&target.access_token)?);
+    headers.insert(USER_AGENT, HeaderValue::from_static("laneway"));
+    Ok(request)
+}
+
 pub(super) fn address(target: &Target, endpoint: Endpoint<'_>) -> Result<Uri, Error> {
     let base = target.graph_url.trim_end_matches('/');
     let text = format!("{base}/{}{}", target.version, endpoint.path());

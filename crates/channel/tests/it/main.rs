@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that finds something unexpected stops")]
 
+mod blocklist;
 mod failures;
 mod requests;
 mod server;

@@ -5,6 +5,7 @@
 
 mod answer;
 mod auth;
+mod blocklist;
 mod body;
 mod console;
 mod contacts;
@@ -71,6 +72,7 @@ fn public_routes() -> Router<Arc<Api>> {
         .route("/v1.0/event", routing::post(events_cm::post))
         .route("/api/v1/events", routing::get(events::list).post(events_batch::post))
         .route("/api/v1/events/{id}", routing::get(events::get))
+        .route("/api/v1/blocklist/{business}", routing::get(blocklist::get))
         .route("/api/v1/contacts/{user}", routing::delete(contacts::erase))
         .route("/api/v1/contacts/{business}/{user}", routing::get(contacts::get))
         .route("/webhooks/meta/{app}", routing::get(webhooks::challenge).post(webhooks::meta))

@@ -39,6 +39,8 @@ pub(super) enum ProblemCode {
     BodyTooLarge,
     /// The body is compressed.
     UnsupportedEncoding,
+    /// Meta did not answer, or not with what was asked for.
+    MetaFailed,
     /// The event is stored in a form that this version cannot read.
     Unreadable,
     /// The store cannot answer now.
@@ -59,6 +61,7 @@ impl ProblemCode {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::MetaFailed => StatusCode::BAD_GATEWAY,
             Self::Unreadable => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

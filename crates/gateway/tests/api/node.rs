@@ -107,8 +107,17 @@ impl TestNode {
             tokio::spawn(async move { driver.run(stop).await.unwrap() });
         }
         let heard = Arc::default();
-        let node =
-            Node { config, journal: journal.clone(), driver: handle, heard, clock, readiness, telemetry };
+        let meta = laneway_channel::meta::Client::new(laneway_channel::http::Limits::default());
+        let node = Node {
+            config,
+            journal: journal.clone(),
+            driver: handle,
+            meta,
+            heard,
+            clock,
+            readiness,
+            telemetry,
+        };
         let router = api::everything(node.clone(), setup.body_limits);
         let bound = server::listen("127.0.0.1:0".parse().unwrap(), setup.server_limits).await.unwrap();
         let address = bound.address();

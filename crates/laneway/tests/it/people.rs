@@ -80,3 +80,41 @@ fn an_erased_person_is_gone_and_nothing_of_theirs_is_delivered() {
     assert_eq!(other["status"], "confirmed");
     assert_eq!(dev.world.blocked(), [CUSTOMER]);
 }
+
+#[test]
+fn drift_of_the_block_list_is_shown_and_mended_on_request() {
+    let directory = TempDir::new().unwrap();
+    let dev = Dev::start(directory.path());
+    let (other, business) = ("+316087654321", dev.world.number());
+    dev.world.user_writes(other, "Hello");
+    assert_eq!(dev.deliver(CUSTOMER, &json!({"type": "Block"}))["status"], "confirmed");
+    assert_eq!(verb(&dev, &["blocklist", "sync", business]).stdout.trim(), "no drift");
+
+    // Somebody uses the Graph API beside Laneway.
+    let graph = dev.world.host.with("authorization", &format!("Bearer {}", dev.world.own("access_token")));
+    let graph = graph.with("content-type", "application/json");
+    let path = format!("/v26.0/{}/block_users", dev.world.own("phone_number_id"));
+    for (method, user) in [("DELETE", CUSTOMER), ("POST", other)] {
+        let users = json!({"messaging_product": "whatsapp", "block_users": [{"user": user}]});
+        assert_eq!(graph.send(method, &path, &users.to_string()).unwrap().status, 200, "{method}");
+    }
+    let list = verb(&dev, &["blocklist", "list", business, "--json"]).json();
+    let drift = json!({"missing": [CUSTOMER], "unwanted": [], "unknown": [other], "hidden": []});
+    assert_eq!(
+        (&list["wanted"], &list["actual"], &list["drift"]),
+        (&json!([CUSTOMER]), &json!([other]), &drift)
+    );
+    assert_eq!(verb(&dev, &["blocklist", "sync", business, "--json"]).json(), drift);
+    assert_eq!(dev.world.blocked(), [other], "nothing is changed without --apply");
+
+    let applied = verb(&dev, &["blocklist", "sync", business, "--apply"]);
+    let id = applied.stderr.trim().rsplit(' ').next().unwrap();
+    assert_eq!(
+        (dev.gateway.ended(id)["status"].as_str(), applied.code),
+        (Some("confirmed"), 0),
+        "{applied:?}"
+    );
+    let mut blocked = dev.world.blocked();
+    blocked.sort();
+    assert_eq!(blocked, [CUSTOMER, other]);
+}
