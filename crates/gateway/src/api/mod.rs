@@ -57,7 +57,8 @@ pub fn public(node: Node, limits: BodyLimits) -> Router {
     finish(public_routes(), node, limits)
 }
 
-/// `/readyz`, `/metrics` and `/healthz`. Where the configuration has an `admin_token`, the first two ask for it.
+/// `/readyz`, `/metrics`, `/healthz` and `/console`, with what the console asks for: `/api/v1/events`. Where the
+/// configuration has an `admin_token`, the first two ask for it; events ask for a product token, as everywhere.
 pub fn admin(node: Node) -> Router {
     finish(admin_routes(), node, BodyLimits::default())
 }
@@ -68,28 +69,34 @@ pub fn everything(node: Node, limits: BodyLimits) -> Router {
 }
 
 fn public_routes() -> Router<Arc<Api>> {
-    Router::new()
+    event_routes()
         .route("/v1.0/event", routing::post(events_cm::post))
-        .route("/api/v1/events", routing::get(events::list).post(events_batch::post))
-        .route("/api/v1/events/{id}", routing::get(events::get))
+        .route("/api/v1/events", routing::post(events_batch::post))
         .route("/api/v1/blocklist/{business}", routing::get(blocklist::get))
         .route("/api/v1/contacts/{user}", routing::delete(contacts::erase))
         .route("/api/v1/contacts/{business}/{user}", routing::get(contacts::get))
         .route("/webhooks/meta/{app}", routing::get(webhooks::challenge).post(webhooks::meta))
         .route("/webhooks/cm/{secret}", routing::post(webhooks::cm))
         .route("/healthz", routing::get(health::live))
+}
+
+/// What the console works with. It is where the console is, too, because a page may ask its own address only.
+fn event_routes() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/api/v1/events", routing::get(events::list))
+        .route("/api/v1/events/{id}", routing::get(events::get))
         .route("/openapi.json", routing::get(openapi::get))
 }
 
 fn admin_routes() -> Router<Arc<Api>> {
-    operator_routes().route("/healthz", routing::get(health::live))
+    operator_routes().merge(event_routes()).route("/healthz", routing::get(health::live))
 }
 
 fn operator_routes() -> Router<Arc<Api>> {
     Router::new()
         .route("/readyz", routing::get(health::ready))
         .route("/metrics", routing::get(health::metrics))
-        .route("/console", routing::get(console::get))
+        .merge(console::routes())
 }
 
 fn finish(routes: Router<Arc<Api>>, node: Node, limits: BodyLimits) -> Router {

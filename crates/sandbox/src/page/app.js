@@ -84,7 +84,7 @@ const actions = {
   },
   eventLink(id) {
     if (!state.gateway) return h('span.chip.still', { title: id }, id);
-    return h('a.chip', { href: `${state.gateway}/console#event=${id}`, target: '_blank', rel: 'noopener', 'data-focus': id, title: 'Show the event in the console' }, `${id} ↗`);
+    return h('a.chip', { href: `${state.gateway}/console#event=${id}&sandbox=${location.origin}`, target: '_blank', rel: 'noopener', 'data-focus': id, title: 'Show the event in the console' }, `${id} ↗`);
   },
   async copy(text, said) {
     try {

@@ -1,0 +1,235 @@
+// The console: a list that follows the gateway, and one event in full.
+
+import { Refused, abilities, ask, follow, useToken } from './source.js';
+
+const $ = (id) => document.getElementById(id);
+const PAGE = 50;
+const GATHER_MS = 150;
+
+const STATUSES = [
+  ['', 'All'], ['open', 'Open'], ['failed', 'Dead letters'], ['in_doubt', 'In doubt'], ['confirmed', 'Confirmed'],
+  ['expired', 'Expired'], ['superseded', 'Superseded'], ['discarded', 'Discarded'],
+];
+const TYPES = [
+  'MarkAsRead', 'Typing', 'Block', 'UnBlock', 'Purchase', 'LeadSubmitted', 'InitiateCheckout', 'AddToCart', 'ViewContent',
+  'OrderCreated', 'OrderShipped', 'OrderDelivered', 'OrderCanceled', 'OrderReturned', 'CartAbandoned', 'QualifiedLead',
+  'RatingProvided', 'ReviewProvided',
+];
+const LOOKS = { confirmed: 'good', relayed: 'good', failed: 'bad', in_doubt: 'bad', expired: 'bad', retrying: 'warm', sending: 'warm', accepted: 'warm' };
+const RETRIABLE = ['failed', 'in_doubt'];
+const DISCARDABLE = ['failed', 'in_doubt', 'accepted', 'retrying'];
+
+/** Makes an element. Text never becomes markup. */
+function h(name, properties, ...children) {
+  const [tag, ...classes] = name.split('.');
+  const element = document.createElement(tag);
+  element.className = classes.join(' ');
+  for (const [key, value] of Object.entries(properties ?? {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (key.startsWith('on')) element.addEventListener(key.slice(2), value);
+    else element.setAttribute(key, value === true ? '' : value);
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+const TIME = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 });
+const MOMENT = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const time = (instant) => TIME.format(new Date(instant));
+const moment = (instant) => MOMENT.format(new Date(instant));
+
+const wanted = new URLSearchParams(location.hash.slice(1));
+let can = { stream: false, retry: false, discard: false };
+let chosen = wanted.get('event');
+let status = '';
+let pages = 1;
+
+/** The sandbox that sent its reader here; only one on this machine is linked back to. */
+const sandbox = (() => {
+  const given = wanted.get('sandbox') ?? sessionStorage.getItem('laneway-sandbox') ?? '';
+  if (!/^http:\/\/(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/.test(given)) return null;
+  sessionStorage.setItem('laneway-sandbox', given);
+  return given;
+})();
+
+function filter() {
+  const members = {
+    status, type: $('type').value, from: $('from').value.trim(), to: $('to').value.trim(), reference: $('reference').value.trim(),
+  };
+  return Object.entries(members).filter(([, value]) => value);
+}
+
+async function load() {
+  const events = [];
+  let cursor = null;
+  for (let page = 0; page < pages; page += 1) {
+    const query = new URLSearchParams([...filter(), ['limit', PAGE], ...(cursor ? [['cursor', cursor]] : [])]);
+    const list = await ask(`/api/v1/events?${query}`);
+    events.push(...list.events);
+    cursor = list.cursor;
+    if (!cursor) break;
+  }
+  show(events);
+  $('more').hidden = cursor === null;
+}
+
+function show(events) {
+  const list = $('events');
+  const old = new Map([...list.children].map((child) => [child.dataset.id, child]));
+  const rows = events.map((event) => {
+    const look = `${event.status} ${event.updated_at} ${event.id === chosen}`;
+    const kept = old.get(event.id);
+    if (kept?.dataset.look === look) return kept;
+    const fresh = row(event);
+    fresh.dataset.id = event.id;
+    fresh.dataset.look = look;
+    return fresh;
+  });
+  const focused = document.activeElement?.closest('#events > li')?.dataset.id;
+  rows.forEach((each, index) => {
+    if (list.children[index] !== each) list.insertBefore(each, list.children[index] ?? null);
+  });
+  while (list.children.length > rows.length) list.lastElementChild.remove();
+  if (focused && !list.contains(document.activeElement)) list.querySelector(`[data-id="${CSS.escape(focused)}"] button`)?.focus();
+  $('none').hidden = events.length > 0;
+}
+
+function row(event) {
+  return h('li', null, h(`button.event${event.id === chosen ? '.current' : ''}`, {
+    type: 'button', 'aria-current': event.id === chosen ? 'true' : null, onclick: () => choose(event.id, true),
+  },
+  h('span.first', null, h('strong', null, event.type), pill(event.status), h('time', { datetime: event.accepted_at }, moment(event.accepted_at))),
+  h('span.second', null, h('span', null, [event.from, event.to].filter(Boolean).join(' → ')),
+    event.reference ? h('span.soft', null, event.reference) : null),
+  event.reason ? h('span.reason', null, event.reason) : null));
+}
+
+const pill = (status) => h(`span.pill.${LOOKS[status] ?? 'off'}`, null, status.replace('_', ' '));
+
+async function choose(id, byHand) {
+  chosen = id;
+  history.replaceState(null, '', `#event=${id}`);
+  await Promise.all([detail(), load()]);
+  if (byHand) $('detail').focus({ preventScroll: innerWidth > 900 });
+}
+
+async function detail() {
+  if (!chosen) return;
+  const event = await ask(`/api/v1/events/${encodeURIComponent(chosen)}`);
+  if (event.id !== chosen) return;
+  $('detail').classList.remove('idle');
+  $('detail-title').textContent = event.type;
+  const facts = [
+    ['Event', h('code', null, event.id)], ['Business', event.from], ['Customer', event.to], ['Reference', event.reference],
+    ['Accepted', moment(event.accepted_at)], ['Waits for', event.waiting_for], ['Next attempt', event.next_attempt_at && moment(event.next_attempt_at)],
+    ['Given up', event.status.match(/accepted|sending|retrying/) && event.expires_at && moment(event.expires_at)],
+    ['Superseded by', event.superseded_by], ['Click', event.click_id && `${event.click_id.value.slice(0, 18)}…${event.click_id.captured ? ' (captured)' : ''}`],
+    ['Twice?', event.possibly_duplicate ? 'possibly: its answer was lost once' : null],
+  ].filter(([, value]) => value);
+  const open = document.querySelector('#detail details')?.open;
+  $('detail-body').replaceChildren(
+    h('p.first', null, pill(event.status), event.reason ? h('span', null, event.reason) : null),
+    doings(event),
+    h('dl', null, facts.map(([name, value]) => h('div', null, h('dt', null, name), h('dd', null, value)))),
+    h('h3', null, event.attempts.length === 1 ? '1 attempt' : `${event.attempts.length} attempts`),
+    h('ol.attempts', null, event.attempts.map(attempt)),
+    h('details', { open: open ?? false }, h('summary', null, 'As submitted'), h('pre', { tabindex: '0', 'aria-label': 'The event’s own fields', role: 'group' }, JSON.stringify(event.custom ?? {}, null, 2))));
+}
+
+function attempt(each) {
+  const good = each.outcome === 'confirmed' || each.outcome === 'relayed';
+  const took = each.finished_at ? `${Date.parse(each.finished_at) - Date.parse(each.started_at)} ms` : 'no answer was seen';
+  return h('li', null,
+    h('span.first', null, h('span.n', null, String(each.n)), h(`span.pill.${good ? 'good' : 'bad'}`, null, (each.outcome ?? 'unknown').replace('_', ' ')),
+      h('span', null, [each.http_status && `HTTP ${each.http_status}`, each.code && `code ${each.code}`, each.subcode && `subcode ${each.subcode}`].filter(Boolean).join(', ')),
+      h('time', { datetime: each.started_at }, `${time(each.started_at)} · ${took}`)),
+    each.detail ? h('span', null, each.detail) : null,
+    each.trace_id ? h('span.soft.second', null, `trace ${each.trace_id}`,
+      sandbox ? h('a', { href: `${sandbox}/#trace=${each.trace_id}` }, 'the call in the sandbox') : null) : null);
+}
+
+function doings(event) {
+  const button = (word, verb, kind) => h(`button.${kind}`, {
+    type: 'button',
+    async onclick() {
+      await trying(async () => {
+        await ask(`/api/v1/events/${event.id}/${verb}`, 'POST');
+        $('news').textContent = `${event.type}: ${word} is done`;
+        await Promise.all([detail(), load()]);
+      });
+    },
+  }, word);
+  const buttons = [
+    can.retry && RETRIABLE.includes(event.status) ? button('Retry', 'retry', 'main') : null,
+    can.discard && DISCARDABLE.includes(event.status) ? button('Discard', 'discard', 'quiet') : null,
+  ];
+  return h('div.doings', null, buttons);
+}
+
+/** Runs something, and says on the page what went wrong; a missing token is asked for. */
+async function trying(action) {
+  try {
+    await action();
+    $('problem').hidden = true;
+  } catch (error) {
+    if (error instanceof Refused && error.status === 401) return askForToken();
+    $('problem').textContent = error.message;
+    $('problem').hidden = false;
+  }
+}
+
+function askForToken() {
+  if (!$('token-dialog').open) $('token-dialog').showModal();
+}
+
+let gathering = null;
+/** Looks again, once for all changes of a moment. */
+function changed(news) {
+  if (news && news.status === 'failed') $('news').textContent = `${news.type} failed`;
+  gathering ??= new Promise((done) => setTimeout(done, GATHER_MS)).then(async () => {
+    gathering = null;
+    await trying(() => Promise.all([load(), detail()]));
+  });
+  return gathering;
+}
+
+$('statuses').append(...STATUSES.map(([value, word]) => h('button.quiet', {
+  type: 'button', 'aria-pressed': String(value === status),
+  onclick(event) {
+    status = value;
+    for (const each of $('statuses').children) each.setAttribute('aria-pressed', String(each === event.currentTarget));
+    pages = 1;
+    trying(load);
+  },
+}, word)));
+$('type').append(...TYPES.map((type) => h('option', { value: type }, type)));
+$('filters').addEventListener('input', () => {
+  pages = 1;
+  changed(null);
+});
+$('filters').addEventListener('submit', (event) => event.preventDefault());
+$('more').addEventListener('click', () => {
+  pages += 1;
+  trying(load);
+});
+$('change-token').addEventListener('click', askForToken);
+$('token-dialog').addEventListener('close', () => {
+  if (!$('token').value) return;
+  useToken($('token').value);
+  $('token').value = '';
+  trying(() => Promise.all([load(), detail()]));
+});
+addEventListener('hashchange', () => {
+  const event = new URLSearchParams(location.hash.slice(1)).get('event');
+  if (event && event !== chosen) trying(() => choose(event, false));
+});
+
+await trying(async () => {
+  can = await abilities();
+});
+await trying(() => Promise.all([load(), detail()]));
+document.body.dataset.ready = 'true';
+follow(can.stream, changed, (word, isLive) => {
+  if ($('state').textContent !== word) $('state').textContent = word;
+  $('state').classList.toggle('on', isLive);
+});

@@ -1,0 +1,82 @@
+// Where the console's data comes from: the API, with the reader's token, and the news of changes.
+
+const STORED = 'laneway-product-token';
+const POLL_MS = 1500;
+const AGAIN_MS = 2000;
+
+let token = sessionStorage.getItem(STORED);
+let stop = new AbortController();
+
+/** The API's refusal, in its words. */
+export class Refused extends Error {
+  constructor(status, error) {
+    super([error?.message ?? `HTTP ${status}`, error?.hint].filter(Boolean).join('; '));
+    this.status = status;
+  }
+}
+
+export function useToken(given) {
+  token = given;
+  sessionStorage.setItem(STORED, given);
+  stop.abort();
+}
+
+const headers = () => (token ? { authorization: `Bearer ${token}` } : {});
+
+export async function ask(path, method = 'GET') {
+  const answer = await fetch(path, { method, headers: headers(), cache: 'no-store' });
+  const value = await answer.json().catch(() => null);
+  if (!answer.ok) throw new Refused(answer.status, value?.error);
+  return value;
+}
+
+/** What this gateway can do, by its own description. */
+export async function abilities() {
+  const { paths } = await ask('/openapi.json');
+  const takes = (path, method) => Boolean(paths[path]?.[method]);
+  return {
+    stream: takes('/api/v1/events/stream', 'get'),
+    retry: takes('/api/v1/events/{id}/retry', 'post'),
+    discard: takes('/api/v1/events/{id}/discard', 'post'),
+  };
+}
+
+const rest = (ms) => new Promise((done) => setTimeout(done, ms));
+
+/** Calls `changed` whenever an event may have changed, for as long as the page lives. */
+export async function follow(hasStream, changed, state) {
+  for (;;) {
+    stop = new AbortController();
+    try {
+      if (hasStream) await stream(changed, state);
+      else {
+        state('up to date', true);
+        await rest(POLL_MS);
+        if (!document.hidden) await changed(null);
+      }
+    } catch {
+      state('reconnecting', false);
+    }
+    if (hasStream) await rest(AGAIN_MS);
+  }
+}
+
+/** Reads server-sent events, which a browser's own reader would ask for without a token. */
+async function stream(changed, state) {
+  const answer = await fetch('/api/v1/events/stream', { headers: headers(), signal: stop.signal, cache: 'no-store' });
+  if (!answer.ok) throw new Refused(answer.status, null);
+  state('live', true);
+  // What changed before the stream began is not in it.
+  changed(null);
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = '';
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const lines = (text + value).split('\n');
+    text = lines.pop();
+    for (const line of lines) {
+      if (line.startsWith('data:')) changed(JSON.parse(line.slice(5)));
+    }
+  }
+}
