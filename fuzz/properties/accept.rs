@@ -173,6 +173,7 @@ fn waba(id: &str, dataset: Option<&str>, number: &str) -> Waba {
         access_token: Secret::new("EAAGm0PX4ZCpsBAKZCtoken"),
         conversions_token: None,
         dataset_id: dataset.map(|id| DatasetId::parse(id).expect("digits are an id")),
+        looks_up_dataset: false,
         graph_url: Waba::GRAPH_URL.to_owned(),
         graph_version: Waba::GRAPH_VERSION.to_owned(),
         max_calls_per_second: Waba::MAX_CALLS_PER_SECOND,

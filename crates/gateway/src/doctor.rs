@@ -135,6 +135,11 @@ impl Waba {
         target: &Target,
     ) -> (Verdict, String, Option<&'static str>) {
         let Some(configured) = &self.dataset_id else {
+            if self.looks_up_dataset {
+                let says =
+                    "The configuration leaves it out; it is looked up, or made, when the gateway runs.";
+                return (Verdict::Unknown, says.to_owned(), None);
+            }
             return (Verdict::Good, "The configuration has none, and sends no conversions.".to_owned(), None);
         };
         let token = self.conversions_token.as_ref().unwrap_or(&self.access_token);

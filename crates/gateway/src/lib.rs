@@ -10,6 +10,7 @@ pub mod api;
 pub mod clock;
 pub mod config;
 pub mod contacts;
+pub mod discovery;
 pub mod doctor;
 pub mod driver;
 pub mod inbound;

@@ -197,6 +197,7 @@ fn waba(info: &NumberInfo, graph_url: &str) -> anyhow::Result<Waba> {
         access_token: Secret::new(info.access_token.clone()),
         conversions_token: None,
         dataset_id: Some(DatasetId::parse(&info.dataset_id)?),
+        looks_up_dataset: false,
         graph_url: graph_url.to_owned(),
         graph_version: Waba::GRAPH_VERSION.to_owned(),
         max_calls_per_second: CALLS_PER_SECOND,

@@ -11,8 +11,8 @@ use clap::Args;
 use laneway_gateway::clock::SystemClock;
 use laneway_gateway::config::reload::{self, Watcher};
 use laneway_gateway::config::{Config, Loaded, Store};
-use laneway_gateway::node;
 use laneway_gateway::telemetry::Telemetry;
+use laneway_gateway::{discovery, node};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -66,16 +66,19 @@ pub(crate) async fn run(options: Options, logs: &logs::Options) -> anyhow::Resul
     dev::refuse_dev_directory(&config.data_dir)?;
     let (publish, config) = watch::channel(Arc::new(config));
     let mut signals = Signals::listen()?;
+    let stop_watching = CancellationToken::new();
+    let (config, discovering) = discovery::follow(config, stop_watching.clone());
+    let discovering = tokio::spawn(discovering);
     let running = node::start(config, Arc::new(SystemClock::new()), Arc::new(Telemetry::new())).await?;
     say(format_args!("listening gateway=http://{}", running.address()));
     if let Some(admin) = running.admin_address() {
         say(format_args!("listening admin=http://{admin}"));
     }
-    let stop_watching = CancellationToken::new();
     let watching = tokio::spawn(reload::watch(watcher, LOOK_EVERY, publish, stop_watching.clone()));
     running.run_until(signals.next()).await.context("the gateway had to stop")?;
     stop_watching.cancel();
     watching.await?.context("the configuration was not followed to the end")?;
+    discovering.await.context("what the configuration leaves out was not looked up to the end")?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,4 +1,4 @@
-//! Questions about a WhatsApp Business Account. They change nothing, so they may be asked at any time and again.
+//! Questions about a WhatsApp Business Account. They may be asked at any time and again.
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderValue, USER_AGENT};
@@ -70,10 +70,32 @@ impl Client {
         Ok(answer.ids)
     }
 
+    /// Makes the data set of the target's WABA, or is told the one that there is, so that it may be repeated. Meta, the
+    /// same page (documented; that the answer is its id, too).
+    ///
+    /// # Errors
+    /// [`Error`] when there is no answer to go by.
+    pub async fn make_dataset(&self, target: &Target, token: &Secret) -> Result<Vec<String>, Error> {
+        let body = self.call(target, token, Method::POST, Endpoint::Dataset(&target.waba_id)).await?;
+        let answer = DatasetAnswer::read(&body.bytes).ok_or_else(no_graph)?;
+        body.judge(answer.error.as_ref(), token)?;
+        Ok(answer.ids)
+    }
+
     async fn ask(&self, target: &Target, token: &Secret, endpoint: Endpoint<'_>) -> Result<Body, Error> {
+        self.call(target, token, Method::GET, endpoint).await
+    }
+
+    async fn call(
+        &self,
+        target: &Target,
+        token: &Secret,
+        method: Method,
+        endpoint: Endpoint<'_>,
+    ) -> Result<Body, Error> {
         let refused = |error: request::Error| Error::Refused(error.to_string());
         let mut request = Request::new(Bytes::new());
-        *request.method_mut() = Method::GET;
+        *request.method_mut() = method;
         *request.uri_mut() = request::address(target, endpoint).map_err(refused)?;
         request.headers_mut().insert(AUTHORIZATION, request::bearer(token).map_err(refused)?);
         request.headers_mut().insert(USER_AGENT, HeaderValue::from_static("laneway"));

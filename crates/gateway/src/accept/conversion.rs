@@ -208,7 +208,7 @@ fn check_country(ctx: &Context<'_>, name: ConversionName) -> Result<(), Refusal>
 fn check_dataset(ctx: &Context<'_>, business: PhoneNumber) -> Result<(), Refusal> {
     let has_number = |waba: &&Waba| waba.numbers.iter().any(|number| number.number == business);
     match ctx.account.wabas.iter().find(has_number) {
-        Some(waba) if waba.dataset_id.is_none() => {
+        Some(waba) if waba.dataset_id.is_none() && !waba.looks_up_dataset => {
             let problem = format!("{business} has no data set that conversions could go to");
             Err(Refusal::of_field(RefusalCode::NoDataset, "from.number", problem)
                 .hint("give the number's WABA a dataset_id in the configuration"))

@@ -28,6 +28,7 @@ fn waba(dataset: Option<&str>, numbers: &[&str]) -> Waba {
         access_token: Secret::new("EAAG"),
         conversions_token: None,
         dataset_id: dataset.map(|id| DatasetId::parse(id).unwrap()),
+        looks_up_dataset: false,
         graph_url: Waba::GRAPH_URL.to_owned(),
         graph_version: Waba::GRAPH_VERSION.to_owned(),
         max_calls_per_second: Waba::MAX_CALLS_PER_SECOND,

@@ -228,8 +228,10 @@ pub struct Waba {
     pub access_token: Secret,
     /// The token for conversions, if another.
     pub conversions_token: Option<Secret>,
-    /// Where its conversions go. `None` when it sends none.
+    /// Where its conversions go. `None` when it sends none, or when that is still to be looked up.
     pub dataset_id: Option<DatasetId>,
+    /// Whether the file leaves the data set out, so that it is looked up.
+    pub looks_up_dataset: bool,
     /// The Graph API's address without a slash at its end. Default [`Waba::GRAPH_URL`].
     pub graph_url: String,
     /// The Graph API's version, such as `v26.0`. Default [`Waba::GRAPH_VERSION`].

@@ -165,6 +165,7 @@ fn account(name: &str, number: &str, tokens: &[(&str, Scopes)]) -> Account {
         access_token: Secret::new("EAAG-of-the-test"),
         conversions_token: None,
         dataset_id: Some(DatasetId::parse("1234567890").unwrap()),
+        looks_up_dataset: false,
         graph_url: String::new(),
         graph_version: Waba::GRAPH_VERSION.to_owned(),
         max_calls_per_second: Waba::MAX_CALLS_PER_SECOND,

@@ -12,6 +12,7 @@ mod crashes;
 mod damage;
 mod delivery;
 mod dev;
+mod discovery;
 mod doctor;
 mod durability;
 mod exec;

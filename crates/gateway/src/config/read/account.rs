@@ -244,6 +244,7 @@ impl Reader<'_> {
             access_token: access_token?,
             conversions_token,
             dataset_id,
+            looks_up_dataset: table.get("dataset_id").is_none(),
             graph_url: graph_url.unwrap_or_else(|| Waba::GRAPH_URL.to_owned()),
             graph_version: graph_version.unwrap_or_else(|| Waba::GRAPH_VERSION.to_owned()),
             max_calls_per_second: max_calls
@@ -253,14 +254,10 @@ impl Reader<'_> {
         })
     }
 
-    /// To leave it out will mean "look it up", so that "there is none" has to be said.
+    /// To leave it out means "look it up", so that "there is none" has to be said.
     fn dataset_id(&mut self, table: &Table<'_>) -> Option<DatasetId> {
         const ALLOWED: &str =
             "the data set's id at Meta, digits only, or \"none\" if this WABA sends no conversions";
-        if table.get("dataset_id").is_none() {
-            let says = format!("to leave it out is not yet supported; write {ALLOWED}");
-            self.note(table.remark("dataset_id", says));
-        }
         self.parsed(table, "dataset_id", ALLOWED, |text| match text {
             "none" => Ok(None),
             id => DatasetId::parse(id).map(Some).map_err(|error| refusal(id, error, ALLOWED)),
