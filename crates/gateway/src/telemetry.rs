@@ -42,6 +42,8 @@ pub enum Route {
     Events,
     /// `GET /api/v1/blocklist/{business}`.
     BlockList,
+    /// `POST /api/v1/events/retry`, `/api/v1/events/{id}/retry` and `/discard`.
+    Redrive,
     /// Everything under `/api/v1/contacts`.
     Contact,
     /// `/webhooks/meta/{app}`.
@@ -343,6 +345,7 @@ impl Route {
             Self::Event => "/api/v1/events/{id}",
             Self::Events => "/api/v1/events",
             Self::BlockList => "/api/v1/blocklist/{business}",
+            Self::Redrive => "/api/v1/events/*",
             Self::Contact => "/api/v1/contacts/*",
             Self::MetaWebhook => "/webhooks/meta/{app}",
             Self::CmWebhook => "/webhooks/cm/{secret}",

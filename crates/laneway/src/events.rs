@@ -1,8 +1,10 @@
 //! `laneway events`: what became of events.
 
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use http::Method;
 use serde_json::Value;
 
 use crate::{client, print};
@@ -22,6 +24,58 @@ pub(crate) enum Verb {
         #[command(flatten)]
         client: client::Options,
     },
+    /// Try events again: these, or all that a filter leaves
+    Retry(Retry),
+    /// Give events up
+    Discard {
+        /// The events' ids
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+        #[command(flatten)]
+        client: client::Options,
+    },
+}
+
+/// Which events to try again.
+#[derive(Args, Debug)]
+pub(crate) struct Retry {
+    /// The events' ids
+    #[arg(value_name = "ID", required_unless_present = "status", conflicts_with = "filter")]
+    ids: Vec<String>,
+    #[command(flatten)]
+    filter: RetryFilter,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    client: client::Options,
+}
+
+/// Which events to try again when none is named.
+#[derive(Args, Debug)]
+#[group(id = "filter", multiple = true)]
+struct RetryFilter {
+    /// Every event of this status: failed, in_doubt, discarded
+    #[arg(long)]
+    status: Option<String>,
+    /// Of them, only this type
+    #[arg(long = "type", value_name = "TYPE", requires = "status")]
+    kind: Option<String>,
+    /// Of them, only this business number's
+    #[arg(long, value_name = "NUMBER", requires = "status")]
+    from: Option<String>,
+    /// Of them, only this person's
+    #[arg(long, value_name = "NUMBER", requires = "status")]
+    to: Option<String>,
+    /// Of them, only with this reference
+    #[arg(long, requires = "status")]
+    reference: Option<String>,
+    /// Of them, only accepted at or after this instant (RFC 3339)
+    #[arg(long, value_name = "INSTANT", requires = "status")]
+    since: Option<String>,
+    /// Of them, only accepted before this instant (RFC 3339)
+    #[arg(long, value_name = "INSTANT", requires = "status")]
+    until: Option<String>,
 }
 
 /// Which events to list.
@@ -61,6 +115,9 @@ pub(crate) struct List {
 pub(crate) async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::List(list) => run_list(list).await,
+        Verb::Retry(retry) if retry.ids.is_empty() => retry_many(retry).await,
+        Verb::Retry(Retry { ids, client, .. }) => each(&ids, "retry", &client).await,
+        Verb::Discard { ids, client } => each(&ids, "discard", &client).await,
         Verb::Show { id, wait, client } => {
             let query = wait.map(|timeout| format!("?wait=final&timeout={}", escape(&timeout)));
             let path = format!("/api/v1/events/{}{}", escape(&id), query.unwrap_or_default());
@@ -73,9 +130,72 @@ pub(crate) async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// Does one thing with each of these events; fails if it could not be done with one of them.
+async fn each(ids: &[String], action: &str, client: &client::Options) -> anyhow::Result<ExitCode> {
+    let mut code = ExitCode::SUCCESS;
+    for id in ids {
+        let path = format!("/api/v1/events/{}/{action}", escape(id));
+        let answer = client.request(Method::POST, &path, &[], String::new()).await?;
+        if answer.status.is_success() {
+            let line = format!("{} {}", text(&answer.body, "id"), text(&answer.body, "status"));
+            print(&if client.json { answer.body.to_string() } else { line })?;
+        } else {
+            code = answer.refused(client.json)?;
+        }
+    }
+    Ok(code)
+}
+
+async fn retry_many(retry: Retry) -> anyhow::Result<ExitCode> {
+    let Retry { filter, yes, client, .. } = retry;
+    let query = query([
+        ("status", &filter.status),
+        ("type", &filter.kind),
+        ("from", &filter.from),
+        ("to", &filter.to),
+        ("reference", &filter.reference),
+        ("since", &filter.since),
+        ("until", &filter.until),
+    ]);
+    if !yes && std::io::stdin().is_terminal() && !confirmed("Try all of these events again? [y/N] ")? {
+        return Ok(ExitCode::FAILURE);
+    }
+    let (mut total, mut cursor) = (0, String::new());
+    loop {
+        let path = format!("/api/v1/events/retry?{query}&cursor={cursor}");
+        let answer = client.request(Method::POST, &path, &[], String::new()).await?;
+        if !answer.status.is_success() {
+            crate::say(format_args!("{total} are tried again so far"));
+            return answer.refused(client.json);
+        }
+        total += answer.body["count"].as_u64().unwrap_or_default();
+        match answer.body["cursor"].as_str() {
+            Some(next) => cursor = next.to_owned(),
+            None => break,
+        }
+        crate::say(format_args!("{total} so far"));
+    }
+    print(&if client.json { format!("{{\"count\":{total}}}") } else { format!("{total} are tried again") })
+}
+
+/// Asks the person at the terminal.
+fn confirmed(question: &str) -> anyhow::Result<bool> {
+    std::io::stderr().write_all(question.as_bytes())?;
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line)?;
+    Ok(matches!(line.trim(), "y" | "Y" | "yes"))
+}
+
+/// The filters that are given, as a query string.
+fn query<const N: usize>(filters: [(&str, &Option<String>); N]) -> String {
+    let given =
+        filters.iter().filter_map(|(name, value)| Some(format!("{name}={}", escape(value.as_ref()?))));
+    given.collect::<Vec<_>>().join("&")
+}
+
 async fn run_list(list: List) -> anyhow::Result<ExitCode> {
     let limit = list.limit.map(|limit| limit.to_string());
-    let filters = [
+    let query = query([
         ("status", &list.status),
         ("type", &list.kind),
         ("from", &list.from),
@@ -85,10 +205,7 @@ async fn run_list(list: List) -> anyhow::Result<ExitCode> {
         ("until", &list.until),
         ("limit", &limit),
         ("cursor", &list.cursor),
-    ];
-    let given =
-        filters.iter().filter_map(|(name, value)| Some(format!("{name}={}", escape(value.as_ref()?))));
-    let query = given.collect::<Vec<_>>().join("&");
+    ]);
     let answer = list.client.get(&format!("/api/v1/events?{query}")).await?;
     if !answer.status.is_success() {
         return answer.refused(list.client.json);

@@ -32,7 +32,8 @@ const WAIT_SECONDS_DEFAULT: u64 = 10;
 /// The longest wait, in seconds.
 const WAIT_SECONDS_MAX: u64 = 60;
 
-const LIST_PARAMETERS: [&str; 9] =
+/// What a list, and whatever else takes its filters, is asked by.
+pub(super) const LIST_PARAMETERS: [&str; 9] =
     ["status", "type", "from", "to", "reference", "since", "until", "limit", "cursor"];
 
 /// A page of events, newest first.
@@ -171,13 +172,13 @@ pub(super) fn admitted<'c>(
 }
 
 /// The account's own record of that id. Another account's looks like none at all.
-async fn find(api: &Api, account: &Account, id: EventId) -> Result<Record, Problem> {
+pub(super) async fn find(api: &Api, account: &Account, id: EventId) -> Result<Record, Problem> {
     let record = api.node.journal.get(Queue::Events, id).await.map_err(|error| unavailable(api, &error))?;
     record.filter(|record| record.row.account == account.name).ok_or_else(|| not_found(&id.to_string()))
 }
 
 /// The records as they are shown, each overlaid with what the driver knows of it.
-async fn states(api: &Api, records: Vec<Record>) -> Result<Vec<EventState>, Problem> {
+pub(super) async fn states(api: &Api, records: Vec<Record>) -> Result<Vec<EventState>, Problem> {
     let open = records.iter().filter(|record| record.status.is_open());
     let open: Vec<Sequence> = open.map(|record| record.row.id.sequence()).collect();
     let mut live = if open.is_empty() { vec![] } else { api.node.driver.live(open).await }.into_iter();
@@ -212,7 +213,7 @@ fn timeout_of(text: &str) -> Result<Duration, String> {
     }
 }
 
-fn filter_of(account: &Account, query: &Query<'_>) -> Result<Filter, Problem> {
+pub(super) fn filter_of(account: &Account, query: &Query<'_>) -> Result<Filter, Problem> {
     Ok(Filter {
         account: Some(account.name.clone()),
         statuses: query.value("status", statuses_of)?.unwrap_or_default(),
@@ -271,18 +272,18 @@ fn limit_of(text: &str) -> Result<usize, String> {
 }
 
 /// A cursor is a place in the queue. It has a form of its own, so that nobody mistakes it for a number to count with.
-fn cursor_of(sequence: Sequence) -> String {
+pub(super) fn cursor_of(sequence: Sequence) -> String {
     format!("c{sequence:x}")
 }
 
-fn sequence_of(text: &str) -> Result<Sequence, &'static str> {
+pub(super) fn sequence_of(text: &str) -> Result<Sequence, &'static str> {
     let digits = text.strip_prefix('c').filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
     digits
         .and_then(|digits| Sequence::from_str_radix(digits, 16).ok())
         .ok_or("is not a cursor that this resource gave")
 }
 
-fn not_found(id: &str) -> Problem {
+pub(super) fn not_found(id: &str) -> Problem {
     Problem::new(ProblemCode::NotFound, format!("this account has no event {}", quoted(id)))
 }
 

@@ -12,7 +12,9 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{LicenseBuilder, OpenApi as Document, SecurityRequirement};
 use utoipa::{Modify, OpenApi, ToSchema};
 
-use super::{Api, answer, blocklist, contacts, events, events_batch, events_cm, health, webhooks};
+use super::{
+    Api, answer, blocklist, contacts, events, events_batch, events_cm, events_redrive, health, webhooks,
+};
 use crate::accept::RefusalCode;
 use crate::telemetry::Route;
 
@@ -40,7 +42,8 @@ pub(super) async fn get(State(api): State<Arc<Api>>) -> Response {
         description = "Events for WhatsApp, kept until they are delivered. Not affiliated with Meta, WhatsApp or CM.com.",
     ),
     paths(
-        events_cm::post, events_batch::post, events::list, events::get, contacts::get, contacts::erase, blocklist::get, webhooks::challenge, webhooks::meta, webhooks::cm, health::live, health::ready, health::metrics, get
+        events_cm::post, events_batch::post, events::list, events_redrive::retry_many, events::get, events_redrive::retry,
+        events_redrive::discard, contacts::get, contacts::erase, blocklist::get, webhooks::challenge, webhooks::meta, webhooks::cm, health::live, health::ready, health::metrics, get
     ),
     tags(
         (name = "cm", description = "The endpoint that CM.com's clients know"),

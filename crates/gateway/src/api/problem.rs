@@ -33,6 +33,8 @@ pub(super) enum ProblemCode {
     VerifyTokenInvalid,
     /// The path does not know the method; `Allow` lists those it knows.
     MethodNotAllowed,
+    /// What is asked for cannot be done with the event as it stands.
+    WrongStatus,
     /// The body did not arrive in time, or not to its end.
     BodyTooSlow,
     /// The body is larger than it may be.
@@ -57,6 +59,7 @@ impl ProblemCode {
             Self::SignatureInvalid => StatusCode::UNAUTHORIZED,
             Self::VerifyTokenInvalid => StatusCode::FORBIDDEN,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::WrongStatus => StatusCode::CONFLICT,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,

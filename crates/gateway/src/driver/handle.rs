@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use laneway_journal::Sequence;
+use laneway_journal::{Lease, Sequence};
 use laneway_model::{EventId, EventKind, PhoneNumber, Status, Timestamp};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -37,6 +37,7 @@ pub struct Ended {
 pub struct Handle {
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) shared: Arc<Shared>,
+    pub(super) lease: Lease,
 }
 
 /// What is asked of the driver's task.
@@ -80,6 +81,11 @@ impl Handle {
     pub async fn discard(&self, sequences: Vec<Sequence>) {
         // Once the driver is gone, nothing is delivered any more.
         self.commands.send(Command::Discard(sequences)).await.unwrap_or_default();
+    }
+
+    /// The driver's right to work on events: whoever opens or ends events beside it does so under the same.
+    pub const fn lease(&self) -> Lease {
+        self.lease
     }
 
     /// A wait for the event's final status.
@@ -170,10 +176,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use laneway_journal::Queue;
+
     use super::*;
 
     fn handle() -> Handle {
-        Handle { commands: mpsc::channel(1).0, shared: Arc::new(Shared::new()) }
+        let lease = Lease { queue: Queue::Events, partition: 0, epoch: 0 };
+        Handle { commands: mpsc::channel(1).0, shared: Arc::new(Shared::new()), lease }
     }
 
     #[tokio::test]

@@ -166,7 +166,7 @@ impl Driver {
         let (done, reports) = mpsc::channel(REPORTS_MAX);
         let (command, commands) = mpsc::channel(COMMANDS_MAX);
         let shared = Arc::new(Shared::new());
-        let handle = Handle { commands: command, shared: Arc::clone(&shared) };
+        let handle = Handle { commands: command, shared: Arc::clone(&shared), lease };
         let mut driver = Self {
             journal,
             feed,

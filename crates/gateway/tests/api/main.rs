@@ -7,6 +7,7 @@ mod contacts;
 mod events;
 mod events_batch;
 mod events_cm;
+mod events_redrive;
 mod node;
 mod openapi;
 mod operator;

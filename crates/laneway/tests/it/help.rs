@@ -27,6 +27,8 @@ fn every_verb_explains_itself() {
         "events",
         "events list",
         "events show",
+        "events retry",
+        "events discard",
         "config",
         "config check",
         "doctor",

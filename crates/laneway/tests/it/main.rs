@@ -10,6 +10,7 @@ mod command_line;
 mod config;
 mod crashes;
 mod damage;
+mod dead_letters;
 mod delivery;
 mod dev;
 mod discovery;

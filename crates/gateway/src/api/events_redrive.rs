@@ -1,0 +1,288 @@
+//! `/api/v1/events/{id}/retry`, `/discard` and `/api/v1/events/retry`: what operators do with events, above all with dead
+//! letters.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode, Uri};
+use laneway_journal::{Queue, Record, Sequence};
+use laneway_model::{EventId, Status};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::events::{
+    LIST_PARAMETERS, admitted, cursor_of, filter_of, find, not_found, sequence_of, states, unavailable,
+};
+use super::problem::{Problem, ProblemBody, ProblemCode};
+use super::query::{Query, quoted};
+use super::state::EventState;
+use super::{Api, answer};
+use crate::config::{Account, Scopes};
+use crate::driver::{Full, Room};
+use crate::telemetry::Route;
+
+/// The most events that one call tries again.
+const RETRIES_MAX: usize = 1_000;
+/// So many of them are due at the same moment.
+const RETRIES_TOGETHER: usize = 50;
+/// How much later the next ones are due: with [`RETRIES_TOGETHER`], 100 events a second.
+const RETRIES_APART: Duration = Duration::from_millis(500);
+/// How long a discard waits for its commit.
+const DISCARD_PATIENCE: Duration = Duration::from_secs(10);
+/// What is written to a dead letter that is given up; the engine's decisions say the same.
+const DISCARDED: &str = "An operator gave it up.";
+
+/// What a bulk retry has done.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Retried {
+    /// How many events are tried again.
+    count: usize,
+    /// Give it as `cursor` to go on with older events; null when there are none.
+    #[schema(required)]
+    cursor: Option<String>,
+}
+
+/// Try an event again
+///
+/// For `failed`, `in_doubt` and `discarded` events that have not expired. The event keeps its id, its attempts and its
+/// `event_id`, and goes to the tail of its lane, or keeps its place there if it held the lane.
+#[utoipa::path(
+    post, path = "/api/v1/events/{id}/retry", tag = "events", operation_id = "retry_event",
+    params(("id" = String, Path, description = "The event's id")),
+    responses(
+        (status = 200, description = "The event's state: it is open again", body = EventState),
+        (status = 400, description = "A parameter cannot be used", body = ProblemBody),
+        (status = 401, description = "The token is missing or unknown", body = ProblemBody),
+        (status = 403, description = "The token lacks the scope `operate`", body = ProblemBody),
+        (status = 404, description = "No such event of this account", body = ProblemBody),
+        (status = 409, description = "It is open, has expired, or needs no further try", body = ProblemBody),
+        (status = 500, description = "The event is stored in a form that cannot be read", body = ProblemBody),
+        (status = 503, description = "The store cannot do it now, or there is no room", body = ProblemBody),
+    )
+)]
+pub(super) async fn retry(
+    State(api): State<Arc<Api>>,
+    id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let id = id.map(|Path(id)| id).unwrap_or_default();
+    let response = match retried(&api, &id, &headers, &uri).await {
+        Ok(state) => answer::json(StatusCode::OK, &state),
+        Err(problem) => problem.into_response(),
+    };
+    api.answered(Route::Redrive, response)
+}
+
+/// Give an event up
+///
+/// For `failed`, `in_doubt`, `accepted` and `retrying` events. A call that is under way is not stopped: 409.
+#[utoipa::path(
+    post, path = "/api/v1/events/{id}/discard", tag = "events", operation_id = "discard_event",
+    params(("id" = String, Path, description = "The event's id")),
+    responses(
+        (status = 200, description = "The event's state: it is `discarded`", body = EventState),
+        (status = 400, description = "A parameter cannot be used", body = ProblemBody),
+        (status = 401, description = "The token is missing or unknown", body = ProblemBody),
+        (status = 403, description = "The token lacks the scope `operate`", body = ProblemBody),
+        (status = 404, description = "No such event of this account", body = ProblemBody),
+        (status = 409, description = "A call for it is under way, or it has ended", body = ProblemBody),
+        (status = 500, description = "The event is stored in a form that cannot be read", body = ProblemBody),
+        (status = 503, description = "The store cannot do it now", body = ProblemBody),
+    )
+)]
+pub(super) async fn discard(
+    State(api): State<Arc<Api>>,
+    id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let id = id.map(|Path(id)| id).unwrap_or_default();
+    let response = match discarded(&api, &id, &headers, &uri).await {
+        Ok(state) => answer::json(StatusCode::OK, &state),
+        Err(problem) => problem.into_response(),
+    };
+    api.answered(Route::Redrive, response)
+}
+
+/// Try many events again
+///
+/// Those that a filter leaves, as in lists; `failed` ones when no status is given. At most 1,000 a call, newest first
+/// across calls and oldest first within one; they are due 100 a second. Expired ones are left as they are.
+#[utoipa::path(
+    post, path = "/api/v1/events/retry", tag = "events", operation_id = "retry_events",
+    params(
+        ("status" = Option<String>, Query, description = "`failed`, `in_doubt`, `discarded`, separated by commas; default `failed`"),
+        ("type" = Option<String>, Query, description = "Event types, separated by commas, in any letter case"),
+        ("from" = Option<String>, Query, description = "The business number"),
+        ("to" = Option<String>, Query, description = "The person's number, or their business-scoped user id"),
+        ("reference" = Option<String>, Query, description = "The client's own word for the event"),
+        ("since" = Option<String>, Query, description = "Accepted at or after: RFC 3339, or seconds since 1970"),
+        ("until" = Option<String>, Query, description = "Accepted before: RFC 3339, or seconds since 1970"),
+        ("limit" = Option<u32>, Query, description = "1 to 1,000 events; default 1,000", minimum = 1, maximum = 1000),
+        ("cursor" = Option<String>, Query, description = "The `cursor` of the call before"),
+    ),
+    responses(
+        (status = 200, description = "How many are tried again", body = Retried),
+        (status = 400, description = "A parameter cannot be used", body = ProblemBody),
+        (status = 401, description = "The token is missing or unknown", body = ProblemBody),
+        (status = 403, description = "The token lacks the scope `operate`", body = ProblemBody),
+        (status = 500, description = "What is stored is damaged", body = ProblemBody),
+        (status = 503, description = "The store cannot do it now, or there is no room", body = ProblemBody),
+    )
+)]
+pub(super) async fn retry_many(State(api): State<Arc<Api>>, headers: HeaderMap, uri: Uri) -> Response {
+    let response = match many_retried(&api, &headers, &uri).await {
+        Ok(retried) => answer::json(StatusCode::OK, &retried),
+        Err(problem) => problem.into_response(),
+    };
+    api.answered(Route::Redrive, response)
+}
+
+async fn retried(api: &Api, id: &str, headers: &HeaderMap, uri: &Uri) -> Result<EventState, Problem> {
+    let config = api.config();
+    let account = admitted(&config, headers, Scopes::OPERATE, "operate")?;
+    Query::read(uri, &[])?;
+    let record = own(api, account, id).await?;
+    if !may_retry(record.status) {
+        return Err(wrong_status(&record, "only failed, in_doubt and discarded events are tried again"));
+    }
+    let now = api.node.clock.wall();
+    if record.row.expires <= now {
+        return Err(wrong_status(&record, "it has expired, so that another try is pointless"));
+    }
+    let id = record.row.id;
+    let _room = room(api, &record)?;
+    let lease = api.node.driver.lease();
+    let requeued = api.node.journal.requeue(lease, &[id.sequence()], now, None).await;
+    if requeued.map_err(|error| unavailable(api, &error))?.is_empty() {
+        let record = find(api, account, id).await?;
+        return Err(wrong_status(&record, "somebody else was faster"));
+    }
+    Ok(states(api, vec![find(api, account, id).await?]).await?.remove(0))
+}
+
+async fn discarded(api: &Api, id: &str, headers: &HeaderMap, uri: &Uri) -> Result<EventState, Problem> {
+    let config = api.config();
+    let account = admitted(&config, headers, Scopes::OPERATE, "operate")?;
+    Query::read(uri, &[])?;
+    let record = own(api, account, id).await?;
+    let id = record.row.id;
+    let sequences = vec![id.sequence()];
+    if record.status.is_open() {
+        give_up(api, id.sequence()).await;
+    } else {
+        let (lease, now) = (api.node.driver.lease(), api.node.clock.wall());
+        let given_up = api.node.journal.discard(lease, &sequences, now, DISCARDED).await;
+        let given_up = given_up.map_err(|error| unavailable(api, &error))?;
+        if given_up.is_empty() {
+            return Err(wrong_status(&record, "it has ended, and is no dead letter"));
+        }
+        // One that holds its lane lets it go on.
+        api.node.driver.discard(given_up).await;
+    }
+    let record = find(api, account, id).await?;
+    match record.status {
+        Status::Discarded => Ok(states(api, vec![record]).await?.remove(0)),
+        Status::Accepted | Status::Sending | Status::Retrying => {
+            Err(wrong_status(&record, "a call for it is under way, and is not stopped"))
+        }
+        Status::Confirmed
+        | Status::Relayed
+        | Status::Superseded
+        | Status::Expired
+        | Status::Failed
+        | Status::InDoubt => Err(wrong_status(&record, "it ended before it could be given up")),
+    }
+}
+
+/// Has the engine give an open event up, and waits for that unless a call carries it.
+async fn give_up(api: &Api, sequence: Sequence) {
+    let driver = &api.node.driver;
+    let ended = driver.final_wait(sequence);
+    driver.discard(vec![sequence]).await;
+    let live = driver.live(vec![sequence]).await;
+    if !live.iter().flatten().any(|live| live.sending) {
+        // Whether it ended or the time is over, what it is then is told.
+        tokio::time::timeout(DISCARD_PATIENCE, ended.done()).await.unwrap_or_default();
+    }
+}
+
+async fn many_retried(api: &Api, headers: &HeaderMap, uri: &Uri) -> Result<Retried, Problem> {
+    let config = api.config();
+    let account = admitted(&config, headers, Scopes::OPERATE, "operate")?;
+    let query = Query::read(uri, &LIST_PARAMETERS)?;
+    let mut filter = filter_of(account, &query)?;
+    if filter.statuses.is_empty() {
+        filter.statuses = vec![Status::Failed];
+    }
+    if let Some(status) = filter.statuses.iter().find(|status| !may_retry(**status)) {
+        let message = format!("status: {status} events are not tried again");
+        let problem = Problem::new(ProblemCode::InvalidParameter, message).of("status");
+        return Err(problem.hint("those that are: failed, in_doubt, discarded"));
+    }
+    let limit = query.value("limit", retries_of)?.unwrap_or(RETRIES_MAX);
+    let before = query.value("cursor", sequence_of)?;
+    let page = api.node.journal.list(Queue::Events, filter, before, limit).await;
+    let page = page.map_err(|error| unavailable(api, &error))?;
+    let mut due = api.node.clock.wall();
+    let mut records: Vec<Record> = page.records;
+    records.retain(|record| record.row.expires > due);
+    // Oldest first, so that events of one lane leave in the order in which they were accepted.
+    records.reverse();
+    let mut count = 0;
+    for records in records.chunks(RETRIES_TOGETHER) {
+        let _rooms = records.iter().map(|record| room(api, record)).collect::<Result<Vec<_>, _>>()?;
+        let sequences: Vec<_> = records.iter().map(|record| record.row.id.sequence()).collect();
+        let requeued = api.node.journal.requeue(api.node.driver.lease(), &sequences, due, None).await;
+        count += requeued.map_err(|error| unavailable(api, &error))?.len();
+        due = due.saturating_add(RETRIES_APART);
+    }
+    tracing::info!(account.name = account.name.as_str(), count, "an operator has events tried again");
+    Ok(Retried { count, cursor: page.next.map(cursor_of) })
+}
+
+/// Whether an event that ended like this may be tried again.
+const fn may_retry(status: Status) -> bool {
+    match status {
+        Status::Failed | Status::InDoubt | Status::Discarded => true,
+        Status::Accepted
+        | Status::Sending
+        | Status::Retrying
+        | Status::Confirmed
+        | Status::Relayed
+        | Status::Superseded
+        | Status::Expired => false,
+    }
+}
+
+async fn own(api: &Api, account: &Account, id: &str) -> Result<Record, Problem> {
+    let id = EventId::parse(id).map_err(|error| not_found(id).hint(error.to_string()))?;
+    find(api, account, id).await
+}
+
+/// Room for an event that becomes open again, until the driver counts it.
+fn room(api: &Api, record: &Record) -> Result<Room, Problem> {
+    api.node.driver.room(record.row.business, 1).map_err(|full| {
+        let (Full::Number { retry_after } | Full::Node { retry_after }) = full;
+        let problem = Problem::new(ProblemCode::Unavailable, "there are as many open events as there may be");
+        problem.retry_after(retry_after)
+    })
+}
+
+fn wrong_status(record: &Record, why: &str) -> Problem {
+    let message = format!("event {} is {}: {why}", record.row.id, record.status);
+    Problem::new(ProblemCode::WrongStatus, message)
+}
+
+fn retries_of(text: &str) -> Result<usize, String> {
+    match usize::from_str(text) {
+        Ok(limit @ 1..=RETRIES_MAX) => Ok(limit),
+        _ => Err(format!("is {}; it is 1 to {RETRIES_MAX}", quoted(text))),
+    }
+}

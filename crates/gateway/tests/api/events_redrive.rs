@@ -1,0 +1,135 @@
+//! Retry and discard: what may be tried again, whose it is, and what is left behind.
+
+use http::Method;
+use laneway_journal::{Change, Queue, Settlement};
+use laneway_model::{EventId, Status};
+use serde_json::json;
+
+use crate::client::{Answer, Client};
+use crate::events_cm::BLOCK;
+use crate::node::{NOW, SALON, SHOP, SHOP_READ_ONLY, TestNode};
+
+async fn act(client: &mut Client, path: &str, token: &str) -> Answer {
+    client.send(Method::POST, path, &[("x-cm-producttoken", token)], "").await
+}
+
+/// An event that ended like this.
+async fn ended(node: &TestNode, client: &mut Client, status: Status) -> String {
+    let id = client.post(SHOP, BLOCK).await.event_id();
+    let change = Change {
+        sequence: EventId::parse(&id).unwrap().sequence(),
+        status,
+        due: NOW,
+        reason: Some("no".to_owned()),
+        superseded_by: None,
+        possibly_duplicate: false,
+        holds_lane: false,
+    };
+    let settlement = Settlement { at: NOW, changes: vec![change], ..Settlement::default() };
+    let lease = node.journal.lease(Queue::Events).await.unwrap()[0];
+    node.journal.settle(lease, settlement).await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn what_can_be_done_depends_on_the_status() {
+    let node = TestNode::start().await;
+    let mut client = node.client().await;
+    for (status, retry, discard) in [
+        (Status::Failed, 200, 200),
+        (Status::InDoubt, 200, 200),
+        (Status::Discarded, 200, 409),
+        (Status::Confirmed, 409, 409),
+        (Status::Relayed, 409, 409),
+        (Status::Superseded, 409, 409),
+        (Status::Expired, 409, 409),
+    ] {
+        for (action, expected, after) in [("retry", retry, "retrying"), ("discard", discard, "discarded")] {
+            let id = ended(&node, &mut client, status).await;
+            let answer = act(&mut client, &format!("/api/v1/events/{id}/{action}"), SHOP).await;
+            let found = answer.json();
+            assert_eq!(answer.status, expected, "{action} {status}: {found}");
+            if expected == 200 {
+                assert_eq!((&found["id"], &found["status"]), (&json!(id), &json!(after)), "{status}");
+            } else {
+                assert_eq!(found["error"]["code"], "wrong_status", "{found}");
+            }
+        }
+    }
+    // What is open is not tried twice.
+    let id = client.post(SHOP, BLOCK).await.event_id();
+    assert_eq!(act(&mut client, &format!("/api/v1/events/{id}/retry"), SHOP).await.status, 409);
+}
+
+#[tokio::test]
+async fn only_operators_of_the_account_may() {
+    let node = TestNode::start().await;
+    let mut client = node.client().await;
+    let id = ended(&node, &mut client, Status::Failed).await;
+    let mine = |action: &str| format!("/api/v1/events/{id}/{action}");
+    for path in [mine("retry"), mine("discard")] {
+        for (path, token, status) in [
+            (path.as_str(), "", 401),
+            (&path, SHOP_READ_ONLY, 403),
+            (&path, SALON, 404),
+            (&path.replace(&id, "ev_nothing"), SHOP, 404),
+            (&format!("{path}?why=so"), SHOP, 400),
+        ] {
+            assert_eq!(act(&mut client, path, token).await.status, status, "{path} {token}");
+        }
+    }
+    let all = "/api/v1/events/retry";
+    for (query, token, status) in [
+        ("", "", 401),
+        ("", SHOP_READ_ONLY, 403),
+        ("?limit=1001", SHOP, 400),
+        ("?status=confirmed", SHOP, 400),
+        ("?colour=red", SHOP, 400),
+    ] {
+        assert_eq!(act(&mut client, &format!("{all}{query}"), token).await.status, status, "{query}");
+    }
+    // Nothing of it has touched the event, and another account's filter does not find it.
+    assert_eq!(act(&mut client, all, SALON).await.json(), json!({"count": 0, "cursor": null}));
+    let event = client.get(&format!("/api/v1/events/{id}"), SHOP).await.json();
+    assert_eq!(event["status"], "failed");
+}
+
+#[tokio::test]
+async fn many_are_tried_again_page_by_page_at_a_pace() {
+    const EVENTS: usize = 120;
+    let node = TestNode::start().await;
+    let mut client = node.client().await;
+    let mut ids = Vec::new();
+    for _ in 0..EVENTS {
+        ids.push(ended(&node, &mut client, Status::Failed).await);
+    }
+    let kept = ended(&node, &mut client, Status::InDoubt).await;
+    let none = act(&mut client, "/api/v1/events/retry?type=Purchase", SHOP).await.json();
+    assert_eq!(none["count"], 0);
+    let (mut counts, mut cursor) = (0, String::new());
+    loop {
+        let path = format!("/api/v1/events/retry?status=failed&limit=110&cursor={cursor}");
+        let found = act(&mut client, &path, SHOP).await.json();
+        counts += found["count"].as_u64().unwrap();
+        assert!(found["count"].as_u64().unwrap() <= 110, "{found}");
+        match found["cursor"].as_str() {
+            Some(next) => cursor = next.to_owned(),
+            None => break,
+        }
+    }
+    assert_eq!(counts, EVENTS as u64);
+    let mut due = Vec::new();
+    for id in &ids {
+        let record = node.journal.get(Queue::Events, EventId::parse(id).unwrap()).await.unwrap().unwrap();
+        assert_eq!(record.status, Status::Retrying, "{id}");
+        due.push(record.due);
+    }
+    // Never more than 50 at once per call, and within a call the older ones first.
+    let last = &due[EVENTS - 110..];
+    assert!(last.is_sorted(), "{last:?}");
+    for at in last {
+        assert!(last.iter().filter(|due| *due == at).count() <= 50, "{at:?}");
+    }
+    let kept = client.get(&format!("/api/v1/events/{kept}"), SHOP).await.json();
+    assert_eq!(kept["status"], "in_doubt");
+}
