@@ -25,6 +25,8 @@ usage: cargo xtask <verb>
           the named parts, or all: the journal alone, then the product's figures from real processes (release build)
   soak [--minutes N]
           half load for 10 minutes, or N from 3: fails when log, memory or latency grow
+  soak --sim [--minutes N]
+          fresh seeds of the simulator for 10 minutes, or N: fails when one does, with its replay command
   help    this text
 
 exit code: 0, 1 (something failed), 2 (wrong usage)
@@ -53,7 +55,12 @@ fn main() -> ExitCode {
         ["test" | "tidy", extra, ..] => {
             return wrong_usage(&format!("`{extra}` is one argument too many: this verb takes none"));
         }
-        ["soak", ..] => return wrong_usage("`soak` takes `--minutes N` and nothing else"),
+        ["soak", "--sim"] => simulate(bench::MINUTES),
+        ["soak", "--sim", "--minutes", minutes] => match minutes.parse() {
+            Ok(minutes) => simulate(minutes),
+            Err(_) => return wrong_usage(&format!("a soak takes no {minutes:?} minutes")),
+        },
+        ["soak", ..] => return wrong_usage("`soak` takes `--sim`, then `--minutes N`, and nothing else"),
         [verb, ..] => return wrong_usage(&format!("`{verb}` is not a verb")),
     };
     match outcome {
@@ -64,6 +71,13 @@ fn main() -> ExitCode {
             ExitCode::from(1)
         }
     }
+}
+
+/// Lets fresh seeds of the simulator live for so many minutes.
+fn simulate(minutes: u64) -> anyhow::Result<bool> {
+    let minutes = minutes.to_string();
+    let words = ["run", "--release", "--locked", "-p", "laneway-sim", "--", "--minutes", &minutes];
+    shell::passes(shell::cargo(&words))
 }
 
 fn wrong_usage(what: &str) -> ExitCode {

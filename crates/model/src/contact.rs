@@ -126,7 +126,8 @@ impl Contact {
         self.last_message_in.map(|at| at.saturating_add(Self::WINDOW))
     }
 
-    /// Adds what a touch tells. Any order of the same touches, any of them repeated, gives the same contact.
+    /// Adds what a touch tells. Any order of the same touches, any of them repeated, gives the same contact; but blocks are
+    /// told in the order in which Meta confirmed them, and the last one counts, even if the clock was set back meanwhile.
     pub fn fold(&mut self, touch: &Touch) {
         match touch {
             Touch::MessageIn { at, id } => {
@@ -136,7 +137,7 @@ impl Contact {
                 }
             }
             Touch::Clicked(click) => self.fold_click(click),
-            Touch::Blocked { blocked, at } => keep_latest(&mut self.blocked, (blocked, *at)),
+            Touch::Blocked { blocked, at } => self.blocked = Some((*blocked, *at)),
             Touch::Identified { phone, bsuid, at } => {
                 keep_latest(&mut self.phone, (phone, *at));
                 keep_latest(&mut self.bsuid, (bsuid, *at));
@@ -210,7 +211,6 @@ mod tests {
                 at,
                 id: id.map(|id| Wamid::parse(&format!("wamid.{id}")).unwrap()),
             }),
-            1 => (any::<bool>(), at()).prop_map(|(blocked, at)| Touch::Blocked { blocked, at }),
             1 => (0..3_u64, "US[.][1-3]", at()).prop_map(|(n, bsuid, at)| Touch::Identified {
                 phone: PhoneNumber::from_u64(31_600_000_000 + n).unwrap(),
                 bsuid: Bsuid::parse(&bsuid).unwrap(),
@@ -244,6 +244,20 @@ mod tests {
             prop_assert_eq!(&folded(&shuffled), &contact);
             let twice = [&shuffled[..], &touches[..repeated.min(touches.len())]].concat();
             prop_assert_eq!(folded(&twice), contact);
+        }
+    }
+
+    #[test]
+    fn the_last_block_told_counts_whatever_the_clock_says() {
+        let told = |blocked, secs| Touch::Blocked { blocked, at: Timestamp::from_secs(secs) };
+        for (touches, expected) in [
+            ([told(true, 10), told(false, 11)], (false, 11)),
+            ([told(true, 10), told(false, 10)], (false, 10)),
+            ([told(true, 10), told(false, 9)], (false, 9)),
+            ([told(false, 10), told(true, 9)], (true, 9)),
+        ] {
+            let expected = (expected.0, Timestamp::from_secs(expected.1));
+            assert_eq!(folded(&touches).blocked, Some(expected), "{touches:?}");
         }
     }
 

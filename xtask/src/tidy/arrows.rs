@@ -32,12 +32,7 @@ const ARROWS: [Arrows; 10] = [
         wire: &["cm"],
     },
     Arrows { of: "sandbox", knows: &["wire"], knows_in_tests: &[], wire: &["graph"] },
-    Arrows {
-        of: "sim",
-        knows: &["model", "engine", "journal", "channel", "gateway"],
-        knows_in_tests: &[],
-        wire: &[],
-    },
+    Arrows { of: "sim", knows: &["model", "engine", "journal"], knows_in_tests: &[], wire: &[] },
     Arrows {
         of: "laneway",
         knows: &["model", "wire", "gateway", "sandbox"],

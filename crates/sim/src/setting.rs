@@ -1,0 +1,234 @@
+//! What one world is like: its numbers, its limits, and everything that will go wrong in it, all from the seed.
+
+use fastrand::Rng;
+use laneway_engine::{KindSet, NumberSetup, Policy, ScopeId};
+use laneway_model::{EventKind, Family, PhoneNumber, Scope};
+
+use crate::dice::{chance, pick};
+
+/// The moment at which every world begins: a wall-clock instant in milliseconds.
+pub(crate) const BEGINNING_MS: u64 = 1_800_000_000_000;
+
+/// One world.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    pub(crate) policy: Policy,
+    /// The first is the untouched one: nothing goes wrong with it, and it shares nothing with the others.
+    pub(crate) numbers: Vec<NumberSetup>,
+    pub(crate) persons: u64,
+    /// How long clients act and things go wrong; then everything must drain.
+    pub(crate) length_ms: u64,
+    /// How many times clients and operators act.
+    pub(crate) acts: usize,
+    /// Persons of all numbers but the first share this many hashes, so that unlike persons meet in one lane.
+    pub(crate) hashes: Option<u64>,
+    /// Rows that the feed holds.
+    pub(crate) feed_rows: usize,
+    /// Bytes of members that one call's body has room for.
+    pub(crate) body_bytes_max: usize,
+    /// How often, of a thousand effects, the process ends just before one.
+    pub(crate) dies_before_effect: u32,
+    pub(crate) crashes: Vec<u64>,
+    /// When the wall clock is set, and by how many milliseconds.
+    pub(crate) clock_steps: Vec<(u64, i64)>,
+    pub(crate) reconfigurations: Vec<u64>,
+    pub(crate) rates: Rates,
+    pub(crate) windows: Vec<Window>,
+}
+
+/// How often, of a thousand calls, the service does this.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rates {
+    pub(crate) not_sent: u32,
+    pub(crate) cut_before: u32,
+    pub(crate) cut_after: u32,
+    pub(crate) transient: u32,
+    /// Only for single persons of a block call.
+    pub(crate) one_fails: u32,
+    /// It says yes and does nothing.
+    pub(crate) lies: u32,
+    /// It takes some of a conversion call and tells only how many.
+    pub(crate) some_received: u32,
+    /// Of a thousand events, how many nobody would accept.
+    pub(crate) bad_events: u32,
+}
+
+/// Trouble that lasts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    pub(crate) from_ms: u64,
+    pub(crate) to_ms: u64,
+    pub(crate) trouble: Trouble,
+}
+
+/// What is wrong meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// Of this number, most calls come to nothing.
+    Outage(PhoneNumber),
+    /// Answers take many seconds; some too many.
+    Slow(PhoneNumber),
+    /// What shares this scope with the number is throttled.
+    Throttle(PhoneNumber, Scope, Named),
+    /// The token does not work.
+    DeadToken(ScopeId),
+    /// The number lacks a permission.
+    NoPermission(PhoneNumber, Family),
+    /// Nothing can be stored.
+    DiskFull,
+}
+
+/// Whether a throttle says when it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    Yes,
+    No,
+}
+
+/// The ids of scopes that the untouched number has for itself.
+const ITS_OWN: ScopeId = ScopeId(900);
+
+pub(crate) fn business(at: u64) -> PhoneNumber {
+    PhoneNumber::from_u64(31_600_000_000 + at).expect("eleven digits are a number")
+}
+
+impl Setting {
+    pub(crate) fn new(random: &mut Rng) -> Self {
+        let minutes = pick(random, &[3, 10, 30, 120, 360]);
+        let length_ms = minutes * 60_000;
+        let count = random.u64(2..=6);
+        let numbers: Vec<_> = (0..count).map(|at| number(random, at)).collect();
+        let moments = |random: &mut Rng, most: usize| -> Vec<u64> {
+            let count = random.usize(..=most);
+            (0..count).map(|_| random.u64(1..length_ms)).collect()
+        };
+        let crashes = moments(random, 8);
+        let reconfigurations = moments(random, 4);
+        let clock_steps = moments(random, 3).into_iter().map(|at| (at, step(random))).collect();
+        let windows = moments(random, 12).into_iter().map(|from_ms| {
+            let longest = pick(random, &[2_000, 20_000, 120_000, 900_000]);
+            let to_ms = (from_ms + random.u64(500..longest)).min(length_ms);
+            Window { from_ms, to_ms, trouble: trouble(random, &numbers) }
+        });
+        let windows = windows.collect();
+        Self {
+            policy: policy(random),
+            persons: random.u64(1..8),
+            length_ms,
+            acts: random.usize(10..120),
+            hashes: chance(random, 200).then(|| random.u64(1..4)),
+            feed_rows: pick(random, &[2, 20, 10_000]),
+            body_bytes_max: pick(random, &[60, 400, 1_000_000]),
+            dies_before_effect: pick(random, &[0, 0, 1, 8]),
+            crashes,
+            clock_steps,
+            reconfigurations,
+            rates: rates(random),
+            windows,
+            numbers,
+        }
+    }
+}
+
+/// A step of at most an hour, ahead or back.
+fn step(random: &mut Rng) -> i64 {
+    let largest = pick(random, &[1_000, 70_000, 3_600_000]);
+    random.i64(-largest..=largest)
+}
+
+fn policy(random: &mut Rng) -> Policy {
+    let mut policy = Policy::events();
+    policy.limits.calls_in_flight_max = pick(random, &[64, 4096]);
+    policy.limits.window_start = pick(random, &[1, 8]);
+    let blocks = pick(random, &[1, 3, 1000]);
+    for kind in [EventKind::Block, EventKind::UnBlock] {
+        policy.kinds.entry(kind.code()).and_modify(|policy| policy.group_max = blocks);
+    }
+    policy
+}
+
+fn rates(random: &mut Rng) -> Rates {
+    if chance(random, 250) {
+        return Rates::default();
+    }
+    let mut rate = |most: u32| if chance(random, 500) { 0 } else { random.u32(..most) };
+    Rates {
+        not_sent: rate(60),
+        cut_before: rate(60),
+        cut_after: rate(100),
+        transient: rate(150),
+        one_fails: rate(200),
+        lies: rate(30),
+        some_received: rate(40),
+        bad_events: rate(200),
+    }
+}
+
+/// A number's first setup: the others share accounts, apps and tokens among them.
+fn number(random: &mut Rng, at: u64) -> NumberSetup {
+    let some: KindSet = EventKind::all().filter(|_| chance(random, 200)).map(EventKind::code).collect();
+    let shared = |random: &mut Rng, base: u32| ScopeId(base + random.u32(..2));
+    let setup = NumberSetup {
+        business: business(at),
+        waba: shared(random, 0),
+        app: shared(random, 10),
+        messages_credential: shared(random, 20),
+        conversions_credential: shared(random, 22),
+        calls_per_second_max: pick(random, &[1, 5, 80]),
+        conversions_per_call_max: pick(random, &[1, 4, 500]),
+        relayed: if chance(random, 150) { some } else { KindSet::NONE },
+        hold_lost: if chance(random, 300) { some } else { KindSet::NONE },
+        holds_lanes: chance(random, 300),
+    };
+    if at > 0 {
+        return setup;
+    }
+    NumberSetup {
+        waba: ITS_OWN,
+        app: ITS_OWN,
+        messages_credential: ITS_OWN,
+        conversions_credential: ITS_OWN,
+        calls_per_second_max: 80,
+        relayed: KindSet::NONE,
+        hold_lost: KindSet::NONE,
+        ..setup
+    }
+}
+
+fn trouble(random: &mut Rng, numbers: &[NumberSetup]) -> Trouble {
+    let setup = numbers[random.usize(1..numbers.len())];
+    let business = setup.business;
+    let family = pick(random, &[Family::Messages, Family::Blocks, Family::Conversions]);
+    let scope =
+        pick(random, &[Scope::NumberFamily, Scope::Number, Scope::Waba, Scope::Credential, Scope::App]);
+    match random.u32(..12) {
+        0..3 => Trouble::Outage(business),
+        3..5 => Trouble::Slow(business),
+        5..8 => Trouble::Throttle(business, scope, pick(random, &[Named::Yes, Named::No])),
+        8 => Trouble::DeadToken(setup.messages_credential),
+        9 => Trouble::DeadToken(setup.conversions_credential),
+        10 => Trouble::NoPermission(business, family),
+        _ => Trouble::DiskFull,
+    }
+}
+
+/// What a new configuration says of a number; the untouched one stays as it is.
+pub(crate) fn reconfigured(random: &mut Rng, setup: &NumberSetup) -> NumberSetup {
+    if setup.waba == ITS_OWN {
+        return *setup;
+    }
+    let fresh = number(random, 1);
+    let is_new_token = chance(random, 300);
+    NumberSetup {
+        business: setup.business,
+        waba: setup.waba,
+        app: setup.app,
+        messages_credential: if is_new_token {
+            ScopeId(random.u32(100..900))
+        } else {
+            setup.messages_credential
+        },
+        conversions_credential: setup.conversions_credential,
+        ..fresh
+    }
+}

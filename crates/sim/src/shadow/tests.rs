@@ -1,0 +1,126 @@
+//! That the auditor objects.
+
+use laneway_engine::{KindSet, ScopeId};
+use laneway_model::{AccountName, EventKind};
+
+use super::*;
+
+const START: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+fn business(at: u64) -> PhoneNumber {
+    PhoneNumber::from_u64(31_600_000_000 + at).unwrap()
+}
+
+fn setup() -> NumberSetup {
+    NumberSetup {
+        business: business(0),
+        waba: ScopeId(0),
+        app: ScopeId(0),
+        messages_credential: ScopeId(0),
+        conversions_credential: ScopeId(0),
+        calls_per_second_max: 2,
+        conversions_per_call_max: 1,
+        relayed: KindSet::NONE,
+        hold_lost: KindSet::NONE,
+        holds_lanes: false,
+    }
+}
+
+/// Books with one block of a person, then an unblock, then two conversions: sequences 1 to 4.
+fn books() -> Shadow {
+    let mut shadow = Shadow::new(Policy::events());
+    let click = EventKind::parse("AddToCart").unwrap();
+    for (kind, sequence) in [EventKind::Block, EventKind::UnBlock, click, click].into_iter().zip(1..) {
+        let row = NewRow {
+            account: AccountName::parse("shop").unwrap(),
+            business: business(0),
+            person: Some(Person::Phone(business(9))),
+            kind: kind.code(),
+            reference: None,
+            accepted_at: START,
+            due: START,
+            expires: START.saturating_add(Duration::from_secs(60)),
+            body: [].into(),
+            keys: Vec::new(),
+        };
+        shadow.appended(0, EventId::new(START, 0, sequence), &row);
+    }
+    shadow
+}
+
+fn now(secs: u64) -> Now {
+    Now { elapsed_ms: secs * 1_000, wall: START.saturating_add(Duration::from_secs(secs)) }
+}
+
+fn change(sequence: Sequence, status: Status, reason: Reason) -> Change {
+    let (possibly_duplicate, holds_lane) = (false, false);
+    Change { sequence, status, due: START, reason, possibly_duplicate, holds_lane }
+}
+
+fn decide(shadow: &mut Shadow, sequence: Sequence, status: Status, reason: Reason) {
+    let changes = [change(sequence, status, reason)];
+    shadow.decides(now(1), Cause::Decision, |_| None, &BTreeMap::new(), (0, &changes));
+}
+
+/// The auditor says nothing before the last step, and this about that.
+fn check(words: &str, before: impl FnOnce(&mut Shadow), wrong: impl FnOnce(&mut Shadow)) {
+    let mut shadow = books();
+    before(&mut shadow);
+    assert_eq!(shadow.problems, Vec::<String>::new(), "{words}");
+    wrong(&mut shadow);
+    assert!(shadow.problems.iter().any(|problem| problem.contains(words)), "{words}: {:?}", shadow.problems);
+}
+
+#[test]
+fn what_must_not_be_is_found() {
+    let confirm = |shadow: &mut Shadow| shadow.committed(&[change(1, Status::Confirmed, Reason::Answer)]);
+    check("of its lane", |books| books.applied(2), |books| books.applied(1));
+    check("counted 2 times", |books| books.applied(3), |books| books.applied(3));
+    check("although it has ended", confirm, |books| books.loads(now(1), Some(&setup()), &[1]));
+    check("although its end is committed", confirm, |books| books.sends(now(1), &setup(), 9, &[1]));
+    check("after its time", |_| {}, |books| books.loads(now(60), Some(&setup()), &[1]));
+    check("more than 1 in one call", |_| {}, |books| books.loads(now(1), Some(&setup()), &[3, 4]));
+    check("several classes", |_| {}, |books| books.loads(now(1), Some(&setup()), &[1, 3]));
+    check("not configured", |_| {}, |books| books.loads(now(1), None, &[1]));
+    check("never accepted", |_| {}, |books| books.loads(now(1), Some(&setup()), &[5]));
+    let sends = |books: &mut Shadow| books.sends(now(1), &setup(), 2, &[3]);
+    check("3 calls in one second", |books| (0..2).for_each(|_| sends(books)), sends);
+    check("reopened as None", |_| {}, |books| books.reopened(&[]));
+    check("the journal says None", |_| {}, |books| books.compare(1, None));
+    check(
+        "waits",
+        |books| books.flows(business(0), 0, 30_000, 30_000),
+        |books| {
+            books.flows(business(0), 0, 31_001, 30_000);
+        },
+    );
+    check("is not in the journal", |_| {}, |books| books.acknowledged(EventId::new(START, 0, 7)));
+}
+
+#[test]
+fn decisions_must_follow_from_their_cause() {
+    let superseded = |by| Reason::Superseded { by };
+    check(
+        "does not follow",
+        |books| decide(books, 1, Status::Superseded, superseded(2)),
+        |books| decide(books, 2, Status::Superseded, superseded(1)),
+    );
+    check("does not follow", |_| {}, |books| decide(books, 3, Status::Superseded, superseded(4)));
+    check("does not follow", |_| {}, |books| decide(books, 1, Status::Expired, Reason::Expired));
+    check(
+        "does not follow",
+        |books| {
+            books.given_up(&[1]);
+            decide(books, 1, Status::Discarded, Reason::Discarded);
+        },
+        |books| decide(books, 2, Status::Discarded, Reason::Discarded),
+    );
+    let confirmed = |told: Outcome| {
+        move |books: &mut Shadow| {
+            let (told, changes) =
+                (BTreeMap::from([(1, told)]), [change(1, Status::Confirmed, Reason::Answer)]);
+            books.decides(now(1), Cause::Call(1), |_| None, &told, (1, &changes));
+        }
+    };
+    check("does not follow", confirmed(Outcome::Confirmed), confirmed(crate::meta::lost()));
+}
