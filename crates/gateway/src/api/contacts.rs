@@ -180,10 +180,13 @@ async fn erased(
     let tenant = Tenant { account: account.name.clone(), businesses: businesses.collect() };
     let journal = &api.node.journal;
     let users = journal.same_person(&person, &tenant).await.map_err(|error| unavailable(api, &error))?;
+    let mut given_up = Vec::new();
     for user in &users {
-        give_up(api, account, user).await?;
+        given_up.extend(give_up(api, account, user).await?);
     }
     let erased = journal.erase_of(&tenant, &person, at).await.map_err(|error| unavailable(api, &error))?;
+    // A dead letter that held its lane is gone, and must not hold it any more.
+    api.node.driver.discard(given_up).await;
     tracing::info!(
         account.name = account.name.as_str(),
         person = person.masked(),
@@ -201,26 +204,34 @@ async fn erased(
 }
 
 /// Gives up every open event of a person, so that nothing of them is delivered after it was erased. A call that is under
-/// way ends first, unless it takes too long; its outcome then finds nothing to be written to.
-async fn give_up(api: &Api, account: &Account, person: &Person) -> Result<(), Problem> {
+/// way ends first, unless it takes too long; its outcome then finds nothing to be written to. Answers which events those
+/// are, and which have failed before and may hold their lanes.
+async fn give_up(api: &Api, account: &Account, person: &Person) -> Result<Vec<Sequence>, Problem> {
     let filter = Filter {
         account: Some(account.name.clone()),
-        statuses: Status::ALL.into_iter().filter(|status| status.is_open()).collect(),
+        statuses: Status::ALL
+            .into_iter()
+            .filter(|status| status.is_open() || *status == Status::Failed)
+            .collect(),
         person: Some(person.clone()),
         ..Filter::default()
     };
-    let (mut open, mut before): (Vec<Sequence>, _) = (Vec::new(), None);
-    while open.len() < OPEN_EVENTS_MAX {
+    let (mut open, mut failed, mut before) = (Vec::new(), Vec::new(), None);
+    while open.len() + failed.len() < OPEN_EVENTS_MAX {
         let page = api.node.journal.list(Queue::Events, filter.clone(), before, OPEN_EVENTS_MAX).await;
         let page = page.map_err(|error| unavailable(api, &error))?;
-        open.extend(page.records.iter().map(|record| record.row.id.sequence()));
+        for record in &page.records {
+            let is_open = record.status.is_open();
+            (if is_open { &mut open } else { &mut failed }).push(record.row.id.sequence());
+        }
         before = page.next;
         if before.is_none() {
             break;
         }
     }
+    let given_up = [&open[..], &failed].concat();
     if open.is_empty() {
-        return Ok(());
+        return Ok(given_up);
     }
     let waits: Vec<_> = open.iter().map(|sequence| api.node.driver.final_wait(*sequence)).collect();
     api.node.driver.discard(open).await;
@@ -231,7 +242,7 @@ async fn give_up(api: &Api, account: &Account, person: &Person) -> Result<(), Pr
     };
     // Whether all of them ended or the time is over: what is erased is not delivered again.
     tokio::time::timeout(CALLS_PATIENCE, ended).await.unwrap_or_default();
-    Ok(())
+    Ok(given_up)
 }
 
 async fn one(

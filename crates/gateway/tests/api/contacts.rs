@@ -1,10 +1,12 @@
 //! `/api/v1/contacts`: what is known of a person, and what follows for their events.
 
-use http::Method;
+use axum::Router;
+use http::{Method, StatusCode};
+use laneway_gateway::config::{Accounts, Config, OnDeadLetter};
 use serde_json::{Value, json};
 
 use crate::client::Answer;
-use crate::node::{NOW, SALON, SHOP, SHOP_SEND_ONLY, TestNode};
+use crate::node::{NOW, SALON, SHOP, SHOP_SEND_ONLY, Setup, TestNode};
 use crate::webhooks::{node, notification, notify};
 
 const USER: &str = "16505551234";
@@ -167,4 +169,32 @@ async fn a_person_is_erased_by_whoever_may() {
     assert_eq!(shown(&node, SHOP, USER).await.status, 404);
     let salons = node.client().await.get("/api/v1/contacts/316055555555/16315551181", SALON).await;
     assert_eq!(salons.status, 200, "what another account knows stays");
+}
+
+fn hold_lanes(config: &mut Config) {
+    let mut accounts = config.accounts.to_vec();
+    accounts.iter_mut().for_each(|account| account.on_dead_letter = OnDeadLetter::Hold);
+    config.accounts = Accounts::new(accounts);
+}
+
+#[tokio::test]
+async fn an_erased_dead_letter_holds_its_lane_no_more() {
+    let refusal =
+        json!({"error": {"message": "no", "type": "OAuthException", "code": 100, "fbtrace_id": "A"}});
+    let router = Router::new().fallback(async move || (StatusCode::BAD_REQUEST, axum::Json(refusal)));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let graph_url = Some(format!("http://{}", listener.local_addr().unwrap()));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let node = TestNode::with(Setup { graph_url, change: hold_lanes, ..Setup::default() }).await;
+    let ends = async |kind: &str| {
+        let id = send(&node, kind, json!({})).await.event_id();
+        let state =
+            node.client().await.get(&format!("/api/v1/events/{id}?wait=final&timeout=5s"), SHOP).await;
+        state.json()["status"].clone()
+    };
+    assert_eq!(ends("Block").await, "failed");
+    let path = format!("/api/v1/contacts/{USER}");
+    let erased = node.client().await.send(Method::DELETE, &path, &[("x-cm-producttoken", SHOP)], "").await;
+    assert_eq!(erased.json()["events"], 1);
+    assert_eq!(ends("UnBlock").await, "failed", "it was tried: nothing is before it any more");
 }
