@@ -7,6 +7,7 @@
 
 mod accept;
 mod confirm;
+mod deliver;
 mod gateway;
 mod http;
 mod load;
@@ -45,15 +46,17 @@ pub(crate) enum Part {
     Size,
     Accept,
     Confirm,
+    Deliver,
     Open,
 }
 
 impl Part {
-    const ALL: [(&str, Part); 5] = [
+    const ALL: [(&str, Part); 6] = [
         ("journal", Part::Journal),
         ("size", Part::Size),
         ("accept", Part::Accept),
         ("confirm", Part::Confirm),
+        ("deliver", Part::Deliver),
         ("open", Part::Open),
     ];
 }
@@ -144,6 +147,7 @@ pub(crate) fn run(choice: &Choice) -> Result<bool> {
             Part::Size => size::run(&mut bench),
             Part::Accept => accept::run(&mut bench),
             Part::Confirm => confirm::run(&mut bench),
+            Part::Deliver => deliver::run(&mut bench),
             Part::Open => open::run(&mut bench),
         };
         if outcome.is_err() {
@@ -188,7 +192,7 @@ mod tests {
         }
         check(&["open"], Ok((&[Part::Open], false)));
         check(&["size", "--quick", "accept"], Ok((&[Part::Size, Part::Accept], true)));
-        let all = [Part::Journal, Part::Size, Part::Accept, Part::Confirm, Part::Open];
+        let all = [Part::Journal, Part::Size, Part::Accept, Part::Confirm, Part::Deliver, Part::Open];
         check(&[], Ok((&all, false)));
         check(&["--quick"], Ok((&all, true)));
         check(&["opne"], Err("opne"));

@@ -24,6 +24,8 @@ pub(crate) struct World {
     customers: Vec<Customer>,
     /// The most events that may be open, of the node and of one number, where that is not the gateway's own limit.
     pub(crate) limits: Option<(usize, usize)>,
+    /// How many conversions share a call, where that is not the gateway's own choice.
+    pub(crate) conversions_per_call: Option<usize>,
     /// How long finished events are kept, where that is not the gateway's own choice.
     pub(crate) retention: Option<&'static str>,
 }
@@ -37,9 +39,21 @@ struct Customer {
 impl World {
     /// The sandbox's first business.
     pub(crate) fn of_sandbox(sandbox: SocketAddr) -> Result<World> {
+        let numbers = Connection::open(sandbox)?.send("GET", "/sandbox/numbers", TOKEN, "")?.json()?;
+        World::of_number(sandbox, numbers.get(0).context("the sandbox has no number")?)
+    }
+
+    /// A further number of the same WABA, with customers of its own; it is configured beside the others from now on.
+    pub(crate) fn another_number(&mut self, sandbox: SocketAddr) -> Result<World> {
+        let wanted = json!({"waba_id": self.waba_id}).to_string();
+        let number = Connection::open(sandbox)?.send("POST", "/sandbox/numbers", TOKEN, &wanted)?.json()?;
+        let other = World::of_number(sandbox, &number)?;
+        self.numbers.extend(other.numbers.iter().cloned());
+        Ok(other)
+    }
+
+    fn of_number(sandbox: SocketAddr, first: &Value) -> Result<World> {
         let mut connection = Connection::open(sandbox)?;
-        let numbers = connection.send("GET", "/sandbox/numbers", TOKEN, "")?.json()?;
-        let first = numbers.get(0).context("the sandbox has no number")?;
         let business = field(first, "number")?;
         let mut customers = Vec::new();
         for index in 0..CUSTOMERS {
@@ -57,8 +71,25 @@ impl World {
             numbers: vec![(business, field(first, "phone_number_id")?)],
             customers,
             limits: None,
+            conversions_per_call: None,
             retention: None,
         })
+    }
+
+    /// The first number.
+    pub(crate) fn number(&self) -> &str {
+        self.numbers.first().map_or("", |(number, _)| number)
+    }
+
+    /// Blocks and unblocks of the first customer by the first number, in turns, one a line.
+    pub(crate) fn blocks_of_one_person(&self) -> String {
+        let customer = self.customers.first().map_or("", |customer| customer.number.as_str());
+        let line = |kind: &str| {
+            let from = self.number();
+            let envelope = json!({"channel": "WhatsApp", "event": {"type": kind}, "from": {"number": from}, "to": {"number": customer}});
+            format!("{envelope}\n")
+        };
+        line("Block") + &line("UnBlock")
     }
 
     /// A business whose calls reach nobody: `graph` is an address where nothing listens. Wamids and click ids have the
@@ -79,6 +110,7 @@ impl World {
                 .collect(),
             customers: (0..CUSTOMERS).map(customer).collect(),
             limits: None,
+            conversions_per_call: None,
             retention: None,
         }
     }
@@ -91,9 +123,13 @@ impl World {
         };
         let numbers: Vec<String> = self.numbers.iter().map(number).collect();
         let numbers = numbers.join(", ");
-        let limits = self.limits.map_or_else(String::new, |(node, number)| {
-            format!("[limits]\nopen_events = {node}\nopen_events_per_number = {number}\n")
-        });
+        let mut limits = String::from("[limits]\n");
+        if let Some((node, number)) = self.limits {
+            limits.push_str(&format!("open_events = {node}\nopen_events_per_number = {number}\n"));
+        }
+        if let Some(per_call) = self.conversions_per_call {
+            limits.push_str(&format!("conversions_per_call = {per_call}\n"));
+        }
         let retention = self
             .retention
             .map_or_else(String::new, |kept| format!("[retention]\nfinal_events = \"{kept}\"\n"));
