@@ -134,6 +134,7 @@ impl Node {
             expires: self.now.wall.saturating_add(Duration::from_hours(hours)),
             attempts: 0,
             interrupted: None,
+            rank: 0,
             holds_lane: false,
         }
     }

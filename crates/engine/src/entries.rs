@@ -275,6 +275,7 @@ mod tests {
             expires: Timestamp::MAX,
             attempts: 0,
             interrupted: None,
+            rank: 0,
             holds_lane: false,
         };
         Open::new(&entry, 0, 0)

@@ -55,6 +55,9 @@ pub struct Entry {
     pub attempts: u32,
     /// The journal's number of a call that was begun for it and whose end nobody saw.
     pub interrupted: Option<u64>,
+    /// How new what it is about is, where events about newer things make those about older ones pointless; 0 if that is not
+    /// known.
+    pub rank: u64,
     /// Whether it is a dead letter that holds its lane: it is not sent, and nothing of its lane passes it, until somebody
     /// redrives or discards it.
     pub holds_lane: bool,

@@ -47,6 +47,8 @@ pub enum Supersedes {
     Lane,
     /// Those of its kind about the same person.
     Kind,
+    /// Those of its kind about the same person that are known to be about something older, accepted earlier or not.
+    Older,
 }
 
 /// What to do with an event whose call was sent and whose answer was lost.
@@ -137,7 +139,8 @@ impl Policy {
                 ..commuting(class, Self::BLOCKS_PER_CALL_MAX)
             };
             let policy = match kind {
-                EventKind::MarkAsRead => commuting(0, 1),
+                // "Marks earlier messages in the thread as read too" (Meta, "Mark messages as read", documented).
+                EventKind::MarkAsRead => KindPolicy { supersedes: Supersedes::Older, ..commuting(0, 1) },
                 EventKind::Typing => KindPolicy { supersedes: Supersedes::Kind, ..commuting(1, 1) },
                 EventKind::Block => in_lanes(2),
                 EventKind::UnBlock => in_lanes(3),

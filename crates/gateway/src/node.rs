@@ -14,7 +14,7 @@ use crate::api::{self, BodyLimits, Readiness};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::driver::{self, Driver};
-use crate::inbound::LastHeard;
+use crate::inbound::{LastHeard, LastMessages};
 use crate::server::{self, Bound, Limits};
 use crate::telemetry::Telemetry;
 
@@ -31,6 +31,8 @@ pub struct Node {
     pub meta: meta::Client,
     /// Until when notifications have come.
     pub heard: Arc<LastHeard>,
+    /// Which messages came lately.
+    pub messages: LastMessages,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Whether it works, as whoever starts and stops it says.
@@ -102,7 +104,9 @@ pub async fn start(
         None => None,
     };
     let seed = getrandom::u64().map_err(StartError::Random)?;
+    let messages = LastMessages::default();
     let parts = driver::Parts {
+        messages: messages.clone(),
         journal: journal.clone(),
         feed,
         config: config.clone(),
@@ -114,7 +118,17 @@ pub async fn start(
     let (readiness, is_ready) = watch::channel(Readiness::Starting);
     let heard = Arc::new(LastHeard::default());
     let meta = meta::Client::new(http::Limits::default());
-    let node = Node { config, journal, driver: handle, meta, heard, clock, readiness: is_ready, telemetry };
+    let node = Node {
+        config,
+        journal,
+        driver: handle,
+        meta,
+        heard,
+        messages,
+        clock,
+        readiness: is_ready,
+        telemetry,
+    };
     let (stop_serving, stop_driving) = (CancellationToken::new(), CancellationToken::new());
     let (address, admin_address) = (public.address(), admin.as_ref().map(Bound::address));
     let mut servers = vec![tokio::spawn(purge(node.clone(), stop_serving.clone()))];

@@ -56,8 +56,8 @@ pub struct Engine {
     redriven: BTreeMap<Sequence, Entry>,
     /// Those of them whose end has just been committed.
     anew: Vec<Entry>,
-    /// The latest event of a kind about a person, for kinds that supersede their like outside lanes.
-    latest: BTreeMap<(u8, u64), Slot>,
+    /// The latest event of a kind about a person, for kinds that supersede their like outside lanes, and how late it is.
+    latest: BTreeMap<(u8, u64), (u64, Slot)>,
     /// Dead letters that hold their lanes.
     held: BTreeSet<Slot>,
     calls_counted: CallId,

@@ -24,13 +24,18 @@ impl Engine {
         let mut superseded = Vec::new();
         let mut lanes = BTreeSet::new();
         for entry in entries {
-            let Some(slot) = self.sequences.get(entry.sequence) else { continue };
+            // One that was redriven before its end was known here is taken only after that.
+            let taken = self.sequences.get(entry.sequence);
+            let Some(slot) = taken.filter(|slot| self.entries[*slot].order == entry.order) else { continue };
             match self.kind(slot).map(|kind| kind.supersedes) {
                 Some(Supersedes::Lane) if lanes.insert(self.entries[slot].lane) => {
                     self.supersede_in_lane(slot, &mut superseded);
                 }
-                Some(Supersedes::Kind) => self.supersede_like(slot, &mut superseded),
-                Some(Supersedes::Lane | Supersedes::Nothing) | None => {}
+                Some(Supersedes::Kind) => self.supersede_like(slot, entry.order, &mut superseded),
+                Some(Supersedes::Older) if entry.rank > 0 => {
+                    self.supersede_like(slot, entry.rank, &mut superseded);
+                }
+                Some(Supersedes::Lane | Supersedes::Older | Supersedes::Nothing) | None => {}
             }
         }
         self.decide_all(now, &superseded, effects);
@@ -47,17 +52,19 @@ impl Engine {
         }
     }
 
-    /// Lets only the last event of its kind about a person stand. An event that names no person is like no other.
-    fn supersede_like(&mut self, slot: Slot, superseded: &mut Vec<(Slot, Decision)>) {
+    /// Lets only the latest event of its kind about a person stand. An event that names no person is like no other.
+    fn supersede_like(&mut self, slot: Slot, lateness: u64, superseded: &mut Vec<(Slot, Decision)>) {
         let key = (self.entries[slot].kind, self.entries[slot].lane);
         if key.1 == 0 {
             return;
         }
-        let known = *self.latest.entry(key).or_insert(slot);
-        let (earlier, later) =
-            if self.entries[known].order <= self.entries[slot].order { (known, slot) } else { (slot, known) };
-        self.latest.insert(key, later);
-        if earlier != later && self.give_up(earlier) {
+        let (known_lateness, known) = *self.latest.entry(key).or_insert((lateness, slot));
+        if known == slot || known_lateness == lateness {
+            return;
+        }
+        let (earlier, later) = if known_lateness < lateness { (known, slot) } else { (slot, known) };
+        self.latest.insert(key, (known_lateness.max(lateness), later));
+        if self.give_up(earlier) {
             superseded.push((earlier, self.superseded_by(later)));
         }
     }
@@ -76,16 +83,17 @@ impl Engine {
     fn later_than(&self, slot: Slot) -> Option<Slot> {
         let open = &self.entries[slot];
         let latest = match self.kind(slot)?.supersedes {
-            Supersedes::Nothing => None,
+            // How new its subject is, is not kept; to send it once more does no harm.
+            Supersedes::Nothing | Supersedes::Older => None,
             Supersedes::Lane => self.lanes.waiting(&self.entries, open.lane).0,
-            Supersedes::Kind => self.latest.get(&(open.kind, open.lane)).copied(),
+            Supersedes::Kind => self.latest.get(&(open.kind, open.lane)).map(|(_, latest)| *latest),
         };
         latest.filter(|latest| *latest != slot && self.entries[*latest].order > open.order)
     }
 
     pub(super) fn is_latest_no_more(&mut self, slot: Slot) {
         let key = (self.entries[slot].kind, self.entries[slot].lane);
-        if self.latest.get(&key) == Some(&slot) {
+        if self.latest.get(&key).is_some_and(|(_, latest)| *latest == slot) {
             self.latest.remove(&key);
         }
     }

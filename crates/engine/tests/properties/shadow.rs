@@ -529,7 +529,11 @@ impl Shadow {
             assert_eq!(change.status, Status::Superseded);
             assert_ne!(self.phase, Phase::Stopping, "that is for the next process");
             let later = &self.events[&by];
-            assert!(later.entry.order > event.entry.order, "by an earlier one: {event:?} by {later:?}");
+            let by_rank = self.kind(change.sequence).unwrap().supersedes == Supersedes::Older;
+            assert!(
+                by_rank || later.entry.order > event.entry.order,
+                "by an earlier one: {event:?} by {later:?}"
+            );
             assert_eq!(later.entry.person_hash, event.entry.person_hash);
             let is_alive = !matches!(later.stage, Stage::Ended(_) | Stage::Held);
             match self.kind(change.sequence).unwrap().supersedes {
@@ -539,6 +543,11 @@ impl Shadow {
                     assert!(self.kind(by).is_some_and(|kind| kind.ordered));
                 }
                 // While this one was in a call, the later one may have come to its end.
+                Supersedes::Older => {
+                    assert!(is_alive, "by one that has ended");
+                    assert_eq!(later.entry.kind, event.entry.kind);
+                    assert!(0 < event.entry.rank && event.entry.rank < later.entry.rank, "by an older one");
+                }
                 Supersedes::Kind => assert_eq!(later.entry.kind, event.entry.kind),
             }
         } else {

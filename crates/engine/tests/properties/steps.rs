@@ -96,6 +96,7 @@ pub(crate) struct Draft {
     pub(crate) late: bool,
     /// Whether it is a dead letter that holds its lane.
     pub(crate) held: bool,
+    pub(crate) rank: u64,
 }
 
 impl Setting {
@@ -215,19 +216,11 @@ fn draft() -> impl Strategy<Value = Draft> {
     let attempts = prop_oneof![4 => Just(0_u32), 1 => 0..400_u32];
     let interrupted = of(prop::bool::weighted(0.1)).prop_map(|some| some.filter(|some| *some));
     let interrupted = (interrupted, 0..3_u64).prop_map(|(some, call)| some.map(|_| call));
-    let rare = (prop::bool::weighted(0.1), prop::bool::weighted(0.03));
+    let rare = (prop::bool::weighted(0.1), prop::bool::weighted(0.03), 0..4_u64);
     let who = (0..KINDS.len(), 0..NUMBERS, 0..3_u64);
     (who, due_in_ms, expires_in_ms, attempts, interrupted, rare).prop_map(
-        |((kind, number, person), due_in_ms, expires_in_ms, attempts, interrupted, (late, held))| Draft {
-            kind,
-            number,
-            person,
-            due_in_ms,
-            expires_in_ms,
-            attempts,
-            interrupted,
-            late,
-            held,
+        |((kind, number, person), due_in_ms, expires_in_ms, attempts, interrupted, (late, held, rank))| {
+            Draft { kind, number, person, due_in_ms, expires_in_ms, attempts, interrupted, late, held, rank }
         },
     )
 }

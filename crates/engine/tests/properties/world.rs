@@ -332,6 +332,7 @@ impl World {
             expires,
             attempts: draft.attempts,
             interrupted: draft.interrupted.filter(|_| !draft.held),
+            rank: draft.rank,
             holds_lane: draft.held,
         }
     }

@@ -217,3 +217,23 @@ fn a_dead_letter_of_a_number_that_holds_no_lanes_is_left_aside() {
         ",
     );
 }
+
+#[test]
+fn a_read_mark_supersedes_those_of_messages_that_are_known_to_be_older() {
+    check(
+        "
+        with window=1
+        accept 1 Block z
+        > load 1 [1]
+        accept 2 MarkAsRead a rank=5
+        accept 3 MarkAsRead a
+        accept 4 MarkAsRead b rank=9
+        accept 5 MarkAsRead a rank=7
+        > settle 1: 2 superseded by 5
+        accept 6 MarkAsRead a rank=6
+        > settle 2: 6 superseded by 5
+        accept 7 MarkAsRead a rank=7
+        accept 8 MarkAsRead - rank=9
+        ",
+    );
+}

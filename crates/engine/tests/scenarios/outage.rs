@@ -25,6 +25,7 @@ fn play(class: FailureClass) -> (u32, u32, usize) {
         expires: start.saturating_add(Duration::from_hours(24)),
         attempts: 0,
         interrupted: None,
+        rank: 0,
         holds_lane: false,
     });
     let setup = NumberSetup {

@@ -4,7 +4,7 @@
 //! that follow behind each, and compares the whole with the story.
 //!
 //! ```text
-//! accept SEQUENCE KIND PERSON [from=A] [due=10s] [expires=60s] [order=9] [attempts=3] [interrupted=77] [held=yes]
+//! accept SEQUENCE KIND PERSON [from=A] [due=10s] [expires=60s] [order=9] [attempts=3] [interrupted=77] [held=yes] [rank=3]
 //!        several, between commas, are told together; person `-` is none
 //! loaded CALL [without SEQUENCE…]      loaded CALL [over SEQUENCE…]      begun CALL
 //! settled SETTLEMENT [unlike SEQUENCE…]
@@ -220,6 +220,7 @@ impl Stage {
             expires: after("expires").unwrap_or(self.now.wall.saturating_add(Duration::from_hours(24))),
             attempts: option("attempts").map_or(0, |attempts| attempts.parse().unwrap()),
             interrupted: option("interrupted").map(|call| call.parse().unwrap()),
+            rank: option("rank").map_or(0, |rank| rank.parse().unwrap()),
             holds_lane: option("held").is_some(),
         }
     }

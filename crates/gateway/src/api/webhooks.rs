@@ -268,6 +268,7 @@ async fn store(
         return Err(unavailable());
     }
     api.node.heard.note(&heard.latest);
+    api.node.messages.note(&heard.touches);
     api.node.telemetry.heard(source, &heard);
     Ok(Received { believed: heard.believed, strange: heard.strange })
 }

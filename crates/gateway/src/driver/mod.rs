@@ -22,13 +22,14 @@ use laneway_engine::{
 use laneway_journal::{
     Feed, Fresh, Journal, Lease, NewCall, OpenRow, Queue, Row, Sequence, Settlement, Wake,
 };
-use laneway_model::{Answer, EventKind, Route, Status, Timestamp};
+use laneway_model::{Action, Answer, EventKind, Route, Status, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::inbound::LastMessages;
 use crate::telemetry::Telemetry;
 
 use bodies::Bodies;
@@ -52,6 +53,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Counters and histograms.
     pub telemetry: Arc<Telemetry>,
+    /// Which messages came lately.
+    pub messages: LastMessages,
     /// The seed of the engine's randomness.
     pub seed: u64,
 }
@@ -64,6 +67,7 @@ pub struct Driver {
     config: watch::Receiver<Arc<Config>>,
     clock: Arc<dyn Clock>,
     telemetry: Arc<Telemetry>,
+    messages: LastMessages,
     engine: Engine,
     channel: meta::Client,
     relay: cm::Client,
@@ -155,7 +159,7 @@ impl Driver {
     /// # Errors
     /// [`Error`] when the journal does not allow it.
     pub async fn start(parts: Parts) -> Result<(Self, Handle), Error> {
-        let Parts { journal, feed, config, clock, telemetry, seed } = parts;
+        let Parts { journal, feed, config, clock, telemetry, messages, seed } = parts;
         let lease = journal
             .lease(Queue::Events)
             .await
@@ -174,6 +178,7 @@ impl Driver {
             config,
             clock,
             telemetry,
+            messages,
             engine: Engine::new(Policy::events(), seed),
             channel: meta::Client::new(http::Limits::default()),
             relay: cm::Client::new(http::Limits::default()),
@@ -318,7 +323,7 @@ impl Driver {
                 let unseen = fresh.into_iter().filter(|fresh| self.is_news(&fresh.open));
                 let unseen: Vec<Fresh> = unseen.collect();
                 self.seen = unseen.iter().map(|fresh| fresh.open.sequence).fold(self.seen, u64::max);
-                let entries = unseen.iter().map(|fresh| entry(&fresh.open)).collect();
+                let entries = unseen.iter().map(|fresh| self.fresh_entry(fresh)).collect();
                 unseen.into_iter().for_each(|fresh| self.bodies.keep(fresh.row));
                 self.accept(entries);
             }
@@ -333,6 +338,19 @@ impl Driver {
     /// comes as `Retrying`, and is news whenever it comes.
     fn is_news(&self, row: &OpenRow) -> bool {
         row.status == Status::Retrying || row.sequence > self.seen
+    }
+
+    /// A read mark is ranked by when its message was written, if that is known.
+    fn fresh_entry(&self, fresh: &Fresh) -> Entry {
+        let rank = || {
+            if fresh.row.kind != EventKind::MarkAsRead.code() || self.messages.is_empty() {
+                return None;
+            }
+            let (event, person) = (fresh.row.event().ok()?, fresh.row.person.as_ref()?);
+            let Action::MarkAsRead { message_id } = &event.action else { return None };
+            self.messages.written_at(fresh.row.business, person, message_id)
+        };
+        Entry { rank: rank().map_or(0, Timestamp::as_millis), ..entry(&fresh.open) }
     }
 
     fn accept(&mut self, entries: Vec<Entry>) {
@@ -666,6 +684,7 @@ fn entry(row: &OpenRow) -> Entry {
         expires: row.expires,
         attempts: row.attempts,
         interrupted: row.unfinished,
+        rank: 0,
         holds_lane: row.status == Status::Failed,
     }
 }

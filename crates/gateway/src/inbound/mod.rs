@@ -11,7 +11,7 @@ mod meta;
 mod tests;
 
 pub use cm::hear_cm;
-pub use last::LastHeard;
+pub use last::{LastHeard, LastMessages};
 pub use meta::hear_meta;
 
 use laneway_journal::ContactTouch;

@@ -9,6 +9,7 @@ use laneway_gateway::api::{self, BodyLimits, Readiness};
 use laneway_gateway::clock::Clock;
 use laneway_gateway::config::{Account, Accounts, Config, Number, Scopes, Token, Waba, token};
 use laneway_gateway::driver::{Driver, Parts};
+use laneway_gateway::inbound::LastMessages;
 use laneway_gateway::node::Node;
 use laneway_gateway::server::{self, Limits};
 use laneway_gateway::telemetry::Telemetry;
@@ -92,7 +93,9 @@ impl TestNode {
         let (journal, feed) = Journal::open(Options::new(directory.path().join("journal"))).unwrap();
         let clock: Arc<dyn Clock> = Arc::new(StoppedClock);
         let telemetry = Arc::new(Telemetry::new());
+        let messages = LastMessages::default();
         let parts = Parts {
+            messages: messages.clone(),
             journal: journal.clone(),
             feed,
             config: config.clone(),
@@ -109,6 +112,7 @@ impl TestNode {
         let heard = Arc::default();
         let meta = laneway_channel::meta::Client::new(laneway_channel::http::Limits::default());
         let node = Node {
+            messages,
             config,
             journal: journal.clone(),
             driver: handle,

@@ -53,6 +53,36 @@ fn a_person_is_known_by_what_whatsapp_tells() {
     assert!(text.contains("window_open_until"), "{text}");
 }
 
+/// Meta marks all earlier messages of a chat as read with a later one, so an earlier mark that still waits is pointless.
+#[test]
+fn a_read_mark_of_a_newer_message_supersedes_one_that_waits() {
+    let directory = TempDir::new().unwrap();
+    let dev = Dev::start(directory.path());
+    // Notifications tell the second.
+    let tick = || assert_eq!(dev.world.host.post("/sandbox/clock", r#"{"advance":"2s"}"#).status, 200);
+    tick();
+    let first = dev.world.user_writes(CUSTOMER, "one");
+    tick();
+    let second = dev.world.user_writes(CUSTOMER, "two");
+    told(&dev, 3);
+    assert_eq!(
+        dev.world.host.post("/sandbox/faults", r#"{"call":"messages","preset":"throttled"}"#).status,
+        200
+    );
+    let mark = |wamid: &str| {
+        let event = json!({"type": "MarkAsRead", "custom": {"message_id": wamid}});
+        dev.gateway.submit(dev.world.number(), CUSTOMER, &event)
+    };
+    let newer = mark(&second.wamid);
+    dev.gateway.tried(&newer);
+    let older = dev.gateway.ended(&mark(&first.wamid));
+    assert_eq!((&older["status"], &older["superseded_by"]), (&json!("superseded"), &json!(newer)), "{older}");
+    assert_eq!(dev.world.host.send("DELETE", "/sandbox/faults", "").unwrap().status, 200);
+    assert_eq!(dev.world.host.post("/sandbox/clock", r#"{"advance":"1m"}"#).status, 200);
+    assert_eq!(dev.gateway.ended(&newer)["status"], "confirmed");
+    assert!(dev.world.chat(CUSTOMER).iter().all(|row| row["read_at"].is_string()));
+}
+
 #[test]
 fn an_erased_person_is_gone_and_nothing_of_theirs_is_delivered() {
     let directory = TempDir::new().unwrap();
