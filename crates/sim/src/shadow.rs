@@ -139,6 +139,7 @@ impl Shadow {
 
     pub(crate) fn requeued(&mut self, at_ms: u64, fresh: &Fresh) {
         let Some(known) = self.events.get_mut(&fresh.open.sequence) else { return };
+        known.possibly_duplicate |= known.status == Status::InDoubt;
         let was_final = !known.status.is_open();
         (known.status, known.holds_lane, known.is_given_up) = (Status::Retrying, false, false);
         (known.order, known.expires, known.effects) = (fresh.open.order, fresh.open.expires, 0);
@@ -283,7 +284,7 @@ impl Shadow {
                     let is_alike = match supersedes {
                         Some(Supersedes::Lane) => self.kind(later).is_some_and(|kind| kind.ordered),
                         Some(Supersedes::Kind) => later.kind == known.kind,
-                        Some(Supersedes::Nothing) | None => false,
+                        Some(Supersedes::Nothing | Supersedes::Older) | None => false,
                     };
                     let is_same = (later.business, &later.person) == (known.business, &known.person);
                     is_alike && (is_same || known.is_erased || later.is_erased) && later.order > known.order

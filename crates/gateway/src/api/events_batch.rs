@@ -21,7 +21,7 @@ use super::body::{self, BodyError, BodyLimits};
 use super::problem::{Problem, ProblemBody, ProblemCode};
 use super::query::Query;
 use super::{Api, answer, events, events_cm};
-use crate::accept::{self, Refusal};
+use crate::accept::{self, Refusal, RefusalCode};
 use crate::config::{Account, Config, Scopes};
 use crate::contacts;
 use crate::driver::Room;
@@ -241,6 +241,10 @@ fn items_of(body: &[u8]) -> Result<Vec<&RawValue>, Problem> {
 
 /// Judges one item as a single event is judged.
 async fn check(api: &Api, config: &Config, account: &Account, item: &RawValue) -> Result<Item, Problem> {
+    if item.get().len() > api.limits.event_bytes {
+        let details = format!("The event is longer than {} bytes", api.limits.event_bytes);
+        return Ok(Item::Refused(Refusal::new(RefusalCode::BodyTooLarge, details)));
+    }
     let request = match cm::parse_item(item) {
         Ok(request) => request,
         Err(error) => return Ok(Item::Refused(error.into())),

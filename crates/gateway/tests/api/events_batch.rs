@@ -51,6 +51,9 @@ async fn each_event_is_judged_by_itself_and_those_that_pass_are_stored() {
             ["accepted", refused, "accepted", "wrong_type", "wrong_type"].map(str::to_owned).to_vec()
         )
     );
+    let long = READ.replace("wamid.A", &"x".repeat(64 * 1024));
+    let answer_to_long = post(&mut client, "/api/v1/events", SHOP, batch(&[&long])).await;
+    assert_eq!(brief(&answer_to_long).3, ["body_too_large"]);
     let error = &answer.json()["events"][1]["error"];
     assert_eq!(error["field"], "event.type");
     assert!(error["message"].as_str().unwrap().starts_with("event.type: \"Lead\""), "{error}");

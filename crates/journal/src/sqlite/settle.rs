@@ -260,6 +260,8 @@ pub(super) fn requeue(
             holds_lane: false,
             superseded_by: None,
             reason: None,
+            // It was sent, and nobody knows what came of it.
+            possibly_duplicate: state.possibly_duplicate || before.status == Status::InDoubt,
             ..state
         };
         state.write(&store.connection, sql, sequence).doing("requeueing a row").writing()?;
