@@ -23,6 +23,7 @@ mod harness;
 mod help;
 mod in_doubt;
 mod manual;
+mod once_only;
 mod operation;
 mod people;
 mod relay;
