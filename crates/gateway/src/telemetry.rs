@@ -44,6 +44,8 @@ pub enum Route {
     BlockList,
     /// `POST /api/v1/events/retry`, `/api/v1/events/{id}/retry` and `/discard`.
     Redrive,
+    /// `GET /api/v1/events/stream`.
+    Stream,
     /// Everything under `/api/v1/contacts`.
     Contact,
     /// `/webhooks/meta/{app}`.
@@ -346,6 +348,7 @@ impl Route {
             Self::Events => "/api/v1/events",
             Self::BlockList => "/api/v1/blocklist/{business}",
             Self::Redrive => "/api/v1/events/*",
+            Self::Stream => "/api/v1/events/stream",
             Self::Contact => "/api/v1/contacts/*",
             Self::MetaWebhook => "/webhooks/meta/{app}",
             Self::CmWebhook => "/webhooks/cm/{secret}",

@@ -6,8 +6,9 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use clap::Args;
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
 use hyper_util::client::legacy::Client as Connections;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
@@ -28,11 +29,29 @@ pub(crate) struct Options {
     pub(crate) json: bool,
 }
 
-/// An answer: its status and its JSON.
+/// An answer: its status, when it is worth asking again, and its JSON.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
+    pub(crate) retry_after: Option<Duration>,
     pub(crate) body: Value,
 }
+
+/// What comes of following a stream.
+pub(crate) enum Followed {
+    /// It is not given.
+    Refused(Answer),
+    /// Its lines.
+    Lines(Lines),
+}
+
+/// The lines of an answer that goes on.
+pub(crate) struct Lines {
+    body: Incoming,
+    pending: Vec<u8>,
+}
+
+/// A longer line is none of the gateway's.
+const LINE_BYTES_MAX: usize = 1 << 20;
 
 /// No answer of the gateway's is larger.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -51,6 +70,32 @@ impl Options {
         headers: &[(&'static str, &str)],
         body: String,
     ) -> anyhow::Result<Answer> {
+        let exchange = async {
+            let response = self.exchange(method, path, headers, body).await?;
+            self.whole(response).await
+        };
+        match tokio::time::timeout(ANSWER_TIME_MAX, exchange).await {
+            Ok(answer) => answer,
+            Err(_) => bail!("{} gave no answer within {} s", self.url, ANSWER_TIME_MAX.as_secs()),
+        }
+    }
+
+    /// Follows an answer that goes on.
+    pub(crate) async fn follow(&self, path: &str) -> anyhow::Result<Followed> {
+        let response = self.exchange(Method::GET, path, &[], String::new()).await?;
+        if response.status() == StatusCode::OK {
+            return Ok(Followed::Lines(Lines { body: response.into_body(), pending: Vec::new() }));
+        }
+        self.whole(response).await.map(Followed::Refused)
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: String,
+    ) -> anyhow::Result<Response<Incoming>> {
         let url = format!("{}{path}", self.url.trim_end_matches('/'));
         let mut request =
             Request::builder().method(method).uri(&url).header("content-type", "application/json");
@@ -68,24 +113,40 @@ impl Options {
             .enable_http1()
             .build();
         let connections = Connections::builder(TokioExecutor::new()).build(connector);
-        let exchange = async {
-            let response = connections.request(request).await.with_context(|| no_answer(&self.url))?;
-            let status = response.status();
-            let bytes = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-            let bytes = bytes.map_err(|error| anyhow::anyhow!("the answer broke off: {error}"))?.to_bytes();
-            let body = serde_json::from_slice(&bytes)
-                .with_context(|| format!("{} answered {status}, but not with JSON", self.url))?;
-            Ok(Answer { status, body })
-        };
-        match tokio::time::timeout(ANSWER_TIME_MAX, exchange).await {
-            Ok(answer) => answer,
-            Err(_) => bail!("{} gave no answer within {} s", self.url, ANSWER_TIME_MAX.as_secs()),
-        }
+        connections.request(request).await.with_context(|| no_answer(&self.url))
+    }
+
+    async fn whole(&self, response: Response<Incoming>) -> anyhow::Result<Answer> {
+        let status = response.status();
+        let retry_after = response.headers().get(http::header::RETRY_AFTER);
+        let retry_after = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
+        let bytes = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+        let bytes = bytes.map_err(|error| anyhow::anyhow!("the answer broke off: {error}"))?.to_bytes();
+        let body = serde_json::from_slice(&bytes)
+            .with_context(|| format!("{} answered {status}, but not with JSON", self.url))?;
+        Ok(Answer { status, retry_after: retry_after.map(Duration::from_secs), body })
     }
 
     /// A `GET`.
     pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Answer> {
         self.request(Method::GET, path, &[], String::new()).await
+    }
+}
+
+impl Lines {
+    /// The next line without its end; none at the end of the answer.
+    pub(crate) async fn next(&mut self) -> Option<String> {
+        loop {
+            if let Some(end) = self.pending.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.pending.drain(..=end).collect();
+                return Some(String::from_utf8_lossy(&line[..end]).into_owned());
+            }
+            if self.pending.len() > LINE_BYTES_MAX {
+                return None;
+            }
+            let frame = self.body.frame().await?.ok()?;
+            self.pending.extend_from_slice(frame.data_ref()?);
+        }
     }
 }
 

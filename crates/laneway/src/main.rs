@@ -13,11 +13,13 @@ mod descriptors;
 mod dev;
 mod doctor;
 mod events;
+mod import;
 mod logs;
 mod sandbox;
 mod send;
 mod serve;
 mod signals;
+mod tail;
 mod token;
 
 use std::process::ExitCode;
@@ -47,6 +49,10 @@ enum Verb {
     /// Look at events
     #[command(subcommand)]
     Events(events::Verb),
+    /// Follow events live
+    Tail(tail::Options),
+    /// Submit many events from a file
+    Import(import::Options),
     /// Look at what is known of persons
     #[command(subcommand)]
     Contacts(contacts::Verb),
@@ -90,6 +96,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Sandbox(options) => Box::pin(sandbox::run(options, &logs)).await,
         Verb::Send(options) => send::run(options).await,
         Verb::Events(verb) => events::run(verb).await,
+        Verb::Tail(options) => tail::run(options).await,
+        Verb::Import(options) => import::run(options).await,
         Verb::Contacts(verb) => contacts::run(verb).await,
         Verb::Blocklist(verb) => blocklist::run(verb).await,
         Verb::Erase(options) => contacts::erase(options).await,

@@ -226,7 +226,7 @@ pub(super) fn filter_of(account: &Account, query: &Query<'_>) -> Result<Filter, 
     })
 }
 
-fn statuses_of(text: &str) -> Result<Vec<Status>, String> {
+pub(super) fn statuses_of(text: &str) -> Result<Vec<Status>, String> {
     let mut statuses = Vec::new();
     for word in text.split(',') {
         match word {
@@ -241,7 +241,7 @@ fn statuses_of(text: &str) -> Result<Vec<Status>, String> {
     Ok(statuses)
 }
 
-fn kinds_of(text: &str) -> Result<Vec<u8>, String> {
+pub(super) fn kinds_of(text: &str) -> Result<Vec<u8>, String> {
     let kind = |word| {
         EventKind::parse(word).map(EventKind::code).ok_or_else(|| {
             let known = || EventKind::all().map(EventKind::as_str);

@@ -75,6 +75,10 @@ pub(super) struct ItemReceipt {
     #[schema(required)]
     id: Option<String>,
     status: ItemStatus,
+    /// True if it had been accepted before, under the same key: this is the first answer again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    repeated: Option<bool>,
     /// Why it was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -348,10 +352,11 @@ fn receipt(items: &[Item], is_dry_run: bool) -> BatchReceipt {
 
 fn item_receipt(item: &Item) -> ItemReceipt {
     match item {
-        Item::Taken(_, _, id) => {
-            ItemReceipt { id: Some(id.to_string()), status: ItemStatus::Accepted, error: None }
+        Item::Taken(_, admission, id) => {
+            let repeated = (*admission == Admission::Replayed).then_some(true);
+            ItemReceipt { id: Some(id.to_string()), status: ItemStatus::Accepted, repeated, error: None }
         }
-        Item::Checked(..) => ItemReceipt { id: None, status: ItemStatus::Valid, error: None },
+        Item::Checked(..) => ItemReceipt { id: None, status: ItemStatus::Valid, repeated: None, error: None },
         Item::Refused(Refusal { code, details, field, hint }) => {
             let error = ItemError {
                 code: code.as_str(),
@@ -359,7 +364,7 @@ fn item_receipt(item: &Item) -> ItemReceipt {
                 field: field.clone(),
                 hint: hint.clone(),
             };
-            ItemReceipt { id: None, status: ItemStatus::Rejected, error: Some(error) }
+            ItemReceipt { id: None, status: ItemStatus::Rejected, repeated: None, error: Some(error) }
         }
     }
 }

@@ -10,7 +10,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, Uri};
 use laneway_journal::{Queue, Record, Sequence};
-use laneway_model::{EventId, Status};
+use laneway_model::{EventId, EventKind, Status};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -22,7 +22,7 @@ use super::query::{Query, quoted};
 use super::state::EventState;
 use super::{Api, answer};
 use crate::config::{Account, Scopes};
-use crate::driver::{Full, Room};
+use crate::driver::{Changed, Full, Room};
 use crate::telemetry::Route;
 
 /// The most events that one call tries again.
@@ -186,7 +186,11 @@ async fn discarded(api: &Api, id: &str, headers: &HeaderMap, uri: &Uri) -> Resul
         // One that holds its lane lets it go on.
         api.node.driver.discard(given_up).await;
     }
+    let was_open = record.status.is_open();
     let record = find(api, account, id).await?;
+    if !was_open {
+        tell(api, &record);
+    }
     match record.status {
         Status::Discarded => Ok(states(api, vec![record]).await?.remove(0)),
         Status::Accepted | Status::Sending | Status::Retrying => {
@@ -198,6 +202,22 @@ async fn discarded(api: &Api, id: &str, headers: &HeaderMap, uri: &Uri) -> Resul
         | Status::Expired
         | Status::Failed
         | Status::InDoubt => Err(wrong_status(&record, "it ended before it could be given up")),
+    }
+}
+
+/// Tells those who follow live of what the driver has no part in.
+fn tell(api: &Api, record: &Record) {
+    if let Some(kind) = EventKind::from_code(record.row.kind) {
+        api.node.driver.tell_changed(Changed {
+            id: record.row.id,
+            account: record.row.account.clone(),
+            kind,
+            business: record.row.business,
+            person: record.row.person.clone(),
+            status: record.status,
+            reason: record.reason.clone(),
+            at: record.updated_at,
+        });
     }
 }
 

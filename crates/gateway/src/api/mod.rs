@@ -13,6 +13,7 @@ mod events;
 mod events_batch;
 mod events_cm;
 mod events_redrive;
+mod events_stream;
 mod health;
 mod instant;
 mod openapi;
@@ -86,6 +87,7 @@ fn event_routes() -> Router<Arc<Api>> {
     Router::new()
         .route("/api/v1/events", routing::get(events::list))
         .route("/api/v1/events/{id}", routing::get(events::get))
+        .route("/api/v1/events/stream", routing::get(events_stream::get))
         .route("/api/v1/events/retry", routing::post(events_redrive::retry_many))
         .route("/api/v1/events/{id}/retry", routing::post(events_redrive::retry))
         .route("/api/v1/events/{id}/discard", routing::post(events_redrive::discard))

@@ -13,7 +13,8 @@ use utoipa::openapi::{LicenseBuilder, OpenApi as Document, SecurityRequirement};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::{
-    Api, answer, blocklist, contacts, events, events_batch, events_cm, events_redrive, health, webhooks,
+    Api, answer, blocklist, contacts, events, events_batch, events_cm, events_redrive, events_stream, health,
+    webhooks,
 };
 use crate::accept::RefusalCode;
 use crate::telemetry::Route;
@@ -42,7 +43,7 @@ pub(super) async fn get(State(api): State<Arc<Api>>) -> Response {
         description = "Events for WhatsApp, kept until they are delivered. Not affiliated with Meta, WhatsApp or CM.com.",
     ),
     paths(
-        events_cm::post, events_batch::post, events::list, events_redrive::retry_many, events::get, events_redrive::retry,
+        events_cm::post, events_batch::post, events::list, events_redrive::retry_many, events_stream::get, events::get, events_redrive::retry,
         events_redrive::discard, contacts::get, contacts::erase, blocklist::get, webhooks::challenge, webhooks::meta, webhooks::cm, health::live, health::ready, health::metrics, get
     ),
     tags(

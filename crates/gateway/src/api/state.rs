@@ -215,11 +215,11 @@ fn words_or_null(description: &str, words: impl Iterator<Item = &'static str>) -
     schema.enum_values(Some(words)).build()
 }
 
-fn event_type() -> Object {
+pub(super) fn event_type() -> Object {
     words("The event's type, in CM.com's spelling.", EventKind::all().map(EventKind::as_str))
 }
 
-fn status() -> Object {
+pub(super) fn status() -> Object {
     words(
         "Where it stands; the first three are open, the others final.",
         Status::ALL.into_iter().map(Status::as_str),

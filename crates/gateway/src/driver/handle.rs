@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use laneway_journal::{Lease, Sequence};
-use laneway_model::{EventId, EventKind, PhoneNumber, Status, Timestamp};
+use laneway_model::{AccountName, EventId, EventKind, Person, PhoneNumber, Status, Timestamp};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 pub use laneway_engine::Live;
@@ -32,6 +32,27 @@ pub struct Ended {
     pub reason: Option<String>,
 }
 
+/// A change of an event, as it is told to whoever follows live.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    /// The event.
+    pub id: EventId,
+    /// Its account.
+    pub account: AccountName,
+    /// Its type.
+    pub kind: EventKind,
+    /// The business number.
+    pub business: PhoneNumber,
+    /// The person.
+    pub person: Option<Person>,
+    /// Where it stands now.
+    pub status: Status,
+    /// Why, if it ended otherwise than well.
+    pub reason: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// A cheap handle to the driver.
 #[derive(Clone, Debug)]
 pub struct Handle {
@@ -53,6 +74,7 @@ pub(super) struct Shared {
     waits: Mutex<BTreeMap<Sequence, Vec<oneshot::Sender<()>>>>,
     pub(super) rooms: Arc<Rooms>,
     ended: broadcast::Sender<Ended>,
+    changed: broadcast::Sender<Arc<Changed>>,
 }
 
 /// Resolves when an event has reached a final status; register it before looking at the event's status.
@@ -65,6 +87,8 @@ pub struct FinalWait {
 
 /// Watchers that fall further behind than this miss events.
 const ENDED_BUFFERED_MAX: usize = 4096;
+/// The same for those who follow every change.
+const CHANGES_BUFFERED_MAX: usize = 4096;
 
 impl Handle {
     /// What is going on with these open events; `None` for those that are not open.
@@ -109,6 +133,18 @@ impl Handle {
     }
 }
 
+impl Handle {
+    /// Every change of an event from now on.
+    pub fn changed(&self) -> broadcast::Receiver<Arc<Changed>> {
+        self.shared.changed.subscribe()
+    }
+
+    /// Tells a change that was made beside the driver.
+    pub fn tell_changed(&self, changed: Changed) {
+        self.shared.tell_changed(changed);
+    }
+}
+
 impl FinalWait {
     /// Waits until the event is final, or the driver has stopped.
     pub async fn done(mut self) {
@@ -137,6 +173,7 @@ impl Shared {
             waits: Mutex::default(),
             rooms: Arc::default(),
             ended: broadcast::channel(ENDED_BUFFERED_MAX).0,
+            changed: broadcast::channel(CHANGES_BUFFERED_MAX).0,
         }
     }
 
@@ -155,7 +192,16 @@ impl Shared {
     }
 
     pub(super) fn is_watched(&self) -> bool {
-        self.ended.receiver_count() > 0
+        self.ended.receiver_count() > 0 || self.is_followed()
+    }
+
+    pub(super) fn is_followed(&self) -> bool {
+        self.changed.receiver_count() > 0
+    }
+
+    pub(super) fn tell_changed(&self, changed: Changed) {
+        // Nobody following is no failure.
+        drop(self.changed.send(Arc::new(changed)));
     }
 
     pub(super) fn announce(&self, ended: Ended) {

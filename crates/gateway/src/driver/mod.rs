@@ -4,6 +4,7 @@
 //! one channel; news of fresh rows comes from the journal's feed. A journal that cannot store an outcome now is asked
 //! again until it can, so a full disk delays the events of that call and loses nothing.
 
+mod alike;
 mod bodies;
 mod calls;
 mod directory;
@@ -37,7 +38,7 @@ use calls::Call;
 use directory::{Directory, Target};
 use handle::{Command, Shared};
 
-pub use handle::{Ended, FinalWait, Handle, Live};
+pub use handle::{Changed, Ended, FinalWait, Handle, Live};
 pub use metrics::Delivery;
 pub use room::{Full, Room};
 
@@ -123,6 +124,7 @@ enum Done {
 struct Outcome {
     change: Change,
     ended: Option<Ended>,
+    changed: Option<Changed>,
 }
 
 /// Why the driver cannot start or go on.
@@ -323,6 +325,12 @@ impl Driver {
                 let unseen = fresh.into_iter().filter(|fresh| self.is_news(&fresh.open));
                 let unseen: Vec<Fresh> = unseen.collect();
                 self.seen = unseen.iter().map(|fresh| fresh.open.sequence).fold(self.seen, u64::max);
+                if self.shared.is_followed() {
+                    let changed = unseen
+                        .iter()
+                        .filter_map(|fresh| self.changed_without_call(&fresh.row, fresh.open.status, None));
+                    changed.for_each(|changed| self.shared.tell_changed(changed));
+                }
                 let entries = unseen.iter().map(|fresh| self.fresh_entry(fresh)).collect();
                 unseen.into_iter().for_each(|fresh| self.bodies.keep(fresh.row));
                 self.accept(entries);
@@ -522,7 +530,7 @@ impl Driver {
         let unknown = call.is_none() && self.shared.is_watched();
         self.tasks.spawn(async move {
             let unlike = match superseded {
-                true => leave_out_unlike(&journal, &mut durable).await,
+                true => alike::leave_out_unlike(&journal, &mut durable).await,
                 false => Ok(Vec::new()),
             };
             let ended = durable.changes.iter().filter(|change| unknown && !change.status.is_open());
@@ -565,7 +573,31 @@ impl Driver {
                 reason: call.and_then(|call| call.reason(&change)),
             }
         });
-        Outcome { change, ended }
+        let changed = member.filter(|_| self.shared.is_followed()).map(|member| Changed {
+            id: member.id,
+            account: member.event.account.clone(),
+            kind: member.event.kind(),
+            business: member.event.business,
+            person: member.event.person.clone(),
+            status: change.status,
+            reason: call.filter(|_| !change.status.is_open()).and_then(|call| call.reason(&change)),
+            at: now,
+        });
+        Outcome { change, ended, changed }
+    }
+
+    /// Tells a change of a row that no call carried.
+    fn changed_without_call(&self, row: &Row, status: Status, reason: Option<String>) -> Option<Changed> {
+        Some(Changed {
+            id: row.id,
+            account: row.account.clone(),
+            kind: EventKind::from_code(row.kind)?,
+            business: row.business,
+            person: row.person.clone(),
+            status,
+            reason,
+            at: self.clock.wall(),
+        })
     }
 
     fn ended_without_call(&self, row: &Row, change: &Change) -> Option<Ended> {
@@ -653,6 +685,13 @@ impl Driver {
         for outcome in outcomes.iter_mut().filter(|outcome| outcome.ended.is_none()) {
             let row = rows.iter().find(|row| row.id.sequence() == outcome.change.sequence);
             outcome.ended = row.and_then(|row| self.ended_without_call(row, &outcome.change));
+            outcome.changed = outcome.changed.take().or_else(|| {
+                let reason = outcome.ended.as_ref().and_then(|ended| ended.reason.clone());
+                self.changed_without_call(row?, outcome.change.status, reason)
+            });
+        }
+        for changed in outcomes.iter_mut().filter_map(|outcome| outcome.changed.take()) {
+            self.shared.tell_changed(changed);
         }
         let finals = outcomes.iter().filter(|outcome| !outcome.change.status.is_open());
         self.shared.settled(finals.map(|outcome| outcome.change.sequence));
@@ -700,39 +739,6 @@ const fn is_passing(error: &laneway_journal::Error) -> bool {
         | laneway_journal::Error::Damaged { .. }
         | laneway_journal::Error::Closed => false,
     }
-}
-
-/// Takes the changes back by which one event was to supersede another about somebody else, and says which: the engine
-/// compares persons by a hash, and two may share one.
-async fn leave_out_unlike(
-    journal: &Journal,
-    settlement: &mut Settlement,
-) -> Result<Vec<Sequence>, laneway_journal::Error> {
-    let pairs = |settlement: &Settlement| -> Vec<(Sequence, Sequence)> {
-        let changes = settlement.changes.iter();
-        changes.filter_map(|change| Some((change.sequence, change.superseded_by?))).collect()
-    };
-    let asked: BTreeSet<_> = pairs(settlement).into_iter().flat_map(|(one, by)| [one, by]).collect();
-    let asked: Vec<_> = asked.into_iter().collect();
-    let rows = loop {
-        match journal.rows(Queue::Events, &asked).await {
-            Ok(rows) => break rows,
-            Err(error) if is_passing(&error) => pause("reading events", &error).await,
-            Err(error) => return Err(error),
-        }
-    };
-    let persons: BTreeMap<_, _> =
-        rows.into_iter().map(|row| (row.id.sequence(), (row.business, row.person))).collect();
-    // Rows that are gone can be superseded by anything: nobody sees it.
-    let is_alike = |(one, by): &(Sequence, Sequence)| match (persons.get(one), persons.get(by)) {
-        (Some(one), Some(by)) => one == by,
-        (None, _) => true,
-        (Some(_), None) => false,
-    };
-    let unlike: Vec<_> =
-        pairs(settlement).into_iter().filter(|pair| !is_alike(pair)).map(|(one, _)| one).collect();
-    settlement.changes.retain(|change| !unlike.contains(&change.sequence));
-    Ok(unlike)
 }
 
 /// Asks the journal until it has stored the settlement, or never will.

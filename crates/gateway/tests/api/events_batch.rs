@@ -131,6 +131,6 @@ async fn where_there_is_no_room_known_keys_still_get_their_first_answer() {
     assert_eq!(brief(&answer).1, 0);
     let id = answer.json()["events"][0]["id"].clone();
     let again = post(&mut client, "/api/v1/events", SHOP, batch(&[PURCHASE, BLOCK])).await.json();
-    assert_eq!(again["events"][0], json!({"id": id, "status": "accepted"}));
+    assert_eq!(again["events"][0], json!({"id": id, "status": "accepted", "repeated": true}));
     assert_eq!(again["events"][1]["error"]["code"], "node_full");
 }

@@ -21,6 +21,7 @@ mod full_disk;
 mod grouping;
 mod harness;
 mod help;
+mod import;
 mod in_doubt;
 mod manual;
 mod once_only;
