@@ -16,7 +16,7 @@ mod histogram;
 #[path = "../../src/stopwatch.rs"]
 mod stopwatch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -138,16 +138,17 @@ fn main() -> Result<()> {
     let mut poll = Poll::new()?;
     let open = |index| Connection::open(options.address, poll.registry(), Token(index));
     let mut connections: Vec<Connection> = (0..options.connections).map(open).collect::<Result<_>>()?;
-    let mut idle: Vec<usize> = (0..connections.len()).rev().collect();
+    // In turns, because the gateway closes connections that say nothing.
+    let mut idle: VecDeque<usize> = (0..connections.len()).collect();
     let mut events = Events::with_capacity(EVENTS_AT_ONCE);
     let mut statuses: BTreeMap<u16, u64> = BTreeMap::new();
     let mut latencies = Histogram::new();
     let mut sent = 0;
     let stopwatch = Stopwatch::start();
     loop {
-        while let Some(&index) = idle.last() {
+        while let Some(&index) = idle.front() {
             let Some(since) = options.due(sent, stopwatch.elapsed()) else { break };
-            idle.pop();
+            idle.pop_front();
             connections[index].since = since;
             connections[index].send(&posts[(sent % posts.len() as u64) as usize])?;
             sent += 1;
@@ -170,7 +171,7 @@ fn main() -> Result<()> {
                 Next::Done(status) => {
                     latencies.record(stopwatch.elapsed().saturating_sub(connection.since));
                     *statuses.entry(status).or_default() += 1;
-                    idle.push(index);
+                    idle.push_back(index);
                 }
                 Next::Wait(id) => connection.send(&options.wait(&id))?,
             }
