@@ -82,6 +82,7 @@ impl<'a> Input<'a> {
                 waba("102290129340399", None, "+14155550100"),
             ],
             cm_webhook_secrets: Vec::new(),
+            max_events_per_second: None,
             on_dead_letter: Default::default(),
             on_lost_answer: Default::default(),
             cm_token: None,

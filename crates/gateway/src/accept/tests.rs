@@ -44,6 +44,7 @@ fn account() -> Account {
         allow_restricted_country: false,
         wabas: vec![waba(Some("1"), &["+316098765432"]), waba(None, &["+14155550100"])],
         cm_webhook_secrets: Vec::new(),
+        max_events_per_second: None,
         on_dead_letter: Default::default(),
         on_lost_answer: Default::default(),
         cm_token: None,

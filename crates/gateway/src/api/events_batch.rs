@@ -157,6 +157,7 @@ enum Item {
         (status = 408, description = "The body did not come in time", body = ProblemBody),
         (status = 413, description = "The body is longer than 8 MiB", body = ProblemBody),
         (status = 415, description = "The body is compressed", body = ProblemBody),
+        (status = 429, description = "The account sends faster than it may; see `Retry-After`", body = ProblemBody),
         (status = 503, description = "They cannot be made durable now; see `Retry-After`", body = ProblemBody),
     )
 )]
@@ -184,8 +185,13 @@ async fn batch(api: &Api, headers: &HeaderMap, uri: &Uri, body: Body) -> Result<
     let config = api.config();
     let account = events::admitted(&config, headers, Scopes::SEND, "send")?;
     let is_dry_run = Query::read(uri, &["dry_run"])?.value("dry_run", flag_of)?.unwrap_or(false);
+    let raw = items_of(&body)?;
+    if !is_dry_run && let Err(delay) = api.within_rate(account, raw.len()) {
+        let problem = Problem::new(ProblemCode::RateLimited, "the account sends faster than it may");
+        return Err(problem.retry_after(delay).into());
+    }
     let mut items = Vec::new();
-    for item in items_of(&body)? {
+    for item in raw {
         items.push(check(api, &config, account, item).await?);
     }
     if !is_dry_run {

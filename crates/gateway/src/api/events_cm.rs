@@ -144,6 +144,9 @@ async fn checked(api: &Api, headers: &HeaderMap, uri: &Uri, body: Body) -> Resul
     if !caller.scopes.contain(Scopes::SEND) {
         return Err(refused(scope_missing()));
     }
+    if !is_dry_run && let Err(retry_after) = api.within_rate(account, 1) {
+        return Err(Refused { retry_after: Some(retry_after), ..refused(rate_limited()) });
+    }
     let key = idempotency_key(headers).map_err(refused)?;
     let told = contacts::told(&api.node, &config.rules, &request).await.map_err(|error| {
         api.journal_failed(&error);
@@ -226,6 +229,11 @@ impl From<Stranger> for Refusal {
             }
         }
     }
+}
+
+fn rate_limited() -> Refusal {
+    Refusal::new(RefusalCode::RateLimited, "The account sends faster than it may")
+        .hint("wait as long as Retry-After says, or raise the account's max_events_per_second")
 }
 
 fn scope_missing() -> Refusal {

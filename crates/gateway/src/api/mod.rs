@@ -20,6 +20,7 @@ mod openapi;
 mod passthrough;
 mod problem;
 mod query;
+mod rate;
 mod state;
 mod webhooks;
 
@@ -34,7 +35,7 @@ use axum::routing;
 
 use laneway_channel::pass;
 
-use crate::config::Config;
+use crate::config::{Account, Config};
 use crate::node::Node;
 use crate::telemetry::Route;
 use problem::{Problem, ProblemCode};
@@ -50,6 +51,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 struct Api {
     node: Node,
     limits: BodyLimits,
+    rates: rate::Rates,
     /// Carries what is passed on to CM.com.
     pass: pass::Client<Body>,
 }
@@ -107,6 +109,7 @@ fn operator_routes() -> Router<Arc<Api>> {
 
 fn finish(routes: Router<Arc<Api>>, node: Node, limits: BodyLimits) -> Router {
     routes.method_not_allowed_fallback(method_not_allowed).fallback(not_found).with_state(Arc::new(Api {
+        rates: rate::Rates::default(),
         node,
         limits,
         pass: pass::Client::new(pass::Limits::default()),
@@ -154,6 +157,12 @@ impl Api {
     /// The configuration in force now.
     fn config(&self) -> Arc<Config> {
         Arc::clone(&self.node.config.borrow())
+    }
+
+    /// Counts events against the account's rate, if it has one, or says when to come back.
+    fn within_rate(&self, account: &Account, events: usize) -> Result<(), Duration> {
+        let Some(per_second) = account.max_events_per_second else { return Ok(()) };
+        self.rates.take(&account.name, per_second, events, self.node.clock.monotonic())
     }
 
     /// Counts an answer, and passes it on.

@@ -43,6 +43,8 @@ pub(super) enum ProblemCode {
     UnsupportedEncoding,
     /// Meta did not answer, or not with what was asked for.
     MetaFailed,
+    /// The account sends faster than it may.
+    RateLimited,
     /// The event is stored in a form that this version cannot read.
     Unreadable,
     /// The store cannot answer now.
@@ -63,6 +65,7 @@ impl ProblemCode {
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::MetaFailed => StatusCode::BAD_GATEWAY,
             Self::Unreadable => StatusCode::INTERNAL_SERVER_ERROR,

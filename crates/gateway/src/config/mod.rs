@@ -139,6 +139,8 @@ pub struct Account {
     pub country: Option<Country>,
     /// Whether conversions are sent although CM.com's page closes them for `country`. Default no.
     pub allow_restricted_country: bool,
+    /// How many events a second its clients may send: 1 to 1,000,000. Default: as many as they like.
+    pub max_events_per_second: Option<u32>,
     /// What a dead letter does to the events behind it in its lane. Default: they go on.
     pub on_dead_letter: OnDeadLetter,
     /// The product token at CM.com, for the events that go there.

@@ -97,6 +97,7 @@ pub(super) static ACCOUNT: Section = Section {
         "tokens",
         "country",
         "allow_restricted_country",
+        "max_events_per_second",
         "on_dead_letter",
         "on_lost_answer",
         "cm_token",

@@ -120,6 +120,7 @@ fn account(name: &str, tokens: &[(&str, Scopes)]) -> Account {
         allow_restricted_country: false,
         wabas: Vec::new(),
         cm_webhook_secrets: Vec::new(),
+        max_events_per_second: None,
         on_dead_letter: Default::default(),
         on_lost_answer: Default::default(),
         cm_token: None,

@@ -186,6 +186,7 @@ fn account(name: &str, number: &str, tokens: &[(&str, Scopes)]) -> Account {
         allow_restricted_country: false,
         wabas: vec![waba],
         cm_webhook_secrets: Vec::new(),
+        max_events_per_second: None,
         on_dead_letter: Default::default(),
         on_lost_answer: Default::default(),
         cm_token: None,

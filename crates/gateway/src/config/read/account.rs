@@ -19,6 +19,9 @@ use super::{Claim, Reader, quoted};
 /// it is unknown, and the sandbox has none, so this one only bounds what is remembered of a number.
 const CALLS_PER_SECOND_MAX: u64 = 100_000;
 
+/// The most that `max_events_per_second` may say; more than one node takes.
+const EVENTS_PER_SECOND_MAX: u64 = 1_000_000;
+
 impl Reader<'_> {
     /// Every `[[account]]` of a file.
     pub(super) fn accounts(&mut self, root: &Table<'_>) -> Vec<Account> {
@@ -39,6 +42,7 @@ impl Reader<'_> {
         let tokens = self.tokens(table);
         let country = self.choice(table, "country", COUNTRY, Country::parse);
         let allow_restricted_country = self.flag(table, "allow_restricted_country").unwrap_or(false);
+        let per_second = self.count(table, "max_events_per_second", 1..=EVENTS_PER_SECOND_MAX);
         let on_dead_letter = self.on_dead_letter(table);
         let on_lost_answer = self.on_lost_answer(table);
         let cm_token = self.secret(table, "cm_token");
@@ -56,6 +60,7 @@ impl Reader<'_> {
             allow_restricted_country,
             wabas,
             cm_webhook_secrets,
+            max_events_per_second: per_second.and_then(|count| u32::try_from(count).ok()),
             on_dead_letter,
             on_lost_answer,
             cm_token,

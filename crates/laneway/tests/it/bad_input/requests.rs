@@ -1,8 +1,10 @@
 //! Requests that are not what HTTP clients usually send.
 
+use serde_json::json;
+
 use super::Desk;
 use super::desk::EVENT;
-use crate::harness::{Answer, Connection, TOKENS};
+use crate::harness::{Answer, Connection, Shop, TOKENS, envelope};
 
 /// Writes a request and reads its answer; `close` waits for the end of the connection, too.
 #[track_caller]
@@ -189,4 +191,26 @@ fn a_length_and_chunks_are_not_believed_together() {
     connection.closed();
     desk.note(&answer);
     desk.close();
+}
+
+#[test]
+fn whoever_sends_faster_than_the_account_may_is_told_when_to_come_back() {
+    let shop = Shop::open();
+    let text = std::fs::read_to_string(shop.config()).unwrap();
+    let limited = text.replace("name = \"shop\"\n", "name = \"shop\"\nmax_events_per_second = 1\n");
+    std::fs::write(shop.config(), limited).unwrap();
+    let serve = shop.serve();
+    let event = envelope(shop.world.number(), "+316012345678", &json!({"type": "Block"}));
+    let answers: Vec<_> = (0..20).map(|_| serve.gateway.0.post("/v1.0/event", &event)).collect();
+    let refused = answers.iter().find(|answer| answer.status == 429).unwrap();
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    let body = refused.any_json();
+    assert_eq!([&body["errorCode"], &body["error"]["code"]], [&json!(500), &json!("rate_limited")]);
+    assert!(answers.iter().take(2).all(|answer| answer.status == 200), "a second's worth comes at once");
+    let batch = format!(r#"{{"events":[{event}]}}"#);
+    let answer = (0..20).map(|_| serve.gateway.0.post("/api/v1/events", &batch)).find(|a| a.status == 429);
+    assert_eq!(answer.unwrap().any_json()["error"]["code"], "rate_limited");
+    // What was refused was not stored.
+    let taken = answers.iter().filter(|answer| answer.status == 200).count();
+    assert!(serve.gateway.every_event("").len() >= taken && taken < 10, "{taken}");
 }
