@@ -174,7 +174,7 @@ fn ramp(bench: &mut Bench) -> Result<()> {
     let sandbox = sandbox()?;
     let world = World::of_sandbox(sandbox.addresses[0])?;
     fault(sandbox.addresses[0], &json!({"call": "any", "latency": "600ms"}))?;
-    let bodies = bench.bodies("ramp", &world.read_marks(0..1))?;
+    let bodies = bench.bodies("ramp-bodies", &world.read_marks(0..1))?;
     let gateway = Gateway::start(&bench.folder, &world, "ramp")?;
     let load = Load {
         rate: Some(RAMP_OFFERED_PER_SECOND),

@@ -117,8 +117,8 @@ pub struct GiveUp {
     /// After accept: 1 to 25 seconds, default 25, for that is when WhatsApp itself takes the indicator away
     /// (documented by Meta).
     pub typing: Duration,
-    /// After accept: 1 second to 30 days, default 7 days. A block that Meta's 24-hour window is proven to rule out
-    /// ends before.
+    /// After accept: 1 second to 30 days, default 7 days. A block that Meta's 24-hour window is proven to rule out is
+    /// refused when it is to be accepted, and does not end before once it was.
     pub block: Duration,
     /// After accept: 1 second to 30 days, default 7 days.
     pub unblock: Duration,
