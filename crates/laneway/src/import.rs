@@ -87,16 +87,17 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         tally: Tally::default(),
         progress: Progress { total, started: now(), said: None },
     };
-    let mut batch: Vec<Line> = Vec::new();
+    let (mut batch, mut bytes): (Vec<Line>, usize) = (Vec::new(), 0);
     for line in lines {
         if let Err(reason) = &line.event {
             import.refuse(&line, "unreadable", reason)?;
             continue;
         }
-        let bytes: usize = batch.iter().map(Line::bytes).sum();
         if batch.len() == BATCH_EVENTS_MAX || bytes + line.bytes() > BATCH_BYTES_MAX {
             import.send(std::mem::take(&mut batch)).await?;
+            bytes = 0;
         }
+        bytes += line.bytes();
         batch.push(line);
     }
     import.send(batch).await?;

@@ -17,9 +17,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::body::{self, BodyError, BodyLimits};
+use super::body::BodyLimits;
 use super::problem::{Problem, ProblemBody, ProblemCode};
 use super::query::Query;
+use super::turned_away::{TurnedAway, read_body};
 use super::{Api, answer, events, events_cm};
 use crate::accept::{self, Refusal, RefusalCode};
 use crate::config::{Account, Config, Scopes};
@@ -127,12 +128,6 @@ pub(super) enum BatchRefusal {
     Request(ProblemBody),
 }
 
-/// An answer that is no receipt.
-struct TurnedAway {
-    problem: Problem,
-    closes: bool,
-}
-
 /// One item on its way.
 enum Item {
     Refused(Refusal),
@@ -168,13 +163,7 @@ pub(super) async fn post(State(api): State<Arc<Api>>, request: Request) -> Respo
             let none = receipt.events.iter().all(|item| item.status == ItemStatus::Rejected);
             answer::json(if none { StatusCode::BAD_REQUEST } else { StatusCode::OK }, &receipt)
         }
-        Err(TurnedAway { problem, closes }) => {
-            let mut response = problem.into_response();
-            if closes {
-                answer::close(&mut response);
-            }
-            response
-        }
+        Err(away) => away.into_response(),
     };
     api.answered(Route::Events, response)
 }
@@ -214,17 +203,7 @@ async fn read(api: &Api, headers: &HeaderMap, body: Body) -> Result<bytes::Bytes
         dropped_bytes: api.limits.dropped_bytes.max(2 * BATCH_BYTES_MAX),
         ..api.limits
     };
-    body::read(headers, body, &limits).await.map_err(|error| {
-        let (code, message) = match error {
-            BodyError::Encoded { .. } => {
-                (ProblemCode::UnsupportedEncoding, "the body has a Content-Encoding")
-            }
-            BodyError::TooLarge { .. } => (ProblemCode::BodyTooLarge, "the body is longer than 8 MiB"),
-            BodyError::Slow => (ProblemCode::BodyTooSlow, "the body did not arrive in time"),
-            BodyError::Broken => (ProblemCode::BodyTooSlow, "the body ended early"),
-        };
-        TurnedAway { problem: Problem::new(code, message), closes: error.closes() }
-    })
+    read_body(headers, body, limits, "the body is longer than 8 MiB").await
 }
 
 fn flag_of(text: &str) -> Result<bool, &'static str> {
@@ -372,11 +351,5 @@ fn item_receipt(item: &Item) -> ItemReceipt {
             };
             ItemReceipt { id: None, status: ItemStatus::Rejected, repeated: None, error: Some(error) }
         }
-    }
-}
-
-impl From<Problem> for TurnedAway {
-    fn from(problem: Problem) -> Self {
-        Self { problem, closes: false }
     }
 }

@@ -22,6 +22,7 @@ mod problem;
 mod query;
 mod rate;
 mod state;
+mod turned_away;
 mod webhooks;
 
 use std::sync::Arc;

@@ -20,9 +20,10 @@ use serde::Serialize;
 use subtle::{Choice, ConstantTimeEq};
 use utoipa::ToSchema;
 
-use super::body::{self, BodyError, BodyLimits};
+use super::body::{self, BodyLimits};
 use super::problem::{Problem, ProblemBody, ProblemCode};
 use super::query::Query;
+use super::turned_away::{TurnedAway, read_body};
 use super::{Api, RETRY_AFTER, answer};
 use crate::config::{Account, App, Config};
 use crate::inbound::{Heard, hear_cm, hear_meta};
@@ -43,13 +44,6 @@ pub(super) struct Received {
     believed: usize,
     /// Updates that are about others, and only kept.
     strange: usize,
-}
-
-/// Why a notification is not taken.
-struct TurnedAway {
-    problem: Problem,
-    /// Whether the connection is of no further use.
-    closes: bool,
 }
 
 /// Meta asks whether the callback is this one
@@ -275,19 +269,7 @@ async fn store(
 
 async fn read(api: &Api, headers: &HeaderMap, body: axum::body::Body) -> Result<Bytes, TurnedAway> {
     let limits = BodyLimits { event_bytes: NOTIFICATION_BYTES_MAX, ..api.limits };
-    body::read(headers, body, &limits).await.map_err(|error| {
-        let (code, message) = match error {
-            BodyError::Encoded { .. } => {
-                (ProblemCode::UnsupportedEncoding, "the body has a Content-Encoding")
-            }
-            BodyError::TooLarge { .. } => {
-                (ProblemCode::BodyTooLarge, "the body is longer than a notification")
-            }
-            BodyError::Slow => (ProblemCode::BodyTooSlow, "the body did not arrive in time"),
-            BodyError::Broken => (ProblemCode::BodyTooSlow, "the body ended early"),
-        };
-        TurnedAway { problem: Problem::new(code, message), closes: error.closes() }
-    })
+    read_body(headers, body, limits, "the body is longer than a notification").await
 }
 
 fn app_of(config: &Config, name: Result<Path<String>, PathRejection>) -> Result<&App, Problem> {
@@ -316,20 +298,4 @@ fn unavailable() -> TurnedAway {
     let problem =
         Problem::new(ProblemCode::Unavailable, "the notification cannot be stored now; send it again");
     TurnedAway { problem: problem.retry_after(RETRY_AFTER), closes: false }
-}
-
-impl From<Problem> for TurnedAway {
-    fn from(problem: Problem) -> Self {
-        Self { problem, closes: false }
-    }
-}
-
-impl TurnedAway {
-    fn into_response(self) -> Response {
-        let mut response = self.problem.into_response();
-        if self.closes {
-            answer::close(&mut response);
-        }
-        response
-    }
 }

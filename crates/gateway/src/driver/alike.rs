@@ -13,11 +13,9 @@ pub(super) async fn leave_out_unlike(
     journal: &Journal,
     settlement: &mut Settlement,
 ) -> Result<Vec<Sequence>, Error> {
-    let pairs = |settlement: &Settlement| -> Vec<(Sequence, Sequence)> {
-        let changes = settlement.changes.iter();
-        changes.filter_map(|change| Some((change.sequence, change.superseded_by?))).collect()
-    };
-    let asked: BTreeSet<_> = pairs(settlement).into_iter().flat_map(|(one, by)| [one, by]).collect();
+    let changes = settlement.changes.iter();
+    let pairs: Vec<_> = changes.filter_map(|change| Some((change.sequence, change.superseded_by?))).collect();
+    let asked: BTreeSet<_> = pairs.iter().flat_map(|(one, by)| [*one, *by]).collect();
     let asked: Vec<_> = asked.into_iter().collect();
     let rows = loop {
         match journal.rows(Queue::Events, &asked).await {
@@ -34,8 +32,7 @@ pub(super) async fn leave_out_unlike(
         (None, _) => true,
         (Some(_), None) => false,
     };
-    let unlike: Vec<_> =
-        pairs(settlement).into_iter().filter(|pair| !is_alike(pair)).map(|(one, _)| one).collect();
+    let unlike: Vec<_> = pairs.into_iter().filter(|pair| !is_alike(pair)).map(|(one, _)| one).collect();
     settlement.changes.retain(|change| !unlike.contains(&change.sequence));
     Ok(unlike)
 }

@@ -130,12 +130,14 @@ impl Call {
             .map(|(change, outcome)| member_outcome(change.sequence, outcome))
             .collect();
         let touches = self.members.iter().filter_map(|member| {
-            let outcome = self.outcome(member.id.sequence());
-            let is_blocked = match (&member.event.action, outcome) {
-                (Action::Block, Outcome::Confirmed) => true,
-                (Action::UnBlock, Outcome::Confirmed) => false,
-                _ => return None,
+            let is_blocked = match &member.event.action {
+                Action::Block => true,
+                Action::UnBlock => false,
+                Action::MarkAsRead { .. } | Action::Typing { .. } | Action::Conversion(_) => return None,
             };
+            if self.outcome(member.id.sequence()) != Outcome::Confirmed {
+                return None;
+            }
             let person: Person = member.event.person.clone()?;
             let touch = Touch::Blocked { blocked: is_blocked, at: self.finished_at };
             Some(ContactTouch { business: member.event.business, person, touch })

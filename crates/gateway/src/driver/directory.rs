@@ -69,10 +69,7 @@ impl Directory {
                 };
                 let reached = Reached { meta: Arc::new(meta), cm: cm.clone(), route: account.route.clone() };
                 self.numbers.insert(number.number, reached);
-                setups.push(NumberSetup {
-                    conversions_per_call_max: per_call,
-                    ..self.scopes.setup(number.number, account, waba)
-                });
+                setups.push(self.scopes.setup(number.number, account, waba, per_call));
             }
         }
         setups
@@ -98,7 +95,13 @@ impl Target {
 }
 
 impl Scopes {
-    fn setup(&mut self, business: PhoneNumber, account: &Account, waba: &Waba) -> NumberSetup {
+    fn setup(
+        &mut self,
+        business: PhoneNumber,
+        account: &Account,
+        waba: &Waba,
+        conversions_per_call_max: usize,
+    ) -> NumberSetup {
         let conversions_token = waba.conversions_token.as_ref().unwrap_or(&waba.access_token);
         NumberSetup {
             business,
@@ -108,7 +111,7 @@ impl Scopes {
             messages_credential: self.id(Shared::Credential, waba.access_token.expose()),
             conversions_credential: self.id(Shared::Credential, conversions_token.expose()),
             calls_per_second_max: waba.max_calls_per_second,
-            conversions_per_call_max: usize::MAX,
+            conversions_per_call_max,
             relayed: account.route.relayed.iter().map(|kind| kind.code()).collect(),
             hold_lost: account.on_lost_answer.held(&account.route).map(EventKind::code).collect(),
             holds_lanes: account.on_dead_letter == OnDeadLetter::Hold,

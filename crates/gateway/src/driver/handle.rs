@@ -101,7 +101,8 @@ impl Handle {
         answered.await.unwrap_or_else(|_| vec![None; count])
     }
 
-    /// Gives up these events as soon as no call carries them. What comes of it is told by [`Handle::final_wait`].
+    /// Gives up those of these events that no call carries now; the others are left alone. What comes of it is told by
+    /// [`Handle::final_wait`].
     pub async fn discard(&self, sequences: Vec<Sequence>) {
         // Once the driver is gone, nothing is delivered any more.
         self.commands.send(Command::Discard(sequences)).await.unwrap_or_default();
@@ -131,9 +132,7 @@ impl Handle {
     pub fn ended(&self) -> broadcast::Receiver<Ended> {
         self.shared.ended.subscribe()
     }
-}
 
-impl Handle {
     /// Every change of an event from now on.
     pub fn changed(&self) -> broadcast::Receiver<Arc<Changed>> {
         self.shared.changed.subscribe()

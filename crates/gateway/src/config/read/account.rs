@@ -89,16 +89,15 @@ impl Reader<'_> {
             read.default = self.lost_answer(&found, ALLOWED);
             return read;
         };
+        self.check_keys(&words);
         for word in words.keys() {
-            let Some(answer) = self.lost_answer(&word, "\"resend\" or \"hold\"") else { continue };
-            match word.name() {
-                "default" => read.default = Some(answer),
-                name => match ConversionName::ALL.into_iter().find(|known| known.as_str() == name) {
-                    Some(name) => {
-                        read.by_name.insert(name, answer);
-                    }
-                    None => self.note(words.remark(name, schema::ON_LOST_ANSWER.nearest(name))),
-                },
+            let name = ConversionName::ALL.into_iter().find(|known| known.as_str() == word.name());
+            match (name, self.lost_answer(&word, "\"resend\" or \"hold\"")) {
+                (Some(name), Some(answer)) => {
+                    read.by_name.insert(name, answer);
+                }
+                (None, Some(answer)) if word.name() == "default" => read.default = Some(answer),
+                _ => {}
             }
         }
         read
