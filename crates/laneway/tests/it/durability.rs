@@ -1,7 +1,6 @@
 //! What has been acknowledged survives the end of the process, however it ends.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
@@ -98,17 +97,23 @@ fn acknowledged_events_survive_a_kill() {
     let rounds = [(); 2].map(|()| submit_until_killed(&shop, &users));
 
     let serve = shop.serve();
-    let confirmed = AtomicUsize::new(0);
+    let mut ended = 0;
     let mut conversions = BTreeSet::new();
     for (id, kind) in rounds.iter().flatten().flat_map(|client| &client.acknowledged) {
         let event = serve.gateway.ended(id);
-        assert_eq!((&event["status"], event["type"].as_str()), (&json!("confirmed"), Some(*kind)), "{event}");
-        confirmed.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(event["type"].as_str(), Some(*kind), "{event}");
+        // What was open at the kill may be pointless by now: the same person's later block or unblock is known as well.
+        match event["status"].as_str() {
+            Some("confirmed") => {}
+            Some("superseded") => assert!(matches!(*kind, "Block" | "UnBlock"), "{event}"),
+            _ => panic!("{event}"),
+        }
+        ended += 1;
         if *kind == "Purchase" {
             conversions.insert(id.clone());
         }
     }
-    assert!(confirmed.into_inner() >= 2 * ACKNOWLEDGED_MIN);
+    assert!(ended >= 2 * ACKNOWLEDGED_MIN);
     assert_eq!(serve.gateway.list("status=open").len(), 0);
     check_blocklist(&shop, &serve.gateway, &rounds[1]);
     check_conversions(&shop, &serve.gateway, &conversions);
