@@ -32,7 +32,7 @@ pub use ids::{
     AccountName, AppName, Bsuid, BsuidError, CtwaClid, DatasetId, IdError, PhoneNumberId, WabaId, Wamid,
 };
 pub use lane::LaneKey;
-pub use notification::{Identity, News, Notification, Update};
+pub use notification::{Content, Identity, Location, Media, News, Notification, Progress, Update};
 pub use number::{PhoneNumber, PhoneNumberError};
 pub use person::{Person, PersonError};
 pub use status::{Status, WaitingFor};

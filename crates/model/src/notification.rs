@@ -34,6 +34,8 @@ pub enum News {
         at: Timestamp,
         /// The ad that they came from; only with the first message after the click.
         click: Option<Click>,
+        /// What they wrote.
+        content: Box<Content>,
     },
     /// A message of the business's was sent, delivered, read or refused.
     Status {
@@ -43,6 +45,10 @@ pub enum News {
         to: Identity,
         /// When.
         at: Timestamp,
+        /// What became of it.
+        progress: Progress,
+        /// Why it was refused: Meta's code and words.
+        error: Option<(Option<u32>, String)>,
     },
     /// A person has another number or another business-scoped id.
     Moved {
@@ -52,17 +58,83 @@ pub enum News {
         to: Identity,
         /// When.
         at: Timestamp,
+        /// The notification's own account of it, as JSON text.
+        details: Box<str>,
     },
     /// The business number could not do something.
     Problem {
         /// Meta's error code.
         code: Option<u32>,
+        /// Meta's words.
+        words: String,
     },
     /// Something else, which is only kept.
     Other {
         /// The field that it came under.
         field: String,
+        /// What it says, as JSON text.
+        details: Box<str>,
     },
+}
+
+/// What a message says, as far as somebody must be told who does not read notifications themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Content {
+    /// The notification's word for its form, such as `text` or `image`.
+    pub form: Option<String>,
+    /// The name that the person has given themselves.
+    pub name: Option<String>,
+    /// Its words: the text, or the title of the button that was pressed.
+    pub text: Option<String>,
+    /// What else than words it is.
+    pub media: Option<Media>,
+    /// A place.
+    pub location: Option<Location>,
+    /// The business's message that it answers.
+    pub answers: Option<Wamid>,
+    /// What else it carries, by the notification's own names, as JSON texts.
+    pub details: Vec<(String, Box<str>)>,
+}
+
+/// A picture, a film, a recording or a document.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Media {
+    /// Where it can be fetched, with the WABA's token.
+    pub url: Option<String>,
+    /// Its MIME type.
+    pub mime_type: Option<String>,
+    /// Its caption, or its file's name.
+    pub title: Option<String>,
+}
+
+/// A place. The degrees are numbers as they were written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Location {
+    /// Degrees north.
+    pub latitude: Option<String>,
+    /// Degrees east.
+    pub longitude: Option<String>,
+    /// What it is called.
+    pub name: Option<String>,
+    /// Where that is.
+    pub address: Option<String>,
+}
+
+/// What became of a message of the business's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// WhatsApp has it.
+    Sent,
+    /// The person's device has it.
+    Delivered,
+    /// The person has seen it.
+    Read,
+    /// The person has listened to it.
+    Played,
+    /// It did not arrive.
+    Failed,
+    /// Something else, in Meta's word.
+    Other(String),
 }
 
 /// A person as a notification names them: by number, by business-scoped id, or by both.

@@ -1,9 +1,11 @@
 //! Notifications from Meta: first the signature over the bytes as they came, then what they say.
 
+use std::collections::BTreeMap;
+
 use hmac::{Hmac, KeyInit, Mac};
 use laneway_model::{
-    Bsuid, Click, CtwaClid, Identity, News, Notification, Person, PhoneNumber, PhoneNumberId, Timestamp,
-    Update, WabaId, Wamid,
+    Bsuid, Click, Content, CtwaClid, Identity, Location, Media, News, Notification, Person, PhoneNumber,
+    PhoneNumberId, Progress, Timestamp, Update, WabaId, Wamid,
 };
 use laneway_wire::graph::client::{
     GraphError, NotificationBody, NotificationChange, NotifiedContact, NotifiedMessage, NotifiedStatus,
@@ -13,6 +15,10 @@ use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::Secret;
+
+mod parts;
+
+pub use parts::{Part, parts};
 
 /// The header that carries the signature: `sha256=` and the HMAC-SHA256 of the raw body under the app's secret, in
 /// lowercase hexadecimal digits. Meta, "Create a webhook endpoint" (documented).
@@ -96,27 +102,53 @@ pub fn decode(body: &[u8], received_at: Timestamp) -> Option<Notification> {
 
 /// The news of a change; at least one, so that nothing that comes goes uncounted.
 fn news(change: &NotificationChange, received_at: Timestamp) -> Vec<News> {
-    let messages = change.messages.iter().map(|message| of_message(message, &change.contacts, received_at));
-    let statuses = change.statuses.iter().map(|status| of_status(status, &change.contacts, received_at));
-    let problems = change.errors.iter().map(|GraphError { code, .. }| News::Problem { code: *code });
+    let contacts = Contacts::new(&change.contacts);
+    let messages = change.messages.iter().map(|message| of_message(message, &contacts, received_at));
+    let statuses = change.statuses.iter().map(|status| of_status(status, &contacts, received_at));
+    let problems = change.errors.iter().map(|error| News::Problem { code: error.code, words: words(error) });
     let mut news: Vec<News> = messages.chain(statuses).chain(problems).collect();
     if news.is_empty() {
-        news.push(News::Other { field: change.field.clone() });
+        let details = change.value.as_deref().unwrap_or("{}").into();
+        news.push(News::Other { field: change.field.clone(), details });
     }
     news
 }
 
-fn of_message(message: &NotifiedMessage, contacts: &[NotifiedContact], received_at: Timestamp) -> News {
+fn of_message(message: &NotifiedMessage, contacts: &Contacts<'_>, received_at: Timestamp) -> News {
     let at = instant(message.timestamp, received_at);
     let from = identity(message.from.as_deref(), message.from_user_id.as_deref());
     if let Some(system) = &message.system {
         return of_system(from, system, at);
     }
+    let named = contacts.find(&from);
     News::MessageIn {
         id: message.id.as_deref().and_then(|id| Wamid::parse(id).ok()),
-        from: completed(from, contacts),
+        from: completed(from, named),
         at,
         click: message.referral.as_ref().and_then(|referral| click(referral, at)),
+        content: Box::new(content(message, named)),
+    }
+}
+
+fn content(message: &NotifiedMessage, named: Option<&NotifiedContact>) -> Content {
+    let told = &message.content;
+    Content {
+        form: message.kind.clone(),
+        name: named.and_then(|contact| contact.name.clone()),
+        text: told.text.clone(),
+        media: told.media.as_ref().map(|media| Media {
+            url: media.url.clone(),
+            mime_type: media.mime_type.clone(),
+            title: media.title.clone(),
+        }),
+        location: told.location.as_ref().map(|location| Location {
+            latitude: location.latitude.clone(),
+            longitude: location.longitude.clone(),
+            name: location.name.clone(),
+            address: location.address.clone(),
+        }),
+        answers: told.context.as_deref().and_then(|id| Wamid::parse(id).ok()),
+        details: told.members.iter().map(|(name, text)| (name.clone(), text.as_str().into())).collect(),
     }
 }
 
@@ -129,18 +161,33 @@ fn of_system(from: Identity, system: &SystemNews, at: Timestamp) -> News {
             from: Identity { phone: from.phone, ..identity(None, system.previous_user_id.as_deref()) },
             to: identity(system.wa_id.as_deref(), system.user_id.as_deref()),
             at,
+            details: system.text.as_str().into(),
         },
-        Some(_) | None => News::Other { field: FIELD.to_owned() },
+        Some(_) | None => News::Other { field: FIELD.to_owned(), details: system.text.as_str().into() },
     }
 }
 
-fn of_status(status: &NotifiedStatus, contacts: &[NotifiedContact], received_at: Timestamp) -> News {
+fn of_status(status: &NotifiedStatus, contacts: &Contacts<'_>, received_at: Timestamp) -> News {
     let to = identity(status.recipient_id.as_deref(), status.recipient_user_id.as_deref());
+    let named = contacts.find(&to);
     News::Status {
         id: status.id.as_deref().and_then(|id| Wamid::parse(id).ok()),
-        to: completed(to, contacts),
+        to: completed(to, named),
         at: instant(status.timestamp, received_at),
+        progress: match status.status.as_deref().unwrap_or_default() {
+            "sent" => Progress::Sent,
+            "delivered" => Progress::Delivered,
+            "read" => Progress::Read,
+            "played" => Progress::Played,
+            "failed" => Progress::Failed,
+            other => Progress::Other(other.to_owned()),
+        },
+        error: status.errors.first().map(|error| (error.code, words(error))),
     }
+}
+
+fn words(error: &GraphError) -> String {
+    error.words().join(" ")
 }
 
 fn click(referral: &Referral, at: Timestamp) -> Option<Click> {
@@ -164,21 +211,42 @@ fn identity(phone: Option<&str>, bsuid: Option<&str>) -> Identity {
     identity
 }
 
-/// Adds the other name of the person from the contacts beside the message.
-fn completed(identity: Identity, contacts: &[NotifiedContact]) -> Identity {
-    let same = |contact: &Identity| {
-        let has = |mine: &Option<PhoneNumber>| mine.is_some() && *mine == identity.phone;
-        let is = |mine: &Option<Bsuid>| mine.is_some() && *mine == identity.bsuid;
-        has(&contact.phone) || is(&contact.bsuid)
-    };
-    let named = contacts
-        .iter()
-        .map(|contact| self::identity(contact.wa_id.as_deref(), contact.user_id.as_deref()))
-        .find(same);
+/// The contacts beside messages and statuses, found by either name.
+struct Contacts<'c> {
+    list: &'c [NotifiedContact],
+    by_phone: BTreeMap<PhoneNumber, usize>,
+    by_bsuid: BTreeMap<Bsuid, usize>,
+}
+
+impl<'c> Contacts<'c> {
+    fn new(list: &'c [NotifiedContact]) -> Self {
+        let mut contacts = Self { list, by_phone: BTreeMap::new(), by_bsuid: BTreeMap::new() };
+        for (at, contact) in list.iter().enumerate() {
+            let Identity { phone, bsuid } = of_contact(contact);
+            phone.map(|phone| contacts.by_phone.entry(phone).or_insert(at));
+            bsuid.map(|bsuid| contacts.by_bsuid.entry(bsuid).or_insert(at));
+        }
+        contacts
+    }
+
+    /// The first one that is about the same person.
+    fn find(&self, who: &Identity) -> Option<&'c NotifiedContact> {
+        let by_phone = who.phone.and_then(|phone| self.by_phone.get(&phone));
+        let by_bsuid = who.bsuid.as_ref().and_then(|bsuid| self.by_bsuid.get(bsuid));
+        by_phone.into_iter().chain(by_bsuid).min().map(|at| &self.list[*at])
+    }
+}
+
+/// Adds the other name of the person.
+fn completed(identity: Identity, named: Option<&NotifiedContact>) -> Identity {
     match named {
-        Some(named) => identity.or(named),
+        Some(contact) => identity.or(of_contact(contact)),
         None => identity,
     }
+}
+
+fn of_contact(contact: &NotifiedContact) -> Identity {
+    identity(contact.wa_id.as_deref(), contact.user_id.as_deref())
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ fn place(config: &Config, app: &AppName, update: &Update) -> Place {
 fn hear(touches: &mut Vec<ContactTouch>, business: PhoneNumber, news: &News) {
     let mut touch = |person: Person, touch: Touch| touches.push(ContactTouch { business, person, touch });
     match news {
-        News::MessageIn { id, from, at, click } => {
+        News::MessageIn { id, from, at, click, content: _ } => {
             let Some(person) = from.person() else { return };
             touch(person.clone(), Touch::MessageIn { at: *at, id: id.clone() });
             if let Some(click) = click {
@@ -56,7 +56,7 @@ fn hear(touches: &mut Vec<ContactTouch>, business: PhoneNumber, news: &News) {
             }
             identify(&mut touch, from, *at);
         }
-        News::Moved { from, to, at } => {
+        News::Moved { from, to, at, details: _ } => {
             let (Some(before), Some(now)) = (from.person(), to.person()) else { return };
             touch(now.clone(), Touch::Formerly { person: before, at: *at });
             for old in persons(from).filter(|old| *old != now) {

@@ -86,7 +86,7 @@ fn told(name: &str) -> Vec<String> {
     let notification = decode(&fixture(name), NOW).unwrap();
     let lines = notification.updates.iter().map(|update| {
         let news = match &update.news {
-            News::MessageIn { id, from, at, click } => {
+            News::MessageIn { id, from, at, click, content: _ } => {
                 let click = click.as_ref().map(|click| {
                     let id: String = click.id.as_str().chars().take(6).collect();
                     format!(" click {id} {:?} {:?}", click.ad_id.as_deref(), click.headline.as_deref())
@@ -94,10 +94,15 @@ fn told(name: &str) -> Vec<String> {
                 let click = click.unwrap_or_default();
                 format!("in {} from {} at {}{click}", tail(id), who(from), at.as_secs())
             }
-            News::Status { id, to, at } => format!("status {} to {} at {}", tail(id), who(to), at.as_secs()),
-            News::Moved { from, to, at } => format!("{} became {} at {}", who(from), who(to), at.as_secs()),
-            News::Problem { code } => format!("problem {code:?}"),
-            News::Other { field } => format!("other {field}"),
+            News::Status { id, to, at, progress, error } => {
+                let code = error.as_ref().map(|(code, _)| format!(" {code:?}")).unwrap_or_default();
+                format!("{progress:?}{code} {} to {} at {}", tail(id), who(to), at.as_secs())
+            }
+            News::Moved { from, to, at, details: _ } => {
+                format!("{} became {} at {}", who(from), who(to), at.as_secs())
+            }
+            News::Problem { code, words: _ } => format!("problem {code:?}"),
+            News::Other { field, details: _ } => format!("other {field}"),
         };
         let place = |id: Option<&str>| id.map_or("-".to_owned(), |id| id.chars().take(3).collect());
         let (waba, number) =
@@ -123,8 +128,8 @@ fn what_notifications_say() {
     );
     check("text-from-ad-without-click-id", &["102 106 in …NDNBB= from +16505551234/ at 1750275993"]);
     check("text-bsuid-only", &["102 106 in …Q0RgB= from /US.13491208655302741918 at 1749416384"]);
-    check("status-read", &["102 106 status …ZFRDcA to +16505551234/US.13491208655302741918 at 1750263773"]);
-    check("status-failed", &["102 106 status …ZFRDcA to +16505551234/ at 1750263773"]);
+    check("status-read", &["102 106 Read …ZFRDcA to +16505551234/US.13491208655302741918 at 1750263773"]);
+    check("status-failed", &["102 106 Failed Some(131049) …ZFRDcA to +16505551234/ at 1750263773"]);
     check("value-level-errors", &["102 106 problem Some(130429)"]);
     check("message-level-errors-unsupported", &["102 106 in …MxMAA= from +16505551234/ at 1750090702"]);
     check(

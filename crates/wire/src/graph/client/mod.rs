@@ -18,8 +18,8 @@ pub use answer::{
 };
 pub use custom::{is_known_custom, known_custom};
 pub use notification::{
-    NotificationBody, NotificationChange, NotificationEntry, NotifiedContact, NotifiedMessage,
-    NotifiedStatus, Referral, SystemNews,
+    ChangesApart, NotificationBody, NotificationChange, NotificationEntry, NotifiedContact, NotifiedContent,
+    NotifiedLocation, NotifiedMedia, NotifiedMessage, NotifiedStatus, Referral, SystemNews,
 };
 pub use request::{
     Endpoint, PARTNER_AGENT, block_user, block_users, conversion, events, mark_as_read, typing,

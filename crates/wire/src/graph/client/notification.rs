@@ -11,11 +11,18 @@ use serde_json::{Map, Value};
 use super::GraphError;
 use super::answer::{number, objects, string};
 
+mod content;
+mod split;
+
+use split::Around;
+pub use split::ChangesApart;
+
 /// The body of a notification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotificationBody<'a> {
-    /// Its entries, one per WABA and moment.
+    /// Its entries, one per WABA and moment. What is no object is one that says nothing.
     pub entries: Vec<NotificationEntry<'a>>,
+    around: Option<Around<'a>>,
 }
 
 /// What happened at one WABA.
@@ -44,6 +51,8 @@ pub struct NotificationChange {
     pub statuses: Vec<NotifiedStatus>,
     /// `value.errors`: what the number could not do.
     pub errors: Vec<GraphError>,
+    /// `value`, as JSON text, of a change that brings none of these.
+    pub value: Option<String>,
 }
 
 /// A person in [`NotificationChange::contacts`].
@@ -53,6 +62,8 @@ pub struct NotifiedContact {
     pub wa_id: Option<String>,
     /// `user_id`: the business-scoped id.
     pub user_id: Option<String>,
+    /// `profile.name`.
+    pub name: Option<String>,
 }
 
 /// A message that a person wrote, or what the system says in the chat.
@@ -74,6 +85,48 @@ pub struct NotifiedMessage {
     pub system: Option<SystemNews>,
     /// `errors`, such as 131051 of a message of type `unsupported`.
     pub errors: Vec<GraphError>,
+    /// What it says.
+    pub content: NotifiedContent,
+}
+
+/// What a message says (Meta, the pages of the messages webhook reference by type, documented).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NotifiedContent {
+    /// `text.body`, `button.text`, or the `title` of an interactive reply.
+    pub text: Option<String>,
+    /// The member of a message of type `audio`, `document`, `image`, `sticker` or `video`.
+    pub media: Option<NotifiedMedia>,
+    /// `location`.
+    pub location: Option<NotifiedLocation>,
+    /// `context.id`: the message that this one answers.
+    pub context: Option<String>,
+    /// The member that has the type's name, unless its words are all it has; `referral`, `contacts` and `errors`. Each by
+    /// its name, as JSON text.
+    pub members: Vec<(String, String)>,
+}
+
+/// A file that a person sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NotifiedMedia {
+    /// `url`, where Meta tells it.
+    pub url: Option<String>,
+    /// `mime_type`.
+    pub mime_type: Option<String>,
+    /// `caption`, else `filename`.
+    pub title: Option<String>,
+}
+
+/// A place that a person sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NotifiedLocation {
+    /// `latitude`, as it is written.
+    pub latitude: Option<String>,
+    /// `longitude`.
+    pub longitude: Option<String>,
+    /// `name`.
+    pub name: Option<String>,
+    /// `address`.
+    pub address: Option<String>,
 }
 
 /// The ad behind a message. `ctwa_clid` is absent for ads in WhatsApp Status (Meta, text messages webhook reference,
@@ -99,6 +152,8 @@ pub struct SystemNews {
     pub user_id: Option<String>,
     /// `previous_user_id`.
     pub previous_user_id: Option<String>,
+    /// All of it, as JSON text.
+    pub text: String,
 }
 
 /// What became of a message of the business's.
@@ -132,15 +187,18 @@ impl<'a> NotificationBody<'a> {
         // A list in the place of an object would do for serde.
         body.trim_ascii_start().starts_with('{').then_some(())?;
         let entries = envelope.entry.and_then(|list| serde_json::from_str::<Vec<&RawValue>>(list.get()).ok());
-        Some(Self { entries: entries.unwrap_or_default().into_iter().filter_map(entry).collect() })
+        Some(Self {
+            entries: entries.unwrap_or_default().into_iter().map(|text| entry(text.get())).collect(),
+            around: envelope.entry.and_then(|list| Around::of(body, list.get())),
+        })
     }
 }
 
-fn entry(text: &RawValue) -> Option<NotificationEntry<'_>> {
-    let entry: Map<String, Value> =
-        serde_json::from_str(text.get()).or_else(|_| serde_json::from_str(&mended(text.get()))).ok()?;
+fn entry(text: &str) -> NotificationEntry<'_> {
+    let entry = serde_json::from_str(text).or_else(|_| serde_json::from_str(&mended(text)));
+    let entry: Map<String, Value> = entry.unwrap_or_default();
     let changes = objects(list(&entry, "changes")).map(change).collect();
-    Some(NotificationEntry { id: string(&entry, "id"), text: text.get(), changes })
+    NotificationEntry { id: string(&entry, "id"), text, changes }
 }
 
 /// The text with a replacement character for each half of a surrogate pair that stands alone. Such an escape is allowed in
@@ -183,18 +241,28 @@ fn change(change: &Map<String, Value>) -> NotificationChange {
         return NotificationChange { field, ..NotificationChange::default() };
     };
     let metadata = value.get("metadata").and_then(Value::as_object);
-    NotificationChange {
+    let mut change = NotificationChange {
         field,
         phone_number_id: metadata.and_then(|metadata| string(metadata, "phone_number_id")),
         contacts: objects(list(value, "contacts")).map(contact).collect(),
         messages: objects(list(value, "messages")).map(message).collect(),
         statuses: objects(list(value, "statuses")).map(status).collect(),
         errors: errors(value),
+        value: None,
+    };
+    if change.messages.is_empty() && change.statuses.is_empty() && change.errors.is_empty() {
+        change.value = Some(text_of(value));
     }
+    change
 }
 
 fn contact(contact: &Map<String, Value>) -> NotifiedContact {
-    NotifiedContact { wa_id: string(contact, "wa_id"), user_id: string(contact, "user_id") }
+    let profile = object(contact, "profile");
+    NotifiedContact {
+        wa_id: string(contact, "wa_id"),
+        user_id: string(contact, "user_id"),
+        name: profile.and_then(|profile| string(profile, "name")),
+    }
 }
 
 fn message(message: &Map<String, Value>) -> NotifiedMessage {
@@ -204,14 +272,16 @@ fn message(message: &Map<String, Value>) -> NotifiedMessage {
         from_user_id: string(message, "from_user_id"),
         timestamp: number(message, "timestamp"),
         kind: string(message, "type"),
-        referral: message.get("referral").and_then(Value::as_object).map(Referral::read),
-        system: message.get("system").and_then(Value::as_object).map(|system| SystemNews {
+        referral: object(message, "referral").map(Referral::read),
+        system: object(message, "system").map(|system| SystemNews {
             kind: string(system, "type"),
             wa_id: string(system, "wa_id").or_else(|| string(system, "new_wa_id")),
             user_id: string(system, "user_id"),
             previous_user_id: string(system, "previous_user_id"),
+            text: text_of(system),
         }),
         errors: errors(message),
+        content: NotifiedContent::of(message),
     }
 }
 
@@ -238,6 +308,14 @@ impl Referral {
 
 fn errors(object: &Map<String, Value>) -> Vec<GraphError> {
     objects(list(object, "errors")).map(GraphError::read).collect()
+}
+
+fn object<'v>(object: &'v Map<String, Value>, name: &str) -> Option<&'v Map<String, Value>> {
+    object.get(name).and_then(Value::as_object)
+}
+
+fn text_of(object: &Map<String, Value>) -> String {
+    serde_json::to_string(object).expect("an object has a JSON form")
 }
 
 fn list<'v>(object: &'v Map<String, Value>, name: &str) -> Option<&'v Vec<Value>> {
