@@ -13,6 +13,7 @@ use http::{HeaderValue, header};
 
 use crate::control::{ENDPOINTS, graph_usage};
 use crate::shared::Shared;
+use crate::world::AD;
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
@@ -22,7 +23,7 @@ const JS: &str = "text/javascript; charset=utf-8";
 type Asset = (&'static str, &'static str, &'static str);
 
 /// Everything that the page loads.
-const ASSETS: [Asset; 16] = [
+const ASSETS: [Asset; 17] = [
     ("/page/base.css", CSS, include_str!("page/base.css")),
     ("/page/chat.css", CSS, include_str!("page/chat.css")),
     ("/page/behind.css", CSS, include_str!("page/behind.css")),
@@ -32,6 +33,7 @@ const ASSETS: [Asset; 16] = [
     ("/page/icons.js", JS, include_str!("page/icons.js")),
     ("/page/words.js", JS, include_str!("page/words.js")),
     ("/page/chat.js", JS, include_str!("page/chat.js")),
+    ("/page/home.js", JS, include_str!("page/home.js")),
     ("/page/phone.js", JS, include_str!("page/phone.js")),
     ("/page/inbox.js", JS, include_str!("page/inbox.js")),
     ("/page/calls.js", JS, include_str!("page/calls.js")),
@@ -87,6 +89,9 @@ fn html() -> String {
         line(&mut control, &format!("<dt><code>{methods} {path}</code></dt><dd>{}</dd>", coded(what)));
     }
     include_str!("page/index.html")
+        .replace("{ad_headline}", &escaped(AD.headline))
+        .replace("{ad_body}", &escaped(AD.body))
+        .replace("{ad_source}", &escaped(AD.source_url.trim_start_matches("https://")))
         .replace("{graph}", graph.trim_end())
         .replace("{control}", control.trim_end())
 }
@@ -121,10 +126,11 @@ mod tests {
             "/{phone_number_id}/messages",
             "/sandbox/clock",
             "<code>{&quot;advance&quot;:&quot;25h&quot;}</code>",
+            AD.headline,
         ] {
             assert!(html.contains(wanted), "{wanted}");
         }
-        for unwanted in ["{graph}", "{control}", "<style", "style=", "onclick"] {
+        for unwanted in ["{graph}", "{control}", "{ad_", "<style", "style=", "onclick"] {
             assert!(!html.contains(unwanted), "{unwanted}");
         }
     }

@@ -28,7 +28,7 @@ pub(crate) use chats::{Kind, UserMessage};
 pub use chats::{WriteError, Written};
 use conversions::{Click, Ledger};
 pub(crate) use people::MoveError;
-pub(crate) use webhooks::{Notice, Webhook};
+pub(crate) use webhooks::{AD, Notice, Webhook};
 
 /// The state of everything.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -8,6 +8,7 @@
 #![expect(clippy::print_stderr, reason = "a test that fails shows what its processes said")]
 
 mod accessible;
+mod chats;
 mod console;
 mod driver;
 #[expect(dead_code, unused_imports, reason = "other tests use the rest")]
@@ -15,3 +16,4 @@ mod driver;
 mod harness;
 mod phone;
 mod view;
+mod webhooks;

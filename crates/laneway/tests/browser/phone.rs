@@ -47,10 +47,11 @@ fn the_five_pictures() {
     view.message_has("inbox", "Hi", ".ad");
 
     // An MT message: the business writes, the customer's phone shows it.
+    view.press("#phone", "All chats");
     assert_eq!(dev.world.business_writes(CUSTOMER), None);
-    view.message_has("phone", "Hello", "time");
     view.message_has("inbox", "Hello", "[aria-label=Delivered]");
-    view.press("#phone", "Read it");
+    view.press("#phone", "Your business");
+    view.message_has("phone", "Hello", "time");
     view.message_has("inbox", "Hello", "[aria-label=Read]");
     view.pictures("1-mt-read", &["phone", "inbox"]);
 

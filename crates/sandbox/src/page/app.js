@@ -16,7 +16,7 @@ const has = (path) => $('reference').textContent.includes(path);
 const HAS_WEBHOOKS = has('/sandbox/webhooks');
 
 const state = {
-  numbers: [], business: null, user: null, chats: [], chat: null, messages: [], calls: [], blocked: [], ledger: [],
+  numbers: [], business: null, user: null, chats: [], chat: null, messages: [], phoneChats: [], calls: [], blocked: [], ledger: [],
   ledgerBefore: 0, faults: [], webhooks: null, gateway: null, offset: 0, skew: 0,
 };
 const now = () => Date.now() + state.skew;
@@ -31,7 +31,6 @@ const actions = {
     const body = { messaging_product: 'whatsapp', to: state.user, type: 'text', text: { body: text } };
     accept(await api.graph(state.business, 'POST', `${state.business.phone_number_id}/messages`, body));
   }),
-  canOpen: has('/sandbox/messages/read'),
   openChat: () => doing(() => api.post('/sandbox/messages/read', { user: state.user, business: state.business.number })),
   setWebhook: (url, verifyToken) => doing(() =>
     api.put(`/sandbox/numbers/${state.business.number}/webhook`, { url, verify_token: verifyToken })),
@@ -48,6 +47,12 @@ const actions = {
   redeliver: (n) => doing(() => api.post(`/sandbox/webhooks/${n}/redeliver`, {})),
   advance: (by) => doing(() => api.post('/sandbox/clock', { advance: by })),
 
+  chooseBusiness(number) {
+    if (state.business.number === number) return;
+    state.business = state.numbers.find((each) => each.number === number);
+    state.messages = [];
+    refresh({ world: true });
+  },
   choose(user) {
     if (state.user === user) return;
     state.user = user;
@@ -75,8 +80,11 @@ const actions = {
       state.user = row.user;
       await refresh({ world: true });
     }
-    view('phone');
-    const line = $(`phone-${wamid}`);
+    // To be shown a message is not to open the chat on the phone, which would mark it read.
+    const side = !phone.isOpen() && $(`inbox-${wamid}`) ? 'inbox' : 'phone';
+    if (side === 'phone') phone.open();
+    view(side);
+    const line = $(`${side}-${wamid}`);
     line?.scrollIntoView({ block: 'center' });
     line?.focus({ preventScroll: true });
     line?.classList.remove('shown');
@@ -191,8 +199,12 @@ async function fetchWorld() {
   state.blocked = blocked;
   state.user ??= (wanted.get('user') ? `+${wanted.get('user').replace(/\D/g, '')}` : null) ?? chats[0]?.user ?? someNumber();
   const user = state.user;
-  const messages = await api.get(`/sandbox/messages?${api.query({ business, user, last: MESSAGES_SHOWN })}`);
-  if (user !== state.user) return;
+  const [messages, phoneChats] = await Promise.all([
+    api.get(`/sandbox/messages?${api.query({ business, user, last: MESSAGES_SHOWN })}`),
+    api.get(`/sandbox/chats?${api.query({ user })}`),
+  ]);
+  if (user !== state.user || business !== state.business.number) return;
+  state.phoneChats = phoneChats;
   const before = state.messages;
   state.messages = messages;
   state.chat = chats.find((each) => each.user === user) ?? null;
@@ -229,7 +241,11 @@ function tell(before, after) {
   const old = new Map(before.map((message) => [message.wamid, message]));
   for (const message of after) {
     const was = old.get(message.wamid);
-    if (was && !was.read_at && message.read_at) actions.announce(`The business has read: ${message.text}`);
+    const isMine = message.direction === 'in';
+    if (was && !was.read_at && message.read_at) {
+      actions.announce(`${isMine ? 'The business' : 'The customer'} has read: ${message.text}`);
+    }
+    if (!was && !isMine && !phone.isOpen()) actions.announce('A message has come to the customer’s phone');
     if (!was && !message.reached_business) actions.announce('The message did not arrive: this business has blocked you');
   }
 }
@@ -326,7 +342,7 @@ $('new-person').addEventListener('click', async () => {
   if (!(await ask($('person-dialog')))) return;
   actions.choose(`+${$('person-number').value.replace(/\D/g, '').replace(/^00/, '')}`);
   view('phone');
-  $('phone-text').focus();
+  phone.write();
 });
 $('person-cancel').addEventListener('click', () => $('person-dialog').close());
 $('open-reset').addEventListener('click', async () => {
@@ -337,6 +353,11 @@ $('clock-now').addEventListener('click', () => {
   view('behind');
   behind.select('clock');
   $('tab-clock').focus();
+});
+$('skip').addEventListener('click', (event) => {
+  event.preventDefault();
+  view('phone');
+  phone.write();
 });
 $('toast').addEventListener('click', () => $('toast').classList.remove('up'));
 for (const button of document.querySelectorAll('.views button')) {

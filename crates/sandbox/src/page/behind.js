@@ -99,7 +99,7 @@ function kinds(body) {
   const changes = (body?.entry ?? []).flatMap((entry) => entry.changes ?? []).map((change) => change.value ?? {});
   const all = changes.flatMap((value) => [
     ...(value.messages ?? []).map((message) => `message, ${message.type}`),
-    ...(value.statuses ?? []).map((status) => status.status),
+    ...(value.statuses ?? []).map((status) => `status, ${status.status}`),
   ]);
   return [...new Set(all)].join(' · ') || 'notification';
 }
@@ -127,26 +127,32 @@ function createWebhooks(root, actions) {
     },
   }, h('label', { for: 'webhook-url' }, 'Where this business’s notifications go'), url,
   h('label', { for: 'webhook-verify' }, 'Verify token'), verify, h('div.row', null, h('button.main', { type: 'submit' }, 'Set'), remove));
+  const change = h('details', null, h('summary.quiet', null, 'Another address'), form);
+  let before;
   const empty = h('p.empty', null, 'No notification went out.');
   const list = h('ol.rows', { reversed: true });
-  root.append(where, form, empty, list);
+  root.append(where, change, empty, list);
 
   function make(row) {
     const body = parsed(row.body);
-    const tries = row.attempts.map((attempt) => `${seconds(attempt.at)} ${attempt.status ?? attempt.error ?? ''}`);
+    const answer = (attempt) => String(attempt.status ?? attempt.error ?? 'no answer');
+    const last = row.attempts.at(-1);
     const wamids = (body?.entry ?? []).flatMap((entry) => entry.changes ?? []).flatMap(({ value }) =>
       [...(value?.messages ?? []), ...(value?.statuses ?? [])].map((each) => each.id));
     return h('li', { id: `webhook-${row.n}` }, h('details', null,
       h('summary', { 'data-focus': 'summary' }, h('span.n', null, String(row.n)), h('strong', null, kinds(body)),
+        last ? h(`span.code.${last.status === 200 ? 'good' : 'bad'}`, null, answer(last)) : null,
         h(`span.pill.${STATES[row.state] ?? 'off'}`, null, row.state.replace('_', ' ')),
-        row.attempts.length ? h('time', { datetime: row.attempts.at(-1).at }, seconds(row.attempts.at(-1).at)) : null),
+        last ? h('time', { datetime: last.at }, seconds(last.at)) : null),
       h('p.mono.line-of-call', null, `POST ${row.url ?? ''}`),
       h('div.chips', null,
         ...[...new Set(wamids)].slice(0, 2).map((wamid) =>
           h('button.chip', { type: 'button', 'data-focus': wamid, onclick: () => actions.show({ wamid }) }, '→ its message')),
         h('button.chip', { type: 'button', 'data-focus': 'again', onclick: () => actions.redeliver(row.n) }, 'deliver again'),
         ...copies(actions, webhookRecipe, row)),
-      tries.length ? h('p.soft.mono', null, `tried ${tries.join(', ')}`) : null,
+      h('ol.tries.mono', { 'aria-label': 'Deliveries' }, row.attempts.map((attempt, index) =>
+        h('li', null, `${index + 1} · ${seconds(attempt.at)} · ${answer(attempt)}`))),
+      row.next_attempt_at ? h('p.soft', null, `again at ${moment(row.next_attempt_at)}`) : null,
       code(pretty(body), 'The notification'),
       row.signature ? h('p.soft.mono.line-of-call', null, row.signature) : null));
   }
@@ -155,11 +161,13 @@ function createWebhooks(root, actions) {
     render(state) {
       const rows = state.webhooks ?? [];
       const address = state.business.webhook;
+      if (address !== before) change.open = !address;
+      before = address;
       say(where, address ? `${shown(state.business.number)} → ${address}` : '');
       where.hidden = !address;
       remove.hidden = !address;
       empty.hidden = rows.length > 0;
-      follow(list, rows.slice(-150).reverse(), (row) => row.n, (row) => [row.state, row.attempts], make);
+      follow(list, rows.slice(-150).reverse(), (row) => row.n, (row) => [row.state, row.attempts, row.next_attempt_at], make);
     },
   };
 }

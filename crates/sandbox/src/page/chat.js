@@ -1,6 +1,6 @@
 // What both sides of a chat have in common: bubbles, ticks, days, the card of an ad, and which call did what.
 
-import { drawing, follow, h } from './dom.js';
+import { $, drawing, follow, h } from './dom.js';
 import * as icons from './icons.js';
 import { about, day, short, succeeded, time } from './words.js';
 
@@ -55,15 +55,15 @@ export function lines(rows, now) {
   return out;
 }
 
-/** The card of the ad that a chat began with. */
+/** The card of the ad that a chat began with: what the notification's `referral` says of it. */
 export function adCard(clickId) {
+  const { headline, body: text, source } = $('ad').dataset;
   return h('div.ad', null,
     h('div.ad-picture', { 'aria-hidden': 'true' },
       drawing(['M0 74L40 40L70 62L112 22L160 66L200 44L240 74V90H0Z'], { width: 240, height: 90, kind: 'hills' })),
     h('div.ad-words', null,
-      h('strong', null, 'Summer at the harbour'),
-      h('span', null, 'Chat with us and save 10\u00a0%'),
-      h('span.soft', null, clickId ? `Ad · click ${short(clickId, 10, 5)}` : 'Ad')));
+      h('strong', null, headline), h('span', null, text), h('span.soft', null, `Ad · ${source}`),
+      clickId ? h('span.soft', null, `click ${short(clickId, 10, 5)}`) : null));
 }
 
 /** What stands for a message that the Cloud API does not carry. */

@@ -13,6 +13,7 @@ const lines = (...paths) => (label) => drawing(paths, { label, kind: 'drawn' });
 
 export const send = lines('M4 12l16-8-6 16-3-7z', 'M11 13l9-9');
 export const horn = lines('M4 10v4h3l8 4V6L7 10z', 'M18.5 9.5a4 4 0 0 1 0 5', 'M8 14l1 5h2l-1-4');
+export const back = lines('M15 5l-7 7 7 7');
 export const cross = lines('M6 6l12 12', 'M18 6L6 18');
 export const barred = lines('M12 3.5a8.5 8.5 0 1 0 0 17 8.5 8.5 0 0 0 0-17z', 'M6.2 6.2l11.6 11.6');
 export const keys = lines('M3 7h18v10H3z', 'M7 11h.01M11 11h.01M15 11h.01M8 14h8');

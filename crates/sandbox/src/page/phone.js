@@ -2,6 +2,7 @@
 
 import { adCard, chipsOf, composer, lines, showLines, stayAtEnd } from './chat.js';
 import { h, say } from './dom.js';
+import { createHome, unreadOf } from './home.js';
 import * as icons from './icons.js';
 import { phone as shown, time } from './words.js';
 
@@ -9,6 +10,10 @@ const LOST = 'Did not arrive: you are blocked';
 
 export function createPhone(root, actions) {
   let ad = false;
+  /** Whose chat is on the screen, and whether it is opened there; and the newest message that it was read up to. */
+  let held = null;
+  let isOpen = true;
+  let asked = null;
   const clock = h('span');
   const presence = h('span.presence');
   const name = h('strong', null, 'Your business');
@@ -31,11 +36,36 @@ export function createPhone(root, actions) {
     if (sent) chooseAd(false);
     return sent;
   }, horn);
-  root.append(
-    h('div.status-bar', { 'aria-hidden': 'true' }, clock, h('span.camera'), h('span.battery')),
-    h('header.chat-head', null, h('span.avatar.shop', { 'aria-hidden': 'true' }, icons.shop()),
+  const back = h('button.quiet.round.back', { type: 'button', 'aria-label': 'All chats', onclick: () => put(false) }, icons.back());
+  const chat = h('div.screen', null,
+    h('header.chat-head', null, back, h('span.avatar.shop', { 'aria-hidden': 'true' }, icons.shop()),
       h('div.names', null, name, presence)),
     log, blocked, strip, form);
+  const home = createHome((business) => {
+    held = keyOf(business, held?.split(' ')[1]);
+    put(true);
+    actions.chooseBusiness(business);
+  });
+  root.append(h('div.status-bar', { 'aria-hidden': 'true' }, clock, h('span.camera'), h('span.battery')), chat, home.root);
+
+  const keyOf = (business, user) => `${business} ${user}`;
+
+  /** Puts the chat or the list of chats on the screen. */
+  function put(open) {
+    isOpen = open;
+    chat.hidden = !open;
+    home.root.hidden = open;
+    if (open) log.focus();
+    else home.root.querySelector('button')?.focus();
+  }
+
+  /** What a person looks at is read, as on WhatsApp: an open chat in a window that has the focus. */
+  function readIfLookedAt(state) {
+    const newest = unreadOf(state).at(-1)?.wamid;
+    if (!newest || newest === asked || !isOpen || !document.hasFocus() || !root.checkVisibility()) return;
+    asked = newest;
+    actions.openChat();
+  }
 
   function chooseAd(value) {
     ad = value;
@@ -54,19 +84,33 @@ export function createPhone(root, actions) {
       else if (lost) [tickLook, mark] = ['sent', icons.tick('Sent, not delivered', 'grey')];
       else [tickLook, mark] = ['delivered', icons.ticks('Delivered', 'grey')];
     }
-    const unread = actions.canOpen && message === state.messages.findLast((each) => each.direction === 'out' && !each.failed_code)
-      && !message.read_at;
     return {
       kind: 'message', key: message.wamid, at: message.sent_at, message, mine, lost, tickLook, ticks: mark,
-      under: lost ? LOST : null, chips: chipsOf(state, message), actionLook: unread,
-      action: unread
-        ? () => h('button.chip.do', { type: 'button', 'data-focus': 'read', onclick: () => actions.openChat() }, 'Read it')
-        : null,
+      under: lost ? LOST : null, chips: chipsOf(state, message),
     };
   }
 
+  /** A phone that is picked up shows its chats where something is unread, and else the chat. */
+  function pickUp(state) {
+    const key = keyOf(state.business.number, state.user);
+    if (key === held) return;
+    held = key;
+    isOpen = unreadOf(state).length === 0;
+    chat.hidden = !isOpen;
+    home.root.hidden = isOpen;
+  }
+
   return {
+    isOpen: () => isOpen,
+    /** Opens the chat for somebody who wants to write. */
+    write() {
+      put(true);
+      form.querySelector('textarea').focus();
+    },
+    open: () => put(true),
     render(state, now) {
+      pickUp(state);
+      home.render(state, now);
       const mine = state.messages.filter((message) => message.direction === 'in' || !message.failed_code);
       showLines(log, lines(mine.map((message) => row(state, message)), now), 'phone', actions.open);
       const since = state.chat?.blocked_at;
@@ -77,6 +121,7 @@ export function createPhone(root, actions) {
       this.tick(state, now);
     },
     tick(state, now) {
+      readIfLookedAt(state);
       say(clock, time(now));
       const left = state.chat?.typing_until ? Date.parse(state.chat.typing_until) - now : 0;
       const isTyping = left > 0;

@@ -98,14 +98,31 @@ impl World {
     }
 }
 
-/// The ad that every click comes from, with the id of this click.
+/// What the ad says that every click comes from.
+pub(crate) struct Ad {
+    /// Its headline.
+    pub(crate) headline: &'static str,
+    /// Its text.
+    pub(crate) body: &'static str,
+    /// Where it leads.
+    pub(crate) source_url: &'static str,
+}
+
+/// The only ad there is, in notifications as on the page.
+pub(crate) const AD: Ad = Ad {
+    headline: "Summer at the harbour",
+    body: "Chat with us and save 10 % on your first trip.",
+    source_url: "https://fb.me/laneway-sandbox",
+};
+
+/// The ad, with the id of this click.
 pub(super) fn referral(ctwa_clid: &str) -> Referral {
     Referral {
-        source_url: "https://fb.me/laneway-sandbox".to_owned(),
+        source_url: AD.source_url.to_owned(),
         source_id: "120200000000000001".to_owned(),
         source_type: "ad",
-        body: "Everything that grows, at your door tomorrow.".to_owned(),
-        headline: "Chat with us".to_owned(),
+        body: AD.body.to_owned(),
+        headline: AD.headline.to_owned(),
         media_type: "image",
         image_url: "https://scontent.xx.fbcdn.net/v/laneway-sandbox.jpg".to_owned(),
         ctwa_clid: ctwa_clid.to_owned(),

@@ -154,6 +154,15 @@ async fn the_overview_shows_what_a_list_of_chats_shows() {
     assert_eq!(one.as_array().unwrap().len(), 1);
     assert_eq!(chats("?wait=60s&count=2").await.as_array().unwrap().len(), 2);
     assert!(chats("?user=14155550000").await.as_array().unwrap().is_empty());
+    let seen = async || chats("?user=14155559876").await[0]["unread_by_user"].clone();
+    assert_eq!(seen().await, 0);
+    let text =
+        json!({"messaging_product": "whatsapp", "to": "14155559876", "type": "text", "text": {"body": "Hi"}});
+    graph(&sandbox, business, &format!("POST /{}/messages", business.phone_number_id), &text).await;
+    assert_eq!(seen().await, 1);
+    let opened = json!({"user": "+14155559876", "business": business.number}).to_string();
+    control(&sandbox, "POST /sandbox/messages/read", &opened).await;
+    assert_eq!(seen().await, 0);
     let latest = control(&sandbox, "GET /sandbox/messages?user=316012345678&last=1", "").await.json();
     assert_eq!((latest.as_array().unwrap().len(), &latest[0]["text"]), (1, &json!("Can you see this?")));
 }

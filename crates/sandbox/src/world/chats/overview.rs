@@ -19,6 +19,8 @@ pub(crate) struct ChatRow {
     messages: usize,
     /// Messages that reached the business and that it has not marked read.
     unread: usize,
+    /// Messages of the business that the user has not seen.
+    unread_by_user: usize,
     /// When the 24-hour window closes, or closed; `None` if the user's messages never reached the business.
     window_until: Option<String>,
     typing_until: Option<String>,
@@ -62,6 +64,7 @@ impl World {
             user_id: self.wabas[&number.waba_id].people.get(user).cloned(),
             messages: chat.messages.len(),
             unread: chat.unread(),
+            unread_by_user: chat.unseen(),
             window_until: chat.last_in_us.map(|moment| moment.plus(WINDOW).to_string()),
             typing_until: typing_until.map(|moment| moment.to_string()),
             blocked_at: number.blocklist.blocked_at(user).map(|moment| moment.to_string()),
@@ -79,6 +82,11 @@ impl Chat {
     fn unread(&self) -> usize {
         let rest = self.messages.get(self.read_to..).unwrap_or_default();
         rest.iter().filter(|message| message.is_readable() && message.read_us.is_none()).count()
+    }
+
+    fn unseen(&self) -> usize {
+        let rest = self.messages.get(self.seen_to..).unwrap_or_default();
+        rest.iter().filter(|message| message.is_unseen()).count()
     }
 }
 
