@@ -58,15 +58,17 @@ pub enum News {
         to: Identity,
         /// When.
         at: Timestamp,
-        /// The notification's own account of it, as JSON text.
+        /// The notification's word for it.
+        kind: String,
+        /// What it says, as JSON text.
         details: Box<str>,
     },
     /// The business number could not do something.
     Problem {
         /// Meta's error code.
         code: Option<u32>,
-        /// Meta's words.
-        words: String,
+        /// What Meta says, as JSON text.
+        details: Box<str>,
     },
     /// Something else, which is only kept.
     Other {

@@ -3,10 +3,13 @@
 //! The same way through as in [`crate::meta`]: [`encode`] writes the body, [`request`] addresses it, [`crate::http`]
 //! carries it, and [`classify`] says what became of it, by the table in [`codes`]. CM.com takes one event per request, so
 //! a call has one member.
+//!
+//! [`incoming`] is the other direction: what WhatsApp tells, in the forms that CM.com tells it in.
 
 pub mod classify;
 pub mod codes;
 pub mod encode;
+pub mod incoming;
 pub mod request;
 
 use laneway_model::{Answer, Event, Failure, FailureClass, Outcome, Timestamp};

@@ -105,7 +105,11 @@ fn news(change: &NotificationChange, received_at: Timestamp) -> Vec<News> {
     let contacts = Contacts::new(&change.contacts);
     let messages = change.messages.iter().map(|message| of_message(message, &contacts, received_at));
     let statuses = change.statuses.iter().map(|status| of_status(status, &contacts, received_at));
-    let problems = change.errors.iter().map(|error| News::Problem { code: error.code, words: words(error) });
+    let problem = |(error, text): &(GraphError, String)| News::Problem {
+        code: error.code,
+        details: text.as_str().into(),
+    };
+    let problems = change.errors.iter().map(problem);
     let mut news: Vec<News> = messages.chain(statuses).chain(problems).collect();
     if news.is_empty() {
         let details = change.value.as_deref().unwrap_or("{}").into();
@@ -157,12 +161,15 @@ fn content(message: &NotifiedMessage, named: Option<&NotifiedContact>) -> Conten
 fn of_system(from: Identity, system: &SystemNews, at: Timestamp) -> News {
     const FIELD: &str = "messages.system";
     match system.kind.as_deref() {
-        Some("user_changed_number" | "user_changed_user_id" | "customer_changed_number") => News::Moved {
-            from: Identity { phone: from.phone, ..identity(None, system.previous_user_id.as_deref()) },
-            to: identity(system.wa_id.as_deref(), system.user_id.as_deref()),
-            at,
-            details: system.text.as_str().into(),
-        },
+        Some(kind @ ("user_changed_number" | "user_changed_user_id" | "customer_changed_number")) => {
+            News::Moved {
+                from: Identity { phone: from.phone, ..identity(None, system.previous_user_id.as_deref()) },
+                to: identity(system.wa_id.as_deref(), system.user_id.as_deref()),
+                at,
+                kind: kind.to_owned(),
+                details: system.text.as_str().into(),
+            }
+        }
         Some(_) | None => News::Other { field: FIELD.to_owned(), details: system.text.as_str().into() },
     }
 }

@@ -56,7 +56,7 @@ fn hear(touches: &mut Vec<ContactTouch>, business: PhoneNumber, news: &News) {
             }
             identify(&mut touch, from, *at);
         }
-        News::Moved { from, to, at, details: _ } => {
+        News::Moved { from, to, at, kind: _, details: _ } => {
             let (Some(before), Some(now)) = (from.person(), to.person()) else { return };
             touch(now.clone(), Touch::Formerly { person: before, at: *at });
             for old in persons(from).filter(|old| *old != now) {

@@ -17,12 +17,14 @@
 mod answer;
 mod blank;
 mod mo;
+mod posts;
 mod read;
 mod relay;
 mod request;
 
 pub use answer::{ErrorBody, Receipt};
 pub use mo::IncomingMessage;
+pub use posts::{EventPost, LocationPost, MessagePost, StatusPost};
 pub use read::{Defect, NESTING_MAX, ParseError, Place};
 pub use relay::{ForwardedEvent, RelayAnswer};
 pub use request::{Custom, EventRequest, ProductToken, parse, parse_item};

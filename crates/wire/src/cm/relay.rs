@@ -55,7 +55,7 @@ impl ForwardedEvent<'_> {
 }
 
 /// A number as CM.com's samples write it: `00` and the digits with the country code.
-fn zeros(number: PhoneNumber) -> String {
+pub(super) fn zeros(number: PhoneNumber) -> String {
     format!("00{}", number.to_string().trim_start_matches('+'))
 }
 

@@ -98,10 +98,10 @@ fn told(name: &str) -> Vec<String> {
                 let code = error.as_ref().map(|(code, _)| format!(" {code:?}")).unwrap_or_default();
                 format!("{progress:?}{code} {} to {} at {}", tail(id), who(to), at.as_secs())
             }
-            News::Moved { from, to, at, details: _ } => {
+            News::Moved { from, to, at, kind: _, details: _ } => {
                 format!("{} became {} at {}", who(from), who(to), at.as_secs())
             }
-            News::Problem { code, words: _ } => format!("problem {code:?}"),
+            News::Problem { code, details: _ } => format!("problem {code:?}"),
             News::Other { field, details: _ } => format!("other {field}"),
         };
         let place = |id: Option<&str>| id.map_or("-".to_owned(), |id| id.chars().take(3).collect());

@@ -49,8 +49,8 @@ pub struct NotificationChange {
     pub messages: Vec<NotifiedMessage>,
     /// `value.statuses`.
     pub statuses: Vec<NotifiedStatus>,
-    /// `value.errors`: what the number could not do.
-    pub errors: Vec<GraphError>,
+    /// `value.errors`: what the number could not do. Each with its JSON text.
+    pub errors: Vec<(GraphError, String)>,
     /// `value`, as JSON text, of a change that brings none of these.
     pub value: Option<String>,
 }
@@ -247,7 +247,9 @@ fn change(change: &Map<String, Value>) -> NotificationChange {
         contacts: objects(list(value, "contacts")).map(contact).collect(),
         messages: objects(list(value, "messages")).map(message).collect(),
         statuses: objects(list(value, "statuses")).map(status).collect(),
-        errors: errors(value),
+        errors: objects(list(value, "errors"))
+            .map(|error| (GraphError::read(error), text_of(error)))
+            .collect(),
         value: None,
     };
     if change.messages.is_empty() && change.statuses.is_empty() && change.errors.is_empty() {
