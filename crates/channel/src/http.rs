@@ -11,8 +11,13 @@
 //! untouched request to another connection, and in the end to a fresh one. It never repeats a request that was begun,
 //! and neither does this module. Redirects are answers like any other; they are not followed, because that would
 //! carry the token elsewhere.
+//!
+//! A client may be confined to this machine ([`Reach::Loopback`]). Then the addresses that a name stands for are looked at
+//! where they are connected to, so that no change of the name between a look and a connection can lead out.
 
 use std::error::Error as StdError;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -23,8 +28,10 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Frame, SizeHint};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::{self, connect::HttpConnector};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{self, connect::dns};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tower::Service;
 
 /// What a call may take. Every service has its own, so that a slow one takes nothing from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +48,18 @@ pub struct Limits {
     /// The largest answer body that is read. The largest that Meta documents, 1,000 failed users with their errors, has
     /// about a quarter of the default.
     pub answer_bytes_max: usize,
+    /// Which machines are called at all.
+    pub reach: Reach,
+}
+
+/// Which machines are called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// Whatever the address says.
+    #[default]
+    Anywhere,
+    /// This machine alone. A host with any address that is not loopback gets nothing, not even a connection.
+    Loopback,
 }
 
 impl Default for Limits {
@@ -51,6 +70,7 @@ impl Default for Limits {
             idle_timeout: Duration::from_secs(30),
             idle_connections_max: 64,
             answer_bytes_max: 1024 * 1024,
+            reach: Reach::Anywhere,
         }
     }
 }
@@ -92,12 +112,20 @@ pub(crate) enum Cause {
     /// The connection could not be made, or it broke.
     #[error("{}", chain(.0.as_ref()))]
     Connection(Box<dyn StdError + Send + Sync>),
+    /// The host is beyond the client's reach.
+    #[error(transparent)]
+    OutOfReach(#[from] NotLoopback),
 }
+
+/// A host that a client which is confined to this machine does not call.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the host is not on loopback alone")]
+pub(crate) struct NotLoopback;
 
 /// The pool of connections to the services' hosts. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
-    pool: legacy::Client<HttpsConnector<HttpConnector>, Guarded>,
+    pool: legacy::Client<HttpsConnector<Connector>, Guarded>,
     limits: Limits,
 }
 
@@ -109,7 +137,7 @@ impl Client {
             .pool_idle_timeout(limits.idle_timeout)
             .pool_max_idle_per_host(limits.idle_connections_max)
             .retry_canceled_requests(true)
-            .build(connector(limits.connect_timeout));
+            .build(connector(limits.connect_timeout, limits.reach));
         Self { pool, limits }
     }
 
@@ -119,6 +147,7 @@ impl Client {
     /// # Errors
     /// [`Error`] tells apart what was not sent from what may have had its effect.
     pub(crate) async fn call(&self, request: http::Request<Bytes>) -> Result<Reply, Error> {
+        self.limits.reach.admits(request.uri()).map_err(|error| Error::NotSent(error.into()))?;
         let progress = Progress::default();
         let request = request.map(|bytes| Guarded { bytes: Some(bytes), progress: progress.clone() });
         let mut status = None;
@@ -154,13 +183,63 @@ impl Client {
     }
 }
 
+/// What opens connections.
+pub(crate) type Connector = HttpConnector<Resolver>;
+
 /// How connections are opened. Plain `http` works, too, because a sandbox speaks nothing else.
-pub(crate) fn connector(connect_timeout: Duration) -> HttpsConnector<HttpConnector> {
-    let mut tcp = HttpConnector::new();
+pub(crate) fn connector(connect_timeout: Duration, reach: Reach) -> HttpsConnector<Connector> {
+    let mut tcp = HttpConnector::new_with_resolver(Resolver { system: dns::GaiResolver::new(), reach });
     tcp.set_connect_timeout(Some(connect_timeout));
     tcp.set_nodelay(true);
     tcp.enforce_http(false);
     HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().wrap_connector(tcp)
+}
+
+impl Reach {
+    /// Judges an address as far as it can be without asking what its name stands for; the rest is [`Resolver`]'s. hyper
+    /// asks no resolver about a host that is an IP address.
+    fn admits(self, uri: &http::Uri) -> Result<(), NotLoopback> {
+        let host = uri.host().unwrap_or_default();
+        let ip = host.trim_start_matches('[').trim_end_matches(']').parse();
+        match (self, ip) {
+            (Self::Anywhere, _) | (Self::Loopback, Err(_)) => Ok(()),
+            (Self::Loopback, Ok(ip)) => self.admits_all([ip].into_iter()),
+        }
+    }
+
+    fn admits_all(self, mut addresses: impl Iterator<Item = IpAddr>) -> Result<(), NotLoopback> {
+        match self {
+            Self::Anywhere => Ok(()),
+            Self::Loopback if addresses.all(|address| address.is_loopback()) => Ok(()),
+            Self::Loopback => Err(NotLoopback),
+        }
+    }
+}
+
+/// The system's resolver, which hands out no address beyond the client's reach.
+#[derive(Clone, Debug)]
+pub(crate) struct Resolver {
+    system: dns::GaiResolver,
+    reach: Reach,
+}
+
+impl Service<dns::Name> for Resolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, ctx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.system.poll_ready(ctx)
+    }
+
+    fn call(&mut self, name: dns::Name) -> Self::Future {
+        let (found, reach) = (self.system.call(name), self.reach);
+        Box::pin(async move {
+            let addresses: Vec<_> = found.await?.collect();
+            reach.admits_all(addresses.iter().map(SocketAddr::ip)).map_err(io::Error::other)?;
+            Ok(addresses.into_iter())
+        })
+    }
 }
 
 /// How far a request came; shared by the caller and the body that hyper holds.
@@ -258,6 +337,50 @@ mod tests {
         let given_up = Progress::default();
         assert!(given_up.abandon());
         assert!(asked(&given_up).is_err());
+    }
+
+    #[test]
+    fn what_is_confined_to_this_machine_calls_no_other() {
+        for (address, admitted) in [
+            ("http://127.0.0.1:8090", true),
+            ("http://127.9.9.9", true),
+            ("https://[::1]:8090/v26.0", true),
+            ("http://0.0.0.0:8090", false),
+            ("http://192.0.2.1", false),
+            ("https://10.0.0.1", false),
+            ("http://[2001:db8::1]:8090", false),
+            ("http://[::ffff:192.0.2.1]", false),
+            // What a name stands for is seen when it is resolved.
+            ("http://localhost", true),
+            ("https://graph.facebook.com", true),
+        ] {
+            let uri = address.parse().unwrap();
+            assert_eq!(Reach::Loopback.admits(&uri).is_ok(), admitted, "{address}");
+            assert!(Reach::Anywhere.admits(&uri).is_ok(), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_as_near_as_the_farthest_of_its_addresses() {
+        for (addresses, admitted) in [
+            (["127.0.0.1", "::1"], true),
+            (["127.0.0.1", "192.0.2.1"], false),
+            (["2001:db8::1", "::1"], false),
+            (["169.254.0.1", "10.0.0.1"], false),
+        ] {
+            let addresses = addresses.map(|address| address.parse::<IpAddr>().unwrap());
+            assert_eq!(Reach::Loopback.admits_all(addresses.into_iter()).is_ok(), admitted, "{addresses:?}");
+            assert!(Reach::Anywhere.admits_all(addresses.into_iter()).is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_resolver_hands_out_what_is_within_reach() {
+        for reach in [Reach::Anywhere, Reach::Loopback] {
+            let mut resolver = Resolver { system: dns::GaiResolver::new(), reach };
+            let found = resolver.call("localhost".parse().unwrap()).await.unwrap();
+            assert!(found.map(|address| address.ip()).all(|ip| ip.is_loopback()), "{reach:?}");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use ::http::{Request, Response, Uri, Version};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::{self, connect::HttpConnector};
+use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{Sleep, sleep};
 
@@ -70,7 +70,7 @@ pub enum Error {
 /// Passes requests on. Clones share the connections.
 #[derive(Clone, Debug)]
 pub struct Client<B> {
-    pool: legacy::Client<HttpsConnector<HttpConnector>, Outgoing<B>>,
+    pool: legacy::Client<HttpsConnector<http::Connector>, Outgoing<B>>,
     limits: Limits,
 }
 
@@ -87,7 +87,7 @@ where
             .pool_idle_timeout(limits.idle_timeout)
             .pool_max_idle_per_host(limits.idle_connections_max)
             .retry_canceled_requests(true)
-            .build(http::connector(limits.connect_timeout));
+            .build(http::connector(limits.connect_timeout, http::Reach::Anywhere));
         Self { pool, limits }
     }
 

@@ -1,5 +1,6 @@
 //! What a call without a complete answer leads to: only what never left this machine counts as not sent.
 
+use laneway_channel::http::Reach;
 use laneway_channel::meta::{Call, Verb};
 use laneway_model::{Answer, Failure, FailureClass, Outcome, Scope};
 
@@ -61,6 +62,19 @@ async fn tls_that_does_not_end() {
     let client = meta::Client::new(Limits { call_timeout: Duration::from_millis(50), ..limits() });
     let answer = send(&client, &target(&format!("https://{}", server.address()))).await;
     assert_failed(&answer, FailureClass::NotSent, None, "Nothing was sent: no answer within 50 ms.");
+}
+
+/// 0.0.0.0 leads to the same socket, but is no loopback address. There is one script only, so one connection is taken.
+#[tokio::test]
+async fn a_host_beyond_this_machine() {
+    let server = Server::start(&[&[Step::Read, SUCCESS]]).await;
+    let client = meta::Client::new(Limits { reach: Reach::Loopback, ..limits() });
+    let beyond = target(&server.url().replace("127.0.0.1", "0.0.0.0"));
+    let answer = send(&client, &beyond).await;
+    assert_failed(&answer, FailureClass::NotSent, None, NOTHING);
+    assert_failed(&answer, FailureClass::NotSent, None, "the host is not on loopback alone");
+    assert_eq!(send(&client, &target(&server.url())).await.outcomes, [Outcome::Confirmed]);
+    assert_eq!(server.requests().await.len(), 1);
 }
 
 /// Does to the first connection what the script says, and expects the call to be in doubt and not to be repeated: the
