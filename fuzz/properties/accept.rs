@@ -87,6 +87,7 @@ impl<'a> Input<'a> {
             on_lost_answer: Default::default(),
             cm_token: None,
             route: Default::default(),
+            shadow: Default::default(),
             open_access: false,
         }
     }

@@ -182,6 +182,7 @@ fn configured(
         on_lost_answer: Default::default(),
         cm_token: None,
         route: Default::default(),
+        shadow: Default::default(),
         open_access: true,
     }]);
     Ok(config)

@@ -49,6 +49,7 @@ fn account() -> Account {
         on_lost_answer: Default::default(),
         cm_token: None,
         route: Default::default(),
+        shadow: Default::default(),
         open_access: false,
     }
 }

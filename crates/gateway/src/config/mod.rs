@@ -147,6 +147,8 @@ pub struct Account {
     pub cm_token: Option<Secret>,
     /// Which events go to CM.com instead of Meta. Default: none.
     pub route: Routing,
+    /// Which events are also encoded for the other route, and compared. Default: none.
+    pub shadow: Shadowing,
     /// What becomes of conversions whose answer was lost. Default: on the way to Meta they are sent again, on the way to
     /// CM.com they are held.
     pub on_lost_answer: OnLostAnswer,
@@ -216,6 +218,20 @@ impl Routing {
     /// Where events of this type go.
     pub fn of(&self, kind: EventKind) -> Route {
         if self.relayed.contains(&kind) { Route::Cm } else { Route::Meta }
+    }
+}
+
+/// Which of an account's events are tried on a second route for comparison.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shadowing {
+    /// The second route of each type that has one; never the type's own route.
+    pub second: BTreeMap<EventKind, Route>,
+}
+
+impl Shadowing {
+    /// Whether any shadow takes this route.
+    pub fn takes(&self, route: Route) -> bool {
+        self.second.values().any(|second| *second == route)
     }
 }
 

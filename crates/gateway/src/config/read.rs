@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use laneway_channel::Secret;
-use laneway_model::{AccountName, AppName, PhoneNumber, PhoneNumberId, WabaId};
+use laneway_model::{AccountName, AppName, PhoneNumber, PhoneNumberId, Route, WabaId};
 use toml::de::DeValue;
 
 use super::include::Pattern;
@@ -27,6 +27,7 @@ use crate::accept::{CapturedClick, Rules};
 mod account;
 mod address;
 mod app;
+mod route;
 
 /// The most files that the patterns of `include` may stand for.
 const INCLUDED_MAX: usize = 10_000;
@@ -96,10 +97,15 @@ impl Reader<'_> {
             self.warnings.push(root.remark("account", "there is none yet, so every event will be refused"));
         }
         if let Some(config) = config.as_ref().filter(|_| root.get("upstream").is_none()) {
-            let relays = accounts.iter().find(|account| !account.route.relayed.is_empty());
-            if let Some(account) = relays.filter(|_| config.cm_url.is_none()) {
+            let does = |account: &Account| {
+                let relays = !account.route.relayed.is_empty();
+                let sends = relays.then_some("sends events to CM.com");
+                sends.or(account.shadow.takes(Route::Cm).then_some("has shadows on CM.com's route"))
+            };
+            let first = accounts.iter().find_map(|account| Some((account, does(account)?)));
+            if let Some((account, does)) = first.filter(|_| config.cm_url.is_none()) {
                 let says = format!(
-                    "is missing, and the account {:?} sends events to CM.com; write [upstream] with cm_url",
+                    "is missing, and the account {:?} {does}; write [upstream] with cm_url",
                     account.name.as_str()
                 );
                 self.note(root.remark("upstream", says));

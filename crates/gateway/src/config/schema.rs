@@ -102,11 +102,11 @@ pub(super) static ACCOUNT: Section = Section {
         "on_lost_answer",
         "cm_token",
         "route",
+        "shadow",
         "cm_webhook_secrets",
         "waba",
     ],
     not_yet: &[
-        ("shadow", "leave it out: every event takes its own route alone"),
         ("forward", "leave it out: notifications are received, and not passed on"),
         ("callback", "leave it out, and ask GET /api/v1/events what became of an event"),
     ],
@@ -146,32 +146,43 @@ pub(super) static NUMBER: Section = Section {
     not_yet: &[],
 };
 
+/// What has a route: every type, all conversions, and the rest.
+const ROUTED: &[Key] = &[
+    "default",
+    "MarkAsRead",
+    "Typing",
+    "Block",
+    "UnBlock",
+    "conversions",
+    "Purchase",
+    "LeadSubmitted",
+    "InitiateCheckout",
+    "AddToCart",
+    "ViewContent",
+    "OrderCreated",
+    "OrderShipped",
+    "OrderDelivered",
+    "OrderCanceled",
+    "OrderReturned",
+    "CartAbandoned",
+    "QualifiedLead",
+    "RatingProvided",
+    "ReviewProvided",
+];
+
 /// `account.route`, as a table. It is described with its key, and so is none of the [`SECTIONS`].
 pub(super) static ROUTE: Section = Section {
     path: "account.route",
     form: "route = { default = \"meta\", Block = \"cm\" }",
-    keys: &[
-        "default",
-        "MarkAsRead",
-        "Typing",
-        "Block",
-        "UnBlock",
-        "conversions",
-        "Purchase",
-        "LeadSubmitted",
-        "InitiateCheckout",
-        "AddToCart",
-        "ViewContent",
-        "OrderCreated",
-        "OrderShipped",
-        "OrderDelivered",
-        "OrderCanceled",
-        "OrderReturned",
-        "CartAbandoned",
-        "QualifiedLead",
-        "RatingProvided",
-        "ReviewProvided",
-    ],
+    keys: ROUTED,
+    not_yet: &[],
+};
+
+/// `account.shadow`, as a table. It is described with its key, and so is none of the [`SECTIONS`].
+pub(super) static SHADOW: Section = Section {
+    path: "account.shadow",
+    form: "shadow = { default = \"cm\", conversions = \"none\" }",
+    keys: ROUTED,
     not_yet: &[],
 };
 

@@ -125,6 +125,7 @@ fn account(name: &str, tokens: &[(&str, Scopes)]) -> Account {
         on_lost_answer: Default::default(),
         cm_token: None,
         route: Default::default(),
+        shadow: Default::default(),
         open_access: false,
     }
 }

@@ -110,7 +110,8 @@ impl Call {
         sequences.iter().map(|sequence| self.outcome(*sequence)).collect()
     }
 
-    fn outcome(&self, sequence: Sequence) -> Outcome {
+    /// What became of one member.
+    pub(super) fn outcome(&self, sequence: Sequence) -> Outcome {
         if let Some((_, problem)) = self.unreadable.iter().find(|(known, _)| *known == sequence) {
             return failed(FailureClass::Rejected, problem);
         }

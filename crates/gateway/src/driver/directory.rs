@@ -7,7 +7,7 @@ use laneway_channel::{cm, meta};
 use laneway_engine::{NumberSetup, ScopeId};
 use laneway_model::{EventKind, PhoneNumber, Route};
 
-use crate::config::{Account, Config, OnDeadLetter, Routing, Waba};
+use crate::config::{Account, Config, OnDeadLetter, Routing, Shadowing, Waba};
 
 /// How every configured number is reached, and what it shares with others.
 #[derive(Default)]
@@ -21,6 +21,7 @@ struct Reached {
     meta: Arc<meta::Target>,
     cm: Option<Arc<cm::Target>>,
     route: Routing,
+    shadow: Shadowing,
 }
 
 /// Where one call goes.
@@ -67,7 +68,8 @@ impl Directory {
                     access_token: waba.access_token.clone(),
                     conversions_token: waba.conversions_token.clone(),
                 };
-                let reached = Reached { meta: Arc::new(meta), cm: cm.clone(), route: account.route.clone() };
+                let (route, shadow) = (account.route.clone(), account.shadow.clone());
+                let reached = Reached { meta: Arc::new(meta), cm: cm.clone(), route, shadow };
                 self.numbers.insert(number.number, reached);
                 setups.push(self.scopes.setup(number.number, account, waba, per_call));
             }
@@ -78,9 +80,21 @@ impl Directory {
     /// Where calls with events of this kind go; `None` if the number is not in the configuration.
     pub(super) fn target(&self, business: PhoneNumber, kind: EventKind) -> Option<Target> {
         let reached = self.numbers.get(&business)?;
-        match reached.route.of(kind) {
-            Route::Meta => Some(Target::Meta(Arc::clone(&reached.meta))),
-            Route::Cm => reached.cm.clone().map(Target::Cm),
+        reached.by(reached.route.of(kind))
+    }
+
+    /// Where shadows of events of this kind go; `None` if they have none.
+    pub(super) fn shadow(&self, business: PhoneNumber, kind: EventKind) -> Option<Target> {
+        let reached = self.numbers.get(&business)?;
+        reached.shadow.second.get(&kind).and_then(|route| reached.by(*route))
+    }
+}
+
+impl Reached {
+    fn by(&self, route: Route) -> Option<Target> {
+        match route {
+            Route::Meta => Some(Target::Meta(Arc::clone(&self.meta))),
+            Route::Cm => self.cm.clone().map(Target::Cm),
         }
     }
 }

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use laneway_channel::meta::Verb;
 use laneway_engine::Alarm;
-use laneway_model::{AttemptOutcome, EventKind, Outcome, Status};
+use laneway_model::{AttemptOutcome, EventKind, Outcome, Route, Status};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+
+use super::shadow::Shown;
 
 /// Counters and histograms of delivery.
 #[derive(Debug)]
@@ -24,6 +26,7 @@ pub struct Delivery {
     open: Gauge<u64, AtomicU64>,
     alarms: Counter,
     clock_steps: Counter,
+    shadows: Family<ShadowLabels, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -43,6 +46,19 @@ struct EndedLabels {
     status: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ShadowLabels {
+    route: &'static str,
+    r#type: &'static str,
+    result: &'static str,
+}
+
+impl ShadowLabels {
+    const fn new(route: Route, kind: EventKind, shown: Shown) -> Self {
+        Self { route: route.as_str(), r#type: kind.as_str(), result: shown.as_str() }
+    }
+}
+
 impl Delivery {
     /// Every metric of delivery, registered and at zero.
     pub fn register(registry: &mut Registry) -> Self {
@@ -57,6 +73,7 @@ impl Delivery {
             open: Gauge::default(),
             alarms: Counter::default(),
             clock_steps: Counter::default(),
+            shadows: Family::default(),
         };
         registry.register("calls", "Calls made, by verb", this.calls.clone());
         registry.register(
@@ -78,6 +95,15 @@ impl Delivery {
             "Steps of the wall clock by more than a minute",
             this.clock_steps.clone(),
         );
+        registry.register(
+            "shadow",
+            "Events held against a second route, by that route, type and result",
+            this.shadows.clone(),
+        );
+        // What is dropped is there from the start, so that a rate over it has a beginning.
+        for (route, kind) in EventKind::all().flat_map(|kind| [(Route::Meta, kind), (Route::Cm, kind)]) {
+            drop(this.shadows.get_or_create(&ShadowLabels::new(route, kind, Shown::Dropped)));
+        }
         this
     }
 
@@ -107,6 +133,11 @@ impl Delivery {
     /// The wall clock was set.
     pub(super) fn clock_stepped(&self) {
         self.clock_steps.inc();
+    }
+
+    /// A shadow on this route has shown this.
+    pub(super) fn shadowed(&self, route: Route, kind: EventKind, shown: Shown) {
+        self.shadows.get_or_create(&ShadowLabels::new(route, kind, shown)).inc();
     }
 
     /// A person must act, or need no longer.

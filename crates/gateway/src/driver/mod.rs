@@ -11,6 +11,7 @@ mod directory;
 mod handle;
 mod metrics;
 mod room;
+mod shadow;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -37,6 +38,7 @@ use bodies::Bodies;
 use calls::Call;
 use directory::{Directory, Target};
 use handle::{Command, Shared};
+use shadow::Shadows;
 
 pub use handle::{Changed, Ended, FinalWait, Handle, Live};
 pub use metrics::Delivery;
@@ -72,6 +74,7 @@ pub struct Driver {
     engine: Engine,
     channel: meta::Client,
     relay: cm::Client,
+    shadows: Shadows,
     directory: Directory,
     calls: BTreeMap<CallId, Call>,
     bodies: Bodies,
@@ -125,6 +128,7 @@ struct Outcome {
     change: Change,
     ended: Option<Ended>,
     changed: Option<Changed>,
+    shadow: Option<shadow::Job>,
 }
 
 /// Why the driver cannot start or go on.
@@ -173,6 +177,7 @@ impl Driver {
         let (command, commands) = mpsc::channel(COMMANDS_MAX);
         let shared = Arc::new(Shared::new());
         let handle = Handle { commands: command, shared: Arc::clone(&shared), lease };
+        let shadows = Shadows::start(Arc::clone(&clock), Arc::clone(&telemetry));
         let mut driver = Self {
             journal,
             feed,
@@ -184,6 +189,7 @@ impl Driver {
             engine: Engine::new(Policy::events(), seed),
             channel: meta::Client::new(http::Limits::default()),
             relay: cm::Client::new(http::Limits::default()),
+            shadows,
             directory: Directory::default(),
             calls: BTreeMap::new(),
             bodies: Bodies::default(),
@@ -583,7 +589,11 @@ impl Driver {
             reason: call.filter(|_| !change.status.is_open()).and_then(|call| call.reason(&change)),
             at: now,
         });
-        Outcome { change, ended, changed }
+        let shadow = member.zip(call).and_then(|(member, call)| {
+            let second = self.directory.shadow(member.event.business, member.event.kind())?;
+            shadow::Job::new(member, change.status, call.outcome(change.sequence), second)
+        });
+        Outcome { change, ended, changed, shadow }
     }
 
     /// Tells a change of a row that no call carried.
@@ -690,8 +700,9 @@ impl Driver {
                 self.changed_without_call(row?, outcome.change.status, reason)
             });
         }
-        for changed in outcomes.iter_mut().filter_map(|outcome| outcome.changed.take()) {
-            self.shared.tell_changed(changed);
+        for outcome in &mut outcomes {
+            outcome.changed.take().into_iter().for_each(|changed| self.shared.tell_changed(changed));
+            outcome.shadow.take().into_iter().for_each(|job| self.shadows.follow(job));
         }
         let finals = outcomes.iter().filter(|outcome| !outcome.change.status.is_open());
         self.shared.settled(finals.map(|outcome| outcome.change.sequence));

@@ -15,4 +15,5 @@ mod passthrough;
 mod relay;
 mod schema;
 mod server;
+mod shadow;
 mod webhooks;

@@ -191,6 +191,7 @@ fn account(name: &str, number: &str, tokens: &[(&str, Scopes)]) -> Account {
         on_lost_answer: Default::default(),
         cm_token: None,
         route: Default::default(),
+        shadow: Default::default(),
         open_access: false,
     }
 }

@@ -12,7 +12,7 @@ use crate::passthrough::Upstream;
 const CM_TOKEN: &str = "33333333-3333-4333-8333-333333333333";
 
 /// Sends everything of every account to CM.com.
-fn relay_all(config: &mut Config) {
+pub(crate) fn relay_all(config: &mut Config) {
     let mut accounts = config.accounts.to_vec();
     for account in &mut accounts {
         account.cm_token = Some(Secret::new(CM_TOKEN));
@@ -35,7 +35,7 @@ impl Upstream {
     }
 
     /// Takes one event, answers it, and returns head and body; without an answer it cuts the connection.
-    async fn take(&self, answer: Option<&str>) -> (String, Value) {
+    pub(crate) async fn take(&self, answer: Option<&str>) -> (String, Value) {
         let mut service = self.accept().await;
         let head = service.head().await;
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();

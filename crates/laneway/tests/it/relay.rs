@@ -7,7 +7,9 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::harness::{CUSTOMER, Connection, Shop};
+use crate::harness::{CUSTOMER, Connection, Serve, Shop};
+
+const CM_TOKEN: &str = "33333333-3333-4333-8333-333333333333";
 
 /// Takes a request's head from a socket.
 fn head_from(stream: &mut TcpStream) -> String {
@@ -17,6 +19,14 @@ fn head_from(stream: &mut TcpStream) -> String {
         head.push(char::from(byte[0]));
     }
     head
+}
+
+/// Changes the configuration file.
+#[track_caller]
+fn change(shop: &Shop, from: &str, to: &str) {
+    let config = fs::read_to_string(shop.config()).unwrap();
+    assert!(config.contains(from), "{from} is in {config}");
+    fs::write(shop.config(), config.replace(from, to)).unwrap();
 }
 
 #[test]
@@ -60,15 +70,16 @@ fn messages_and_events_share_one_host() {
 
 #[test]
 fn blocks_go_to_cm_and_keep_their_order_over_both_routes() {
-    const CM_TOKEN: &str = "33333333-3333-4333-8333-333333333333";
     let cm = TcpListener::bind("127.0.0.1:0").unwrap();
     let shop = Shop::open();
     let upstream = format!("[upstream]\ncm_url = \"http://{}\"", cm.local_addr().unwrap());
     shop.configure(&shop.world.host.url(), &upstream);
     fs::write(shop.path("cm_token"), CM_TOKEN).unwrap();
-    let route = "name = \"shop\"\ncm_token = \"file:cm_token\"\nroute = { Block = \"cm\" }";
-    let config = fs::read_to_string(shop.config()).unwrap().replace("name = \"shop\"", route);
-    fs::write(shop.config(), config).unwrap();
+    change(
+        &shop,
+        "name = \"shop\"",
+        "name = \"shop\"\ncm_token = \"file:cm_token\"\nroute = { Block = \"cm\" }",
+    );
     let written = shop.world.user_writes(CUSTOMER, "Hi");
     let serve = shop.serve();
     let gateway = &serve.gateway;
@@ -97,6 +108,74 @@ fn blocks_go_to_cm_and_keep_their_order_over_both_routes() {
     let unblock = gateway.ended(&unblock);
     assert_eq!((&unblock["status"], &unblock["attempts"][0]["route"]), (&json!("confirmed"), &json!("meta")));
 
+    let (_, log) = serve.process.stop();
+    shop.check_log(&log, &[CM_TOKEN]);
+}
+
+/// Has CM.com take an event, and returns what became of it.
+#[track_caller]
+fn relayed(serve: &Serve, cm: &TcpListener, from: &str, event: &Value) -> Value {
+    let id = serve.gateway.submit(from, CUSTOMER, event);
+    let mut stream = cm.accept().unwrap().0;
+    let head = head_from(&mut stream);
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+    stream.read_exact(&mut vec![0; length.parse().unwrap()]).unwrap();
+    write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").unwrap();
+    let event = serve.gateway.ended(&id);
+    assert_eq!(
+        (&event["status"], &event["attempts"][0]["route"]),
+        (&json!("relayed"), &json!("cm")),
+        "{event}"
+    );
+    assert_eq!(event["attempts"].as_array().unwrap().len(), 1, "{event}");
+    event
+}
+
+#[test]
+fn a_shadow_reaches_a_sandbox_and_nothing_else() {
+    let cm = TcpListener::bind("127.0.0.1:0").unwrap();
+    let shop = Shop::open();
+    let sandbox = shop.world.host.url();
+    let upstream = format!("[upstream]\ncm_url = \"http://{}\"", cm.local_addr().unwrap());
+    fs::write(shop.path("cm_token"), CM_TOKEN).unwrap();
+    let written = shop.world.user_writes(CUSTOMER, "Hi");
+    let purchase =
+        json!({"type": "Purchase", "custom": {"ctwa_id": written.click, "currency": "EUR", "value": "1"}});
+    let read = json!({"type": "MarkAsRead", "custom": {"message_id": written.wamid}});
+    let from = shop.world.number();
+    let set_up = |graph_url: &str| {
+        shop.configure(graph_url, &upstream);
+        let shadow = "name = \"shop\"\ncm_token = \"file:cm_token\"\nroute = \"cm\"\nshadow = \"meta\"";
+        change(&shop, "name = \"shop\"", shadow);
+        shop.serve()
+    };
+
+    // The same socket by an address that is not loopback.
+    let serve = set_up(&sandbox.replace("127.0.0.1", "0.0.0.0"));
+    relayed(&serve, &cm, from, &json!({"type": "Block"}));
+    relayed(&serve, &cm, from, &read);
+    let (_, log) = serve.process.stop();
+    shop.check_log(&log, &[CM_TOKEN]);
+    assert!(shop.world.rows("/sandbox/requests").is_empty());
+
+    let serve = set_up(&sandbox);
+    relayed(&serve, &cm, from, &purchase);
+    relayed(&serve, &cm, from, &read);
+    let calls = shop.world.rows("/sandbox/requests?wait=5s&count=1");
+    assert_eq!(calls[0]["path"], format!("/v26.0/{}/messages", shop.world.own("phone_number_id")));
+    relayed(&serve, &cm, from, &json!({"type": "Block"}));
+    shop.world.rows("/sandbox/requests?wait=5s&count=2");
+    assert_eq!(shop.world.blocked(), [CUSTOMER]);
+    // Shadows are followed one by one: a third call means that the first two are counted.
+    relayed(&serve, &cm, from, &json!({"type": "UnBlock"}));
+    let calls = shop.world.rows("/sandbox/requests?wait=5s&count=3");
+    assert_eq!(calls.len(), 3, "{calls:?}");
+    assert!(shop.world.rows("/sandbox/conversions").is_empty());
+    let metrics = serve.admin.get("/metrics").body;
+    for (kind, result) in [("Purchase", "not_sent"), ("MarkAsRead", "same"), ("Block", "same")] {
+        let line = format!("laneway_shadow_total{{route=\"meta\",type=\"{kind}\",result=\"{result}\"}} 1\n");
+        assert!(metrics.contains(&line), "{line} in {metrics}");
+    }
     let (_, log) = serve.process.stop();
     shop.check_log(&log, &[CM_TOKEN]);
 }

@@ -1,17 +1,14 @@
 //! The tables of an account.
 
-use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use laneway_model::{
-    AccountName, ConversionName, DatasetId, EventKind, PhoneNumber, PhoneNumberError, PhoneNumberId, Route,
-    WabaId,
+    AccountName, ConversionName, DatasetId, PhoneNumber, PhoneNumberError, PhoneNumberId, WabaId,
 };
 
 use super::super::source::{Found, Table};
 use super::super::{
-    Account, Country, LostAnswer, Number, OnDeadLetter, OnLostAnswer, Routing, Scopes, Token, TokenHash,
-    Waba, schema,
+    Account, Country, LostAnswer, Number, OnDeadLetter, OnLostAnswer, Scopes, Token, TokenHash, Waba, schema,
 };
 use super::{Claim, Reader, quoted};
 
@@ -47,10 +44,8 @@ impl Reader<'_> {
         let on_lost_answer = self.on_lost_answer(table);
         let cm_token = self.secret(table, "cm_token");
         let route = self.route(table);
-        if !route.relayed.is_empty() && table.get("cm_token").is_none() {
-            let says = "sends events to CM.com, which needs cm_token = \"file:PATH\" or \"env:NAME\"";
-            self.note(table.remark_at("route", says));
-        }
+        let shadow = self.shadow(table, &route);
+        self.require_cm_token(table, &route, &shadow);
         let cm_webhook_secrets = self.secrets(table, "cm_webhook_secrets");
         let wabas = self.wabas(table);
         Some(Account {
@@ -65,6 +60,7 @@ impl Reader<'_> {
             on_lost_answer,
             cm_token,
             route,
+            shadow,
             open_access: false,
         })
     }
@@ -101,43 +97,6 @@ impl Reader<'_> {
             }
         }
         read
-    }
-
-    /// One word for every event, or a table of words: by type, for all conversions, and for the rest, in this order.
-    fn route(&mut self, table: &Table<'_>) -> Routing {
-        const ALLOWED: &str = "\"meta\" or \"cm\", or a table such as { default = \"meta\", Block = \"cm\" }";
-        let Some(found) = table.get("route") else { return Routing::default() };
-        let mut words = BTreeMap::new();
-        match found.table(&schema::ROUTE) {
-            None => {
-                words.extend(self.route_word(&found, ALLOWED).map(|route| ("default", route)));
-            }
-            Some(inner) => {
-                self.check_keys(&inner);
-                for word in inner.keys() {
-                    let known = schema::ROUTE.keys.iter().find(|known| **known == word.name());
-                    let route = self.route_word(&word, "\"meta\" or \"cm\"");
-                    words.extend(known.copied().zip(route));
-                }
-            }
-        }
-        let of = |kind: &EventKind| {
-            let is_conversion = matches!(kind, EventKind::Conversion(_));
-            let of_family = is_conversion.then(|| words.get("conversions")).flatten();
-            words.get(kind.as_str()).or(of_family).or(words.get("default")) == Some(&Route::Cm)
-        };
-        Routing { relayed: EventKind::all().filter(of).collect() }
-    }
-
-    fn route_word(&mut self, found: &Found<'_>, allowed: &'static str) -> Option<Route> {
-        match self.text(found, allowed)? {
-            "meta" => Some(Route::Meta),
-            "cm" => Some(Route::Cm),
-            other => {
-                self.note(found.remark(format!("found {}; write {allowed}", quoted(other))));
-                None
-            }
-        }
     }
 
     fn lost_answer(&mut self, found: &Found<'_>, allowed: &'static str) -> Option<LostAnswer> {
