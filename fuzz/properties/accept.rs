@@ -82,6 +82,8 @@ impl<'a> Input<'a> {
                 waba("102290129340399", None, "+14155550100"),
             ],
             cm_webhook_secrets: Vec::new(),
+            forwards: Vec::new(),
+            callbacks: Vec::new(),
             max_events_per_second: None,
             on_dead_letter: Default::default(),
             on_lost_answer: Default::default(),

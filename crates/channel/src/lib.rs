@@ -4,8 +4,8 @@
 //! member as [`laneway_model::Answer`]. It decides nothing about time: when a call is made, whether it is made
 //! again, and how many members share it is the engine's business.
 //!
-//! The services are [`meta`], Meta's Graph API, and [`cm`], CM.com's events endpoint. [`pass`] hands requests on as they are. [`http`] says how
-//! connections are opened.
+//! The services are [`meta`], Meta's Graph API, and [`cm`], CM.com's events endpoint. [`pass`] hands requests on as they are. [`post`]
+//! is what goes to an account's own addresses. [`http`] says how connections are opened.
 
 #![forbid(unsafe_code)]
 
@@ -13,6 +13,7 @@ pub mod cm;
 pub mod http;
 pub mod meta;
 pub mod pass;
+pub mod post;
 mod secret;
 
 pub use secret::Secret;

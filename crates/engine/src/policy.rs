@@ -120,6 +120,43 @@ impl Policy {
     /// The most conversions in one call. Source: Meta, Conversions API, "Using the API", documented.
     pub const CONVERSIONS_PER_CALL_MAX: usize = 1000;
 
+    /// The one kind in the queues of callbacks and forwards.
+    pub const POST: u8 = 1;
+
+    /// What became of events, on its way to an account's own addresses. An address stands where a business number does
+    /// among events, and an address with a person where a person does: a person's callbacks keep their order, and a dead
+    /// address holds its own posts and no others.
+    pub fn callbacks() -> Self {
+        Self::posts()
+    }
+
+    /// Notifications on their way to an account's own addresses. An address with a business number stands where a person
+    /// does among events: a number's notifications keep their order.
+    pub fn forwards() -> Self {
+        Self::posts()
+    }
+
+    fn posts() -> Self {
+        let post = KindPolicy {
+            class: Class(0),
+            family: Family::Messages,
+            ordered: true,
+            supersedes: Supersedes::Nothing,
+            group_max: 1,
+            begin: false,
+            // Whoever receives posts knows a repetition by its id.
+            lost_answer: LostAnswer::Repeat,
+        };
+        let limits = Limits {
+            calls_in_flight_max: 256,
+            window_start: 4,
+            window_max: 16,
+            backoff_max: Duration::from_mins(30),
+            ..Limits::default()
+        };
+        Self { kinds: BTreeMap::from([(Self::POST, post)]), limits }
+    }
+
     /// The events queue. Read marks and blocks may be repeated; Meta does not deduplicate conversions, so their calls are
     /// begun in the journal first.
     pub fn events() -> Self {

@@ -15,5 +15,6 @@ pub mod doctor;
 pub mod driver;
 pub mod inbound;
 pub mod node;
+pub mod outbox;
 pub mod server;
 pub mod telemetry;

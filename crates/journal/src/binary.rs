@@ -39,8 +39,12 @@ impl Encoder {
     }
 
     pub(crate) fn text(&mut self, value: &str) {
+        self.bytes(value.as_bytes());
+    }
+
+    pub(crate) fn bytes(&mut self, value: &[u8]) {
         self.number(value.len() as u64);
-        self.bytes.extend_from_slice(value.as_bytes());
+        self.bytes.extend_from_slice(value);
     }
 
     /// A byte that says whether there is a value, then the value.
@@ -104,11 +108,15 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    pub(crate) fn text(&mut self) -> Result<&'a str, Problem> {
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Problem> {
         let length = usize::try_from(self.number()?).map_err(|_| "the body ends too early")?;
-        let (text, rest) = self.rest.split_at_checked(length).ok_or("the body ends too early")?;
+        let (bytes, rest) = self.rest.split_at_checked(length).ok_or("the body ends too early")?;
         self.rest = rest;
-        std::str::from_utf8(text).map_err(|_| "a text is not UTF-8")
+        Ok(bytes)
+    }
+
+    pub(crate) fn text(&mut self) -> Result<&'a str, Problem> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| "a text is not UTF-8")
     }
 
     pub(crate) fn option<T>(

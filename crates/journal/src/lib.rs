@@ -6,7 +6,7 @@
 //! [`Journal`] is the handle, [`Feed`] tells what has just been committed. There is no claiming: whoever holds the
 //! [`Lease`] of a queue loads its open rows into memory once ([`Journal::load_open`]), hears of new ones by the feed,
 //! and decides there. The stored formats are described where they are written: rows and calls in `sqlite`, bodies of
-//! events in `format`.
+//! events in `format`, those of callbacks and forwards in `posts`.
 
 #![forbid(unsafe_code)]
 
@@ -16,6 +16,7 @@ mod feed;
 mod format;
 mod journal;
 mod options;
+mod posts;
 mod rows;
 pub mod sqlite;
 
@@ -23,4 +24,5 @@ pub use error::{Error, File, OpenError};
 pub use feed::Feed;
 pub use journal::Journal;
 pub use options::{Limits, OnFatal, Options};
+pub use posts::{CallbackBody, ForwardBody};
 pub use rows::*;

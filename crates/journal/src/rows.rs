@@ -43,7 +43,8 @@ pub struct NewRow {
     pub due: Timestamp,
     /// From this instant on it is pointless.
     pub expires: Timestamp,
-    /// Everything else, in a format its owner knows; for events see [`NewRow::of_event`].
+    /// Everything else, in a format its owner knows: see [`NewRow::of_event`], [`CallbackBody`](crate::CallbackBody) and
+    /// [`ForwardBody`](crate::ForwardBody).
     pub body: Arc<[u8]>,
     /// The keys under which a repetition of it is recognised, each hash once.
     pub keys: Vec<Key>,

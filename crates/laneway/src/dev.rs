@@ -177,6 +177,8 @@ fn configured(
         allow_restricted_country: false,
         wabas: numbers.iter().map(|number| waba(number, &graph_url)).collect::<anyhow::Result<_>>()?,
         cm_webhook_secrets: Vec::new(),
+        forwards: Vec::new(),
+        callbacks: Vec::new(),
         max_events_per_second: None,
         on_dead_letter: Default::default(),
         on_lost_answer: Default::default(),

@@ -44,6 +44,8 @@ fn account() -> Account {
         allow_restricted_country: false,
         wabas: vec![waba(Some("1"), &["+316098765432"]), waba(None, &["+14155550100"])],
         cm_webhook_secrets: Vec::new(),
+        forwards: Vec::new(),
+        callbacks: Vec::new(),
         max_events_per_second: None,
         on_dead_letter: Default::default(),
         on_lost_answer: Default::default(),

@@ -11,8 +11,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use laneway_channel::Secret;
+use laneway_channel::post::SigningKey;
 use laneway_model::{
-    AccountName, AppName, ConversionName, DatasetId, EventKind, PhoneNumber, PhoneNumberId, Route, WabaId,
+    AccountName, AppName, ConversionName, DatasetId, EventKind, PhoneNumber, PhoneNumberId, Route, Status,
+    WabaId,
 };
 
 use crate::accept::Rules;
@@ -157,8 +159,45 @@ pub struct Account {
     /// What CM.com shows in the path of `/webhooks/cm/{secret}` when it posts incoming messages; none: they are not
     /// received.
     pub cm_webhook_secrets: Vec<Secret>,
+    /// Where the notifications about its numbers are passed on to; at most [`Account::ADDRESSES_MAX`].
+    pub forwards: Vec<Forward>,
+    /// Where it is told what became of its events; at most [`Account::ADDRESSES_MAX`].
+    pub callbacks: Vec<Callback>,
     /// Lets any token in, and none. The file cannot say so; `dev` does.
     pub open_access: bool,
+}
+
+/// An address of an account's own that its notifications are passed on to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Forward {
+    /// Its http or https address; no two forwards of an account share one.
+    pub url: String,
+    /// In whose form. Default: Meta's.
+    pub format: ForwardFormat,
+    /// What a notification is signed with where Meta's own signature cannot stand, because only a part of it is passed on.
+    /// Always there for [`ForwardFormat::Meta`].
+    pub secret: Option<Secret>,
+}
+
+/// In whose form notifications are passed on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardFormat {
+    /// As Meta sends them.
+    #[default]
+    Meta,
+    /// As CM.com posts incoming messages, status reports and events.
+    Cm,
+}
+
+/// An address of an account's own that is told what became of its events.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Callback {
+    /// Its http or https address; no two callbacks of an account share one.
+    pub url: String,
+    /// What is told is signed with this, as Standard Webhooks has it.
+    pub secret: SigningKey,
+    /// The final statuses that are told, at least one. Default [`Callback::STATUSES`].
+    pub statuses: BTreeSet<Status>,
 }
 
 /// What a dead letter does to the events behind it in its lane.
@@ -323,10 +362,18 @@ impl App {
 }
 
 impl Account {
+    /// The most addresses of an account's own that one kind of post goes to: each multiplies what is stored and sent.
+    pub const ADDRESSES_MAX: usize = 8;
+
     /// Whether conversions are refused for this account, by CM.com's rule on countries.
     pub fn conversions_refused(&self) -> bool {
         !self.allow_restricted_country && self.country.is_some_and(Country::conversions_restricted)
     }
+}
+
+impl Callback {
+    /// What is told unless the file says otherwise: what a person may have to do something about.
+    pub const STATUSES: [Status; 3] = [Status::Failed, Status::Expired, Status::InDoubt];
 }
 
 impl Waba {

@@ -27,6 +27,7 @@ use crate::accept::{CapturedClick, Rules};
 mod account;
 mod address;
 mod app;
+mod outbox;
 mod route;
 
 /// The most files that the patterns of `include` may stand for.
@@ -292,10 +293,7 @@ impl Reader<'_> {
     /// Notes every key that the table does not have.
     fn check_keys(&mut self, table: &Table<'_>) {
         for found in table.keys().filter(|found| !table.section.keys.contains(&found.name())) {
-            let says = match table.section.not_yet(found.name()) {
-                Some(instead) => format!("is not yet supported; {instead}"),
-                None => table.section.nearest(found.name()),
-            };
+            let says = table.section.nearest(found.name());
             self.note(found.remark(says));
         }
     }

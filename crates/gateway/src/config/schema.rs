@@ -12,8 +12,6 @@ pub(super) struct Section {
     pub(super) form: &'static str,
     /// Its keys.
     pub(super) keys: &'static [Key],
-    /// Keys that the next versions will know, each with what to do until then.
-    pub(super) not_yet: &'static [(Key, &'static str)],
 }
 
 /// The name of a key.
@@ -38,7 +36,6 @@ pub(super) static ROOT: Section = Section {
         "app",
         "account",
     ],
-    not_yet: &[],
 };
 
 /// `[limits]`.
@@ -46,16 +43,11 @@ pub(super) static LIMITS: Section = Section {
     path: "limits",
     form: "[limits]",
     keys: &["open_events", "open_events_per_number", "conversions_per_call"],
-    not_yet: &[],
 };
 
 /// `[retention]`.
-pub(super) static RETENTION: Section = Section {
-    path: "retention",
-    form: "[retention]",
-    keys: &["final_events", "notifications"],
-    not_yet: &[],
-};
+pub(super) static RETENTION: Section =
+    Section { path: "retention", form: "[retention]", keys: &["final_events", "notifications"] };
 
 /// `[rules]`.
 pub(super) static RULES: Section = Section {
@@ -69,7 +61,6 @@ pub(super) static RULES: Section = Section {
         "block_window",
         "captured_click",
     ],
-    not_yet: &[],
 };
 
 /// `[give_up]`.
@@ -77,16 +68,14 @@ pub(super) static GIVE_UP: Section = Section {
     path: "give_up",
     form: "[give_up]",
     keys: &["MarkAsRead", "Typing", "Block", "UnBlock", "conversions"],
-    not_yet: &[],
 };
 
 /// `[upstream]`.
-pub(super) static UPSTREAM: Section =
-    Section { path: "upstream", form: "[upstream]", keys: &["cm_url"], not_yet: &[] };
+pub(super) static UPSTREAM: Section = Section { path: "upstream", form: "[upstream]", keys: &["cm_url"] };
 
 /// `[[app]]`.
 pub(super) static APP: Section =
-    Section { path: "app", form: "[[app]]", keys: &["name", "app_secrets", "verify_token"], not_yet: &[] };
+    Section { path: "app", form: "[[app]]", keys: &["name", "app_secrets", "verify_token"] };
 
 /// `[[account]]`.
 pub(super) static ACCOUNT: Section = Section {
@@ -104,20 +93,25 @@ pub(super) static ACCOUNT: Section = Section {
         "route",
         "shadow",
         "cm_webhook_secrets",
+        "forward",
+        "callback",
         "waba",
     ],
-    not_yet: &[
-        ("forward", "leave it out: notifications are received, and not passed on"),
-        ("callback", "leave it out, and ask GET /api/v1/events what became of an event"),
-    ],
 };
+
+/// `[[account.forward]]`.
+pub(super) static FORWARD: Section =
+    Section { path: "account.forward", form: "[[account.forward]]", keys: &["url", "format", "secret"] };
+
+/// `[[account.callback]]`.
+pub(super) static CALLBACK: Section =
+    Section { path: "account.callback", form: "[[account.callback]]", keys: &["url", "secret", "statuses"] };
 
 /// One of `account.tokens`.
 pub(super) static TOKEN: Section = Section {
     path: "account.tokens",
     form: "tokens = [{ hash = \"sha256:…\", scopes = [\"send\"] }]",
     keys: &["hash", "scopes"],
-    not_yet: &[],
 };
 
 /// `[[account.waba]]`.
@@ -135,7 +129,6 @@ pub(super) static WABA: Section = Section {
         "max_calls_per_second",
         "numbers",
     ],
-    not_yet: &[],
 };
 
 /// One of `account.waba.numbers`.
@@ -143,7 +136,6 @@ pub(super) static NUMBER: Section = Section {
     path: "account.waba.numbers",
     form: "numbers = [{ number = \"+31…\", phone_number_id = \"…\" }]",
     keys: &["number", "phone_number_id"],
-    not_yet: &[],
 };
 
 /// What has a route: every type, all conversions, and the rest.
@@ -171,19 +163,14 @@ const ROUTED: &[Key] = &[
 ];
 
 /// `account.route`, as a table. It is described with its key, and so is none of the [`SECTIONS`].
-pub(super) static ROUTE: Section = Section {
-    path: "account.route",
-    form: "route = { default = \"meta\", Block = \"cm\" }",
-    keys: ROUTED,
-    not_yet: &[],
-};
+pub(super) static ROUTE: Section =
+    Section { path: "account.route", form: "route = { default = \"meta\", Block = \"cm\" }", keys: ROUTED };
 
 /// `account.shadow`, as a table. It is described with its key, and so is none of the [`SECTIONS`].
 pub(super) static SHADOW: Section = Section {
     path: "account.shadow",
     form: "shadow = { default = \"cm\", conversions = \"none\" }",
     keys: ROUTED,
-    not_yet: &[],
 };
 
 /// `account.on_lost_answer`, as a table. It is described with its key, and so is none of the [`SECTIONS`].
@@ -207,12 +194,13 @@ pub(super) static ON_LOST_ANSWER: Section = Section {
         "RatingProvided",
         "ReviewProvided",
     ],
-    not_yet: &[],
 };
 
 /// All of them.
-pub(super) static SECTIONS: [&Section; 11] =
-    [&ROOT, &LIMITS, &RETENTION, &RULES, &GIVE_UP, &UPSTREAM, &APP, &ACCOUNT, &TOKEN, &WABA, &NUMBER];
+pub(super) static SECTIONS: [&Section; 13] = [
+    &ROOT, &LIMITS, &RETENTION, &RULES, &GIVE_UP, &UPSTREAM, &APP, &ACCOUNT, &TOKEN, &FORWARD, &CALLBACK,
+    &WABA, &NUMBER,
+];
 
 impl Section {
     /// The key with the tables it stands in.
@@ -220,14 +208,10 @@ impl Section {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
-    /// What to do about a key that is planned; `None` if it is not.
-    pub(super) fn not_yet(&self, key: &str) -> Option<&'static str> {
-        self.not_yet.iter().find(|(planned, _)| *planned == key).map(|(_, instead)| *instead)
-    }
-
     /// What to say of a key that is not known here: the one that was probably meant, else the ones there are.
     pub(super) fn nearest(&self, key: &str) -> String {
-        if let Some(home) = SECTIONS.into_iter().find(|section| section.keys.contains(&key)) {
+        let homes = SECTIONS.into_iter().filter(|section| section.keys.contains(&key));
+        if let [home] = homes.collect::<Vec<_>>()[..] {
             return format!("is not a key of this table; it belongs in {}", home.form);
         }
         let small = key.to_ascii_lowercase();
@@ -268,14 +252,5 @@ mod tests {
         check(&GIVE_UP, "markasread", "did you mean \"MarkAsRead\"?");
         check(&GIVE_UP, "Purchase", "known here are MarkAsRead, Typing, Block, UnBlock, conversions");
         check(&NUMBER, "phone_id", "did you mean \"phone_number_id\"?");
-    }
-
-    #[test]
-    fn no_key_is_both_known_and_planned() {
-        for section in SECTIONS {
-            for key in section.keys {
-                assert_eq!(section.not_yet(key), None, "{key}");
-            }
-        }
     }
 }

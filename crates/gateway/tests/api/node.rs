@@ -186,6 +186,8 @@ fn account(name: &str, number: &str, tokens: &[(&str, Scopes)]) -> Account {
         allow_restricted_country: false,
         wabas: vec![waba],
         cm_webhook_secrets: Vec::new(),
+        forwards: Vec::new(),
+        callbacks: Vec::new(),
         max_events_per_second: None,
         on_dead_letter: Default::default(),
         on_lost_answer: Default::default(),

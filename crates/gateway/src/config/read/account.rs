@@ -47,6 +47,7 @@ impl Reader<'_> {
         let shadow = self.shadow(table, &route);
         self.require_cm_token(table, &route, &shadow);
         let cm_webhook_secrets = self.secrets(table, "cm_webhook_secrets");
+        let (forwards, callbacks) = (self.forwards(table), self.callbacks(table));
         let wabas = self.wabas(table);
         Some(Account {
             name: name?,
@@ -55,6 +56,8 @@ impl Reader<'_> {
             allow_restricted_country,
             wabas,
             cm_webhook_secrets,
+            forwards,
+            callbacks,
             max_events_per_second: per_second.and_then(|count| u32::try_from(count).ok()),
             on_dead_letter,
             on_lost_answer,

@@ -100,7 +100,8 @@ fn service_url(text: &str, allowed: &str) -> Result<ServiceUrl, String> {
     Ok(ServiceUrl { url: text.strip_suffix('/').unwrap_or(text).to_owned(), is_in_clear })
 }
 
-fn is_loopback(host: &str) -> bool {
+/// Whether a host is this machine.
+pub(super) fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
