@@ -1,6 +1,6 @@
 // The console: a list that follows the gateway, and one event in full.
 
-import { Refused, abilities, ask, follow, useToken } from './source.js';
+import { Refused, ask, follow, hasToken, useToken } from './source.js';
 
 const $ = (id) => document.getElementById(id);
 const PAGE = 50;
@@ -8,7 +8,7 @@ const GATHER_MS = 150;
 
 const STATUSES = [
   ['', 'All'], ['open', 'Open'], ['failed', 'Dead letters'], ['in_doubt', 'In doubt'], ['confirmed', 'Confirmed'],
-  ['expired', 'Expired'], ['superseded', 'Superseded'], ['discarded', 'Discarded'],
+  ['relayed', 'Relayed'],  ['expired', 'Expired'], ['superseded', 'Superseded'], ['discarded', 'Discarded'],
 ];
 const TYPES = [
   'MarkAsRead', 'Typing', 'Block', 'UnBlock', 'Purchase', 'LeadSubmitted', 'InitiateCheckout', 'AddToCart', 'ViewContent',
@@ -16,7 +16,7 @@ const TYPES = [
   'RatingProvided', 'ReviewProvided',
 ];
 const LOOKS = { confirmed: 'good', relayed: 'good', failed: 'bad', in_doubt: 'bad', expired: 'bad', retrying: 'warm', sending: 'warm', accepted: 'warm' };
-const RETRIABLE = ['failed', 'in_doubt'];
+const RETRIABLE = ['failed', 'in_doubt', 'discarded'];
 const DISCARDABLE = ['failed', 'in_doubt', 'accepted', 'retrying'];
 
 /** Makes an element. Text never becomes markup. */
@@ -39,9 +39,11 @@ const time = (instant) => TIME.format(new Date(instant));
 const moment = (instant) => MOMENT.format(new Date(instant));
 
 const wanted = new URLSearchParams(location.hash.slice(1));
-let can = { stream: false, retry: false, discard: false };
+const FIELDS = ['type', 'from', 'to', 'reference'];
 let chosen = wanted.get('event');
-let status = '';
+/** The chosen event as it is shown. */
+let told = '';
+let status = wanted.get('status') ?? '';
 let pages = 1;
 
 /** The sandbox that sent its reader here; only one on this machine is linked back to. */
@@ -53,10 +55,13 @@ const sandbox = (() => {
 })();
 
 function filter() {
-  const members = {
-    status, type: $('type').value, from: $('from').value.trim(), to: $('to').value.trim(), reference: $('reference').value.trim(),
-  };
-  return Object.entries(members).filter(([, value]) => value);
+  return [['status', status], ...FIELDS.map((name) => [name, $(name).value.trim()])].filter(([, value]) => value);
+}
+
+/** Keeps in the address what is looked at, so that it can be passed on and survives a reload. */
+function remember() {
+  const members = [...filter(), ...(chosen ? [['event', chosen]] : [])];
+  history.replaceState(null, '', `#${new URLSearchParams(members)}`);
 }
 
 async function load() {
@@ -92,6 +97,8 @@ function show(events) {
   while (list.children.length > rows.length) list.lastElementChild.remove();
   if (focused && !list.contains(document.activeElement)) list.querySelector(`[data-id="${CSS.escape(focused)}"] button`)?.focus();
   $('none').hidden = events.length > 0;
+  $('none').textContent = filter().length > 0 ? 'No event fits.' : 'No event yet.';
+  $('retry-all').hidden = !RETRIABLE.includes(status) || events.length === 0;
 }
 
 function row(event) {
@@ -108,25 +115,45 @@ const pill = (status) => h(`span.pill.${LOOKS[status] ?? 'off'}`, null, status.r
 
 async function choose(id, byHand) {
   chosen = id;
-  history.replaceState(null, '', `#event=${id}`);
+  remember();
   await Promise.all([detail(), load()]);
   if (byHand) $('detail').focus({ preventScroll: innerWidth > 900 });
+}
+
+/** What stands there while no event is chosen. */
+const IDLE = { title: $('detail-title').textContent, body: [...$('detail-body').children] };
+
+/** Goes back from the event to the list. */
+function close() {
+  const row = [...$('events').children].find((each) => each.dataset.id === chosen);
+  chosen = null;
+  told = '';
+  remember();
+  $('detail').classList.add('idle');
+  $('detail-title').textContent = IDLE.title;
+  $('detail-body').replaceChildren(...IDLE.body);
+  trying(load);
+  (row?.querySelector('button') ?? $('events')).focus();
 }
 
 async function detail() {
   if (!chosen) return;
   const event = await ask(`/api/v1/events/${encodeURIComponent(chosen)}`);
-  if (event.id !== chosen) return;
+  const look = JSON.stringify(event);
+  if (event.id !== chosen || look === told) return;
+  told = look;
   $('detail').classList.remove('idle');
   $('detail-title').textContent = event.type;
   const facts = [
     ['Event', h('code', null, event.id)], ['Business', event.from], ['Customer', event.to], ['Reference', event.reference],
     ['Accepted', moment(event.accepted_at)], ['Waits for', event.waiting_for], ['Next attempt', event.next_attempt_at && moment(event.next_attempt_at)],
     ['Given up', event.status.match(/accepted|sending|retrying/) && event.expires_at && moment(event.expires_at)],
-    ['Superseded by', event.superseded_by], ['Click', event.click_id && `${event.click_id.value.slice(0, 18)}…${event.click_id.captured ? ' (captured)' : ''}`],
+    ['Superseded by', event.superseded_by && link(event.superseded_by)],
+    ['Click', event.click_id && `${cut(event.click_id.value)}${event.click_id.captured ? ' (captured)' : ''}`],
     ['Twice?', event.possibly_duplicate ? 'possibly: its answer was lost once' : null],
   ].filter(([, value]) => value);
   const open = document.querySelector('#detail details')?.open;
+  const hadFocus = $('detail-body').contains(document.activeElement);
   $('detail-body').replaceChildren(
     h('p.first', null, pill(event.status), event.reason ? h('span', null, event.reason) : null),
     doings(event),
@@ -134,7 +161,13 @@ async function detail() {
     h('h3', null, event.attempts.length === 1 ? '1 attempt' : `${event.attempts.length} attempts`),
     h('ol.attempts', null, event.attempts.map(attempt)),
     h('details', { open: open ?? false }, h('summary', null, 'As submitted'), h('pre', { tabindex: '0', 'aria-label': 'The event’s own fields', role: 'group' }, JSON.stringify(event.custom ?? {}, null, 2))));
+  if (hadFocus) $('detail').focus({ preventScroll: true });
 }
+
+const CLICK_SHOWN = 18;
+const cut = (text) => (text.length > CLICK_SHOWN ? `${text.slice(0, CLICK_SHOWN)}…` : text);
+
+const link = (id) => h('a', { href: `#event=${id}`, onclick: (event) => { event.preventDefault(); trying(() => choose(id, true)); } }, h('code', null, id));
 
 function attempt(each) {
   const good = each.outcome === 'confirmed' || each.outcome === 'relayed';
@@ -160,8 +193,8 @@ function doings(event) {
     },
   }, word);
   const buttons = [
-    can.retry && RETRIABLE.includes(event.status) ? button('Retry', 'retry', 'main') : null,
-    can.discard && DISCARDABLE.includes(event.status) ? button('Discard', 'discard', 'quiet') : null,
+    RETRIABLE.includes(event.status) ? button('Retry', 'retry', 'main') : null,
+    DISCARDABLE.includes(event.status) ? button('Discard', 'discard', 'quiet') : null,
   ];
   return h('div.doings', null, buttons);
 }
@@ -172,14 +205,31 @@ async function trying(action) {
     await action();
     $('problem').hidden = true;
   } catch (error) {
-    if (error instanceof Refused && error.status === 401) return askForToken();
+    if (error instanceof Refused && error.status === 401) askForToken(error);
     $('problem').textContent = error.message;
     $('problem').hidden = false;
   }
 }
 
-function askForToken() {
+/** Asks for a token; whoever gave one that is not known is told so. */
+function askForToken(error) {
+  $('token-problem').hidden = !error || !hasToken();
+  $('token-problem').textContent = error?.message ?? '';
   if (!$('token-dialog').open) $('token-dialog').showModal();
+}
+
+/** Tries again all that the filter leaves, a thousand a call. */
+async function retryAll() {
+  let count = 0;
+  let cursor = null;
+  do {
+    const query = new URLSearchParams([...filter(), ...(cursor ? [['cursor', cursor]] : [])]);
+    const done = await ask(`/api/v1/events/retry?${query}`, 'POST');
+    count += done.count;
+    cursor = done.cursor;
+  } while (cursor);
+  $('news').textContent = count === 1 ? '1 event is tried again' : `${count} events are tried again`;
+  await Promise.all([load(), detail()]);
 }
 
 let gathering = null;
@@ -199,12 +249,15 @@ $('statuses').append(...STATUSES.map(([value, word]) => h('button.quiet', {
     status = value;
     for (const each of $('statuses').children) each.setAttribute('aria-pressed', String(each === event.currentTarget));
     pages = 1;
+    remember();
     trying(load);
   },
 }, word)));
 $('type').append(...TYPES.map((type) => h('option', { value: type }, type)));
+for (const name of FIELDS) $(name).value = wanted.get(name) ?? '';
 $('filters').addEventListener('input', () => {
   pages = 1;
+  remember();
   changed(null);
 });
 $('filters').addEventListener('submit', (event) => event.preventDefault());
@@ -212,7 +265,15 @@ $('more').addEventListener('click', () => {
   pages += 1;
   trying(load);
 });
-$('change-token').addEventListener('click', askForToken);
+$('retry-all').addEventListener('click', () => {
+  $('retry-dialog').returnValue = '';
+  $('retry-dialog').showModal();
+});
+$('retry-dialog').addEventListener('close', () => {
+  if ($('retry-dialog').returnValue === 'ok') trying(retryAll);
+});
+$('close').addEventListener('click', close);
+$('change-token').addEventListener('click', () => askForToken(null));
 $('token-dialog').addEventListener('close', () => {
   if (!$('token').value) return;
   useToken($('token').value);
@@ -224,12 +285,9 @@ addEventListener('hashchange', () => {
   if (event && event !== chosen) trying(() => choose(event, false));
 });
 
-await trying(async () => {
-  can = await abilities();
-});
 await trying(() => Promise.all([load(), detail()]));
 document.body.dataset.ready = 'true';
-follow(can.stream, changed, (word, isLive) => {
+follow(changed, (word, isLive) => {
   if ($('state').textContent !== word) $('state').textContent = word;
   $('state').classList.toggle('on', isLive);
 });

@@ -1,11 +1,12 @@
 // Where the console's data comes from: the API, with the reader's token, and the news of changes.
 
 const STORED = 'laneway-product-token';
-const POLL_MS = 1500;
 const AGAIN_MS = 2000;
 
 let token = sessionStorage.getItem(STORED);
 let stop = new AbortController();
+let tell;
+let given = new Promise((done) => { tell = done; });
 
 /** The API's refusal, in its words. */
 export class Refused extends Error {
@@ -15,11 +16,15 @@ export class Refused extends Error {
   }
 }
 
-export function useToken(given) {
-  token = given;
-  sessionStorage.setItem(STORED, given);
+export function useToken(text) {
+  token = text;
+  sessionStorage.setItem(STORED, text);
   stop.abort();
+  tell();
+  given = new Promise((done) => { tell = done; });
 }
+
+export const hasToken = () => Boolean(token);
 
 const headers = () => (token ? { authorization: `Bearer ${token}` } : {});
 
@@ -30,34 +35,22 @@ export async function ask(path, method = 'GET') {
   return value;
 }
 
-/** What this gateway can do, by its own description. */
-export async function abilities() {
-  const { paths } = await ask('/openapi.json');
-  const takes = (path, method) => Boolean(paths[path]?.[method]);
-  return {
-    stream: takes('/api/v1/events/stream', 'get'),
-    retry: takes('/api/v1/events/{id}/retry', 'post'),
-    discard: takes('/api/v1/events/{id}/discard', 'post'),
-  };
-}
-
 const rest = (ms) => new Promise((done) => setTimeout(done, ms));
 
 /** Calls `changed` whenever an event may have changed, for as long as the page lives. */
-export async function follow(hasStream, changed, state) {
+export async function follow(changed, state) {
   for (;;) {
     stop = new AbortController();
     try {
-      if (hasStream) await stream(changed, state);
-      else {
-        state('up to date', true);
-        await rest(POLL_MS);
-        if (!document.hidden) await changed(null);
-      }
-    } catch {
-      state('reconnecting', false);
+      await stream(changed, state);
+      await rest(AGAIN_MS);
+    } catch (error) {
+      const isRefused = error instanceof Refused;
+      state(isRefused ? 'not allowed' : 'reconnecting', false);
+      // Another token ends the stream, and what waits for one.
+      if (isRefused) await given;
+      else if (!stop.signal.aborted) await rest(AGAIN_MS);
     }
-    if (hasStream) await rest(AGAIN_MS);
   }
 }
 
