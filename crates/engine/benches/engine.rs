@@ -92,6 +92,7 @@ impl Node {
             app: ScopeId(1),
             messages_credential: ScopeId(2),
             conversions_credential: ScopeId(3),
+            relay_credential: ScopeId(0),
             calls_per_second_max: u32::MAX,
             conversions_per_call_max: 500,
             relayed: KindSet::NONE,

@@ -1,4 +1,4 @@
-//! Groups: how events of one number and one class share calls.
+//! Groups: how events of one number and one class that go the same way share calls.
 //!
 //! Grouping adds no waiting. One call is under way at a time; what queues up meanwhile leaves together in the next, and a
 //! further call opens only for a full group.
@@ -26,7 +26,7 @@ pub(crate) struct Part {
     pub(crate) due_ms: u64,
 }
 
-/// What one number and class know of their groups.
+/// What one number and track know of their groups.
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
     /// Calls under way.
@@ -76,6 +76,11 @@ impl Groups {
     pub(crate) fn take_part(&mut self, now_ms: u64) -> Option<Vec<Slot>> {
         let at = self.waiting.iter().position(|part| part.due_ms <= now_ms)?;
         self.waiting.remove(at).map(|part| part.members)
+    }
+
+    /// Takes a part that waits, whenever it is due.
+    pub(crate) fn take_any_part(&mut self) -> Option<Vec<Slot>> {
+        self.waiting.pop_front().map(|part| part.members)
     }
 
     /// Lets a part wait, before those that wait already: the search for one bad event is finished before the next begins.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use laneway_model::{Family, Outcome, PhoneNumber, Scope, Status, Timestamp};
+use laneway_model::{Family, Outcome, PhoneNumber, Route, Scope, Status, Timestamp};
 
 /// An event's place in its queue, as the journal counts it.
 pub type Sequence = u64;
@@ -165,6 +165,8 @@ pub struct NumberSetup {
     pub messages_credential: ScopeId,
     /// The token that its conversions are sent with.
     pub conversions_credential: ScopeId,
+    /// The token that events for CM.com are sent with; of no meaning for a number that relays nothing.
+    pub relay_credential: ScopeId,
     /// The most calls in any second.
     pub calls_per_second_max: u32,
     /// The most conversions in one call.
@@ -276,6 +278,8 @@ pub enum Alarm {
         business: PhoneNumber,
         /// The calls that it was one of.
         family: Family,
+        /// Where that call went; the pause covers nothing that goes elsewhere.
+        route: Route,
         /// How far the pause reaches.
         scope: Scope,
     },
@@ -285,6 +289,8 @@ pub enum Alarm {
         business: PhoneNumber,
         /// The calls that it was one of.
         family: Family,
+        /// Where that call went.
+        route: Route,
         /// How far the pause reached.
         scope: Scope,
     },

@@ -1,8 +1,8 @@
-//! What each business number may send now: its queues, its window of calls under way, and its pace.
+//! What each business number may send now: its queues, its windows of calls under way, and its pace.
 
 use std::collections::VecDeque;
 
-use laneway_model::PhoneNumber;
+use laneway_model::{PhoneNumber, Route};
 
 use crate::Limits;
 use crate::entries::{Chain, Entries, List, Slot};
@@ -22,25 +22,67 @@ pub(crate) struct Number {
     /// Kinds whose lost answers are left to a person, as the last setup had them: a call may end after its number has lost
     /// its setup.
     pub(crate) hold_lost: KindSet,
+    /// Kinds that go to CM.com, as the last setup had them.
+    pub(crate) relayed: KindSet,
+    /// How often that has changed.
+    pub(crate) reroutes: u32,
+    /// Calls under way.
     pub(crate) in_flight: u32,
     /// Those of them that have not been sent yet.
     unsent: u32,
-    queues: [Queue; Class::COUNT],
-    pub(crate) groups: [Groups; Class::COUNT],
-    /// The class whose turn it is.
+    tracks: [Queue; Track::COUNT],
+    groups: [Groups; Track::COUNT],
+    /// The track whose turn it is.
     turn: usize,
-    window: Window,
+    /// One per route, in the order of [`Route`].
+    services: [Service; 2],
     /// When the calls of the last second were sent, oldest first: the exact way never to exceed a rate.
     recent_ms: VecDeque<u64>,
     /// Whether it stands in the ring of numbers that may have something to send.
     pub(crate) in_ring: bool,
     /// When it is looked at again, if that is planned.
     pub(crate) again_ms: Option<u64>,
+}
+
+/// The events of one class that go the same way. What stops one way must not stop the other, so each has its own queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Track(usize);
+
+impl Track {
+    const COUNT: usize = Class::COUNT * 2;
+
+    pub(crate) const fn of(class: Class, route: Route) -> Self {
+        Self(class.index() * 2 + service(route))
+    }
+
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        (0..Self::COUNT).map(Self)
+    }
+
+    pub(crate) const fn route(self) -> Route {
+        if self.0 % 2 == service(Route::Meta) { Route::Meta } else { Route::Cm }
+    }
+}
+
+/// A route's place in tables.
+const fn service(route: Route) -> usize {
+    match route {
+        Route::Meta => 0,
+        Route::Cm => 1,
+    }
+}
+
+/// How one of the two services deals with a number's calls.
+#[derive(Clone, Copy, Debug)]
+struct Service {
+    /// Calls to it under way.
+    in_flight: u32,
+    window: Window,
     /// Calls in a row that told nothing: the service was not reached, or had trouble of its own.
     inconclusive: u32,
 }
 
-/// The ready events of one number and class.
+/// The ready events of one number and track.
 #[derive(Clone, Copy, Debug)]
 struct Queue {
     fresh: List,
@@ -58,14 +100,14 @@ struct Window {
     healthy: u32,
 }
 
-/// What a class would send first.
+/// What a track would send first.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Candidate {
-    pub(crate) class: usize,
+    pub(crate) track: Track,
     pub(crate) first: Slot,
     /// Whether it belongs to a part of a refused group.
     pub(crate) is_part: bool,
-    /// How many events of the class are ready, parts aside.
+    /// How many events of the track are ready, parts aside.
     pub(crate) ready: usize,
 }
 
@@ -93,59 +135,77 @@ pub(crate) struct Tells {
 impl Number {
     pub(crate) fn new(business: PhoneNumber, limits: &Limits) -> Self {
         let queue = Queue { fresh: List::EMPTY, retries: List::EMPTY, len: 0, retry_next: false };
+        let window = Window { size: limits.window_start, healthy: 0 };
         Self {
             business,
             setup: None,
             open: 0,
             is_recounted: false,
             hold_lost: KindSet::NONE,
+            relayed: KindSet::NONE,
+            reroutes: 0,
             in_flight: 0,
             unsent: 0,
-            queues: [queue; Class::COUNT],
+            tracks: [queue; Track::COUNT],
             groups: std::array::from_fn(|_| Groups::default()),
             turn: 0,
-            window: Window { size: limits.window_start, healthy: 0 },
+            services: [Service { in_flight: 0, window, inconclusive: 0 }; 2],
             recent_ms: VecDeque::new(),
             in_ring: false,
             again_ms: None,
-            inconclusive: 0,
         }
     }
 
-    pub(crate) fn push_ready(&mut self, entries: &mut Entries, class: Class, slot: Slot) {
-        let queue = &mut self.queues[class.index()];
+    /// Where events of this kind go.
+    pub(crate) const fn route(&self, kind: u8) -> Route {
+        if self.relayed.contains(kind) { Route::Cm } else { Route::Meta }
+    }
+
+    pub(crate) const fn groups(&mut self, track: Track) -> &mut Groups {
+        &mut self.groups[track.0]
+    }
+
+    pub(crate) fn push_ready(&mut self, entries: &mut Entries, track: Track, slot: Slot) {
+        let queue = &mut self.tracks[track.0];
         let is_retry = entries[slot].attempts > 0;
         let list = if is_retry { &mut queue.retries } else { &mut queue.fresh };
         entries.push_back(list, Chain::Waiting, slot);
         queue.len += 1;
     }
 
-    /// Puts an event back before all others of its class.
-    pub(crate) fn push_ready_first(&mut self, entries: &mut Entries, class: Class, slot: Slot) {
-        let queue = &mut self.queues[class.index()];
+    /// Puts an event back before all others of its track.
+    pub(crate) fn push_ready_first(&mut self, entries: &mut Entries, track: Track, slot: Slot) {
+        let queue = &mut self.tracks[track.0];
         let is_retry = entries[slot].attempts > 0;
         let list = if is_retry { &mut queue.retries } else { &mut queue.fresh };
         entries.push_front(list, Chain::Waiting, slot);
         queue.len += 1;
     }
 
-    pub(crate) fn unlink_ready(&mut self, entries: &mut Entries, class: Class, slot: Slot) {
-        let queue = &mut self.queues[class.index()];
+    pub(crate) fn unlink_ready(&mut self, entries: &mut Entries, track: Track, slot: Slot) {
+        let queue = &mut self.tracks[track.0];
         let is_retry = entries[slot].attempts > 0;
         let list = if is_retry { &mut queue.retries } else { &mut queue.fresh };
         entries.unlink(list, Chain::Waiting, slot);
         queue.len -= 1;
     }
 
-    /// The event that each class would send first, beginning with the class whose turn it is.
+    /// The event that each track would send first, beginning with the track whose turn it is; none of a track whose
+    /// service has as many calls under way as it may.
     pub(crate) fn candidates(&self, now_ms: u64) -> impl Iterator<Item = Candidate> {
-        (0..Class::COUNT).map(|n| (self.turn + n) % Class::COUNT).filter_map(move |class| {
-            let queue = &self.queues[class];
-            let part = self.groups[class].due_part(now_ms);
+        let in_turn = (0..Track::COUNT).map(|n| Track((self.turn + n) % Track::COUNT));
+        in_turn.filter(|track| self.has_room(*track)).filter_map(move |track| {
+            let (queue, groups) = (&self.tracks[track.0], &self.groups[track.0]);
+            let part = groups.due_part(now_ms);
             let ready = || queue.fresh.first().or_else(|| queue.retries.first());
             let first = part.or_else(ready)?;
-            Some(Candidate { class, first, is_part: part.is_some(), ready: queue.len })
+            Some(Candidate { track, first, is_part: part.is_some(), ready: queue.len })
         })
+    }
+
+    /// How many events the next group of this track may have, with so many ready, if one may leave now.
+    pub(crate) fn next_size(&self, track: Track, ready: usize, group_max: usize) -> Option<usize> {
+        self.groups[track.0].next_size(ready, group_max)
     }
 
     /// When the next part of a refused group may leave.
@@ -153,18 +213,20 @@ impl Number {
         self.groups.iter().filter_map(Groups::next_due_ms).min()
     }
 
+    /// Whether something is ready whose service has room for another call.
     pub(crate) fn has_ready(&self) -> bool {
-        self.queues.iter().any(|queue| queue.len > 0) || self.groups.iter().any(Groups::has_parts)
+        let is_ready = |track: Track| self.tracks[track.0].len > 0 || self.groups[track.0].has_parts();
+        Track::all().any(|track| is_ready(track) && self.has_room(track))
     }
 
-    /// This class has had its turn; it is the next one's.
-    pub(crate) fn end_turn(&mut self, class: usize) {
-        self.turn = (class + 1) % Class::COUNT;
+    /// This track has had its turn; it is the next one's.
+    pub(crate) fn end_turn(&mut self, track: Track) {
+        self.turn = (track.0 + 1) % Track::COUNT;
     }
 
-    /// Takes the class's next event.
-    pub(crate) fn pop_ready(&mut self, entries: &mut Entries, class: usize) -> Option<Slot> {
-        let queue = &mut self.queues[class];
+    /// Takes the track's next event.
+    pub(crate) fn pop_ready(&mut self, entries: &mut Entries, track: Track) -> Option<Slot> {
+        let queue = &mut self.tracks[track.0];
         let take_retry = queue.fresh.is_empty() || (queue.retry_next && !queue.retries.is_empty());
         queue.retry_next = !take_retry;
         let list = if take_retry { &mut queue.retries } else { &mut queue.fresh };
@@ -173,8 +235,9 @@ impl Number {
         popped
     }
 
-    pub(crate) fn window_is_full(&self) -> bool {
-        self.in_flight >= self.window.size
+    fn has_room(&self, track: Track) -> bool {
+        let service = &self.services[service(track.route())];
+        service.in_flight < service.window.size
     }
 
     /// Whether the number's rate allows another call now. Calls that are open and not sent yet count as well, so that the
@@ -189,9 +252,11 @@ impl Number {
         self.recent_ms.front().map_or(Pace::AfterSending, |at| Pace::At(at + 1000))
     }
 
-    pub(crate) fn call_opened(&mut self) {
+    pub(crate) fn call_opened(&mut self, track: Track) {
         self.in_flight += 1;
         self.unsent += 1;
+        self.services[service(track.route())].in_flight += 1;
+        self.groups(track).opened();
     }
 
     pub(crate) fn call_sent(&mut self, now_ms: u64) {
@@ -199,30 +264,34 @@ impl Number {
         self.recent_ms.push_back(now_ms);
     }
 
-    pub(crate) fn call_ended(&mut self, was_sent: bool) {
+    pub(crate) fn call_ended(&mut self, track: Track, was_sent: bool) {
         self.in_flight -= 1;
         self.unsent -= u32::from(!was_sent);
+        self.services[service(track.route())].in_flight -= 1;
+        self.groups(track).closed();
     }
 
-    /// Counts one answer: the window grows by what works, and shrinks when the service wants fewer calls or tells nothing.
-    pub(crate) fn call_answered(&mut self, tells: Tells, limits: &Limits) {
+    /// Counts one answer: the service's window grows by what works, and shrinks when the service wants fewer calls or tells
+    /// nothing.
+    pub(crate) fn call_answered(&mut self, route: Route, tells: Tells, limits: &Limits) {
+        let Service { window, inconclusive, .. } = &mut self.services[service(route)];
         if tells.works {
-            self.inconclusive = 0;
+            *inconclusive = 0;
         }
         if tells.throttled || tells.nothing {
-            self.window = Window { size: (self.window.size / 2).max(1), healthy: 0 };
+            *window = Window { size: (window.size / 2).max(1), healthy: 0 };
         } else if tells.works {
-            self.window.healthy += 1;
-            if self.window.healthy >= self.window.size {
-                let size = (self.window.size * 2).min(limits.window_max);
-                self.window = Window { size, healthy: 0 };
+            window.healthy += 1;
+            if window.healthy >= window.size {
+                *window = Window { size: (window.size * 2).min(limits.window_max), healthy: 0 };
             }
         }
     }
 
-    /// Counts a call that told nothing, and says how many there were in a row.
-    pub(crate) fn count_inconclusive(&mut self) -> u32 {
-        self.inconclusive = self.inconclusive.saturating_add(1);
-        self.inconclusive
+    /// Counts a call that told nothing, and says how many there were in a row on this route.
+    pub(crate) fn count_inconclusive(&mut self, route: Route) -> u32 {
+        let inconclusive = &mut self.services[service(route)].inconclusive;
+        *inconclusive = inconclusive.saturating_add(1);
+        *inconclusive
     }
 }

@@ -2,18 +2,28 @@
 
 use std::collections::BTreeMap;
 
-use laneway_model::{Family, Scope};
+use laneway_model::{Family, Route, Scope};
 
 use crate::inputs::{CallId, NumberSetup, ScopeId};
 
-/// What a pause covers. Numbers are meant by their place in the engine's table.
+/// What a pause covers. Numbers are meant by their place in the engine's table. Calls to Meta and calls to CM.com have
+/// nothing in common that a pause could cover: another service, another token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum PauseKey {
-    Family(u32, Family),
-    Number(u32),
+    Family(u32, Family, Route),
+    Number(u32, Route),
     Waba(ScopeId),
     Credential(ScopeId),
     App(ScopeId),
+    /// The token at CM.com.
+    RelayCredential(ScopeId),
+}
+
+/// What a call is, as far as pauses look at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Way {
+    pub(crate) family: Family,
+    pub(crate) route: Route,
 }
 
 /// Why a scope rests.
@@ -67,49 +77,55 @@ struct Refusal {
 }
 
 impl PauseKey {
-    const SCOPES: [Scope; 5] =
-        [Scope::NumberFamily, Scope::Number, Scope::Waba, Scope::Credential, Scope::App];
-
-    /// The key of one scope; a failure of one event pauses nothing.
-    pub(crate) fn of(scope: Scope, number: u32, family: Family, setup: &NumberSetup) -> Option<Self> {
-        match scope {
-            Scope::Event => None,
-            Scope::NumberFamily => Some(Self::Family(number, family)),
-            Scope::Number => Some(Self::Number(number)),
-            Scope::Waba => Some(Self::Waba(setup.waba)),
-            Scope::Credential => Some(Self::Credential(match family {
+    /// The key of one scope of such a call; a failure of one event pauses nothing. CM.com knows neither WABAs nor Meta's
+    /// apps: what reaches further than a number there is the token.
+    pub(crate) fn of(scope: Scope, number: u32, way: Way, setup: &NumberSetup) -> Option<Self> {
+        let Way { family, route } = way;
+        match (scope, route) {
+            (Scope::Event, _) => None,
+            (Scope::NumberFamily, _) => Some(Self::Family(number, family, route)),
+            (Scope::Number, _) => Some(Self::Number(number, route)),
+            (Scope::Waba, Route::Meta) => Some(Self::Waba(setup.waba)),
+            (Scope::Credential, Route::Meta) => Some(Self::Credential(match family {
                 Family::Messages | Family::Blocks => setup.messages_credential,
                 Family::Conversions => setup.conversions_credential,
             })),
-            Scope::App => Some(Self::App(setup.app)),
+            (Scope::App, Route::Meta) => Some(Self::App(setup.app)),
+            (Scope::Waba | Scope::Credential | Scope::App, Route::Cm) => {
+                Some(Self::RelayCredential(setup.relay_credential))
+            }
         }
     }
 
-    /// The keys of everything that a call of this number and family is part of.
-    pub(crate) fn all(number: u32, family: Family, setup: &NumberSetup) -> impl Iterator<Item = Self> {
-        Self::SCOPES.into_iter().filter_map(move |scope| Self::of(scope, number, family, setup))
+    /// The keys of everything that such a call of this number is part of.
+    pub(crate) fn all(number: u32, way: Way, setup: &NumberSetup) -> impl Iterator<Item = Self> {
+        let scopes: &[Scope] = match way.route {
+            Route::Meta => &[Scope::NumberFamily, Scope::Number, Scope::Waba, Scope::Credential, Scope::App],
+            Route::Cm => &[Scope::NumberFamily, Scope::Number, Scope::Credential],
+        };
+        scopes.iter().filter_map(move |scope| Self::of(*scope, number, way, setup))
     }
 
     /// The scope that the key is of.
     pub(crate) const fn scope(self) -> Scope {
         match self {
             Self::Family(..) => Scope::NumberFamily,
-            Self::Number(_) => Scope::Number,
+            Self::Number(..) => Scope::Number,
             Self::Waba(_) => Scope::Waba,
-            Self::Credential(_) => Scope::Credential,
+            Self::Credential(_) | Self::RelayCredential(_) => Scope::Credential,
             Self::App(_) => Scope::App,
         }
     }
 }
 
 impl Pauses {
-    pub(crate) fn gate(&self, now_ms: u64, number: u32, family: Family, setup: &NumberSetup) -> Gate {
+    pub(crate) fn gate(&self, now_ms: u64, number: u32, way: Way, setup: &NumberSetup) -> Gate {
         let mut probes = Vec::new();
         if self.rests.is_empty() && self.refusals.is_empty() {
             return Gate::Open(probes);
         }
         let (mut until, mut probing): (Option<(u64, Obstacle)>, bool) = (None, false);
-        for key in PauseKey::all(number, family, setup) {
+        for key in PauseKey::all(number, way, setup) {
             if let Some(rest) = self.rests.get(&key).filter(|rest| rest.until_ms > now_ms) {
                 until = until.max(Some((rest.until_ms, Obstacle::Rest(rest.cause))));
             }

@@ -193,7 +193,7 @@ fn outcome_of(trouble: Trouble, end: Timestamp, request: &Request, random: &mut 
             };
             Some(failed(FailureClass::Throttled { until }, scope))
         }
-        Trouble::DeadToken(token) if token == credential(setup, request.family) => {
+        Trouble::DeadToken(token) if token == credential(request) => {
             Some(failed(FailureClass::Unauthorized, Scope::Credential))
         }
         Trouble::NoPermission(business, family) if (business, family) == (setup.business, request.family) => {
@@ -215,8 +215,10 @@ fn shares(setup: &NumberSetup, family: Family, business: PhoneNumber, scope: Sco
 }
 
 /// The token that a call is made with.
-pub(crate) fn credential(setup: &NumberSetup, family: Family) -> ScopeId {
-    match family {
+fn credential(request: &Request) -> ScopeId {
+    let setup = &request.setup;
+    match request.family {
+        _ if request.is_relayed => setup.relay_credential,
         Family::Messages | Family::Blocks => setup.messages_credential,
         Family::Conversions => setup.conversions_credential,
     }

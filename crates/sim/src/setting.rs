@@ -174,6 +174,7 @@ fn number(random: &mut Rng, at: u64) -> NumberSetup {
         app: shared(random, 10),
         messages_credential: shared(random, 20),
         conversions_credential: shared(random, 22),
+        relay_credential: shared(random, 24),
         calls_per_second_max: pick(random, &[1, 5, 80]),
         conversions_per_call_max: pick(random, &[1, 4, 500]),
         relayed: if chance(random, 150) { some } else { KindSet::NONE },
@@ -188,6 +189,7 @@ fn number(random: &mut Rng, at: u64) -> NumberSetup {
         app: ITS_OWN,
         messages_credential: ITS_OWN,
         conversions_credential: ITS_OWN,
+        relay_credential: ITS_OWN,
         calls_per_second_max: 80,
         relayed: KindSet::NONE,
         hold_lost: KindSet::NONE,
@@ -206,7 +208,7 @@ fn trouble(random: &mut Rng, numbers: &[NumberSetup]) -> Trouble {
         3..5 => Trouble::Slow(business),
         5..8 => Trouble::Throttle(business, scope, pick(random, &[Named::Yes, Named::No])),
         8 => Trouble::DeadToken(setup.messages_credential),
-        9 => Trouble::DeadToken(setup.conversions_credential),
+        9 => Trouble::DeadToken(pick(random, &[setup.conversions_credential, setup.relay_credential])),
         10 => Trouble::NoPermission(business, family),
         _ => Trouble::DiskFull,
     }
@@ -229,6 +231,7 @@ pub(crate) fn reconfigured(random: &mut Rng, setup: &NumberSetup) -> NumberSetup
             setup.messages_credential
         },
         conversions_credential: setup.conversions_credential,
+        relay_credential: setup.relay_credential,
         ..fresh
     }
 }

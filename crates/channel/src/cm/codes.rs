@@ -3,10 +3,10 @@
 //! CM.com publishes these numbers for messages, in its clients for PHP, .NET and Python
 //! (<https://github.com/cmdotcom/text-sdk-php>, `TextClientStatusCodes.php`), and none for events, so that every row is
 //! an inference from the meaning it has there. The rules are those of Meta's table: a refusal of an event needs proof that
-//! the call must fail, and what a person can mend pauses what it covers and keeps the events. A refused token pauses the
-//! number's calls of the family that showed it: a wider scope would reach calls that go to Meta with a token of Meta's.
+//! the call must fail, and what a person can mend pauses what it covers and keeps the events. For a refused token, and for an
+//! address that is wrong, that is everything sent to CM.com with the token, and nothing that goes to Meta.
 
-use laneway_model::Scope::{self, Event, NumberFamily};
+use laneway_model::Scope::{self, Credential, Event, NumberFamily};
 
 use crate::meta::codes::Confidence::{self, Documented, Field, Inferred};
 
@@ -54,16 +54,16 @@ pub static TABLE: &[Row] = &[
     row(
         101,
         Class::Unauthorized,
-        NumberFamily,
+        Credential,
         Documented,
         "CM.com does not know the product token; replace cm_token.",
     ),
     // The call works again when the account is topped up, so the events wait.
-    row(102, Class::Unauthorized, NumberFamily, Documented, "The account at CM.com has too little credit."),
+    row(102, Class::Unauthorized, Credential, Documented, "The account at CM.com has too little credit."),
     row(
         103,
         Class::Unauthorized,
-        NumberFamily,
+        Credential,
         Documented,
         "CM.com calls the product token incorrect; replace cm_token.",
     ),
@@ -96,19 +96,19 @@ pub const fn by_status(status: u16) -> (Class, Scope, Confidence, &'static str) 
     match status {
         300..=399 => (
             Class::Unauthorized,
-            NumberFamily,
+            Credential,
             Inferred,
             "The address answered with a redirect, which is not followed; check upstream.cm_url.",
         ),
         401 | 403 => (
             Class::Unauthorized,
-            NumberFamily,
+            Credential,
             Inferred,
             "CM.com, or what stands before it, does not let this call in; check cm_token and the account's allowed addresses.",
         ),
         404 | 405 | 407 => (
             Class::Unauthorized,
-            NumberFamily,
+            Credential,
             Inferred,
             "The address knows no such call; check upstream.cm_url.",
         ),

@@ -25,7 +25,7 @@ impl Error {
     /// What it stops.
     pub const fn scope(self) -> Scope {
         match self {
-            Self::Address | Self::Token => Scope::NumberFamily,
+            Self::Address | Self::Token => Scope::Credential,
         }
     }
 }

@@ -7,15 +7,15 @@ use laneway_model::Status;
 use crate::decide::Decision;
 use crate::entries::{Open, Slot, State};
 use crate::groups::Part;
-use crate::inputs::{CallId, Effect, KindSet, Now, NumberSetup, Reason, Sequence};
-use crate::numbers::{Candidate, Pace};
-use crate::pauses::{Gate, PauseKey};
+use crate::inputs::{CallId, Effect, Now, NumberSetup, Reason, Sequence};
+use crate::numbers::{Candidate, Pace, Track};
+use crate::pauses::{Gate, PauseKey, Way};
 
 use super::{Call, Engine, Phase, Step};
 
 /// What a number sends next.
 struct Choice {
-    class: usize,
+    track: Track,
     /// Whether it is a part of a refused group.
     is_part: bool,
     /// How many events it may have.
@@ -64,7 +64,7 @@ impl Engine {
         let free = self.calls_free();
         let state = &mut self.numbers[number as usize];
         let Some(setup) = state.setup else { return false };
-        if state.window_is_full() || !state.has_ready() {
+        if !state.has_ready() {
             return false;
         }
         // No number takes more calls than it leaves to the others, so that slow ones cannot take them all.
@@ -88,13 +88,14 @@ impl Engine {
         choice.probes.iter().for_each(|key| self.pauses.begin_probe(*key, id));
         let state = &mut self.numbers[number as usize];
         self.held_back.remove(&(state.in_flight, number));
-        state.call_opened();
-        state.groups[choice.class].opened();
+        state.call_opened(choice.track);
+        let reroutes = state.reroutes;
         effects.push(Effect::Load { call: id, members: self.sequences_of(&members) });
         let call = Call {
             number,
-            class: choice.class,
-            family: kind.family,
+            track: choice.track,
+            reroutes,
+            way: Way { family: kind.family, route: choice.track.route() },
             members,
             is_part: choice.is_part,
             begin: kind.begin,
@@ -105,22 +106,22 @@ impl Engine {
         true
     }
 
-    /// The first class, in turn, that may send a group and whose calls are not paused; otherwise the number is looked at
+    /// The first track, in turn, that may send a group and whose calls are not paused; otherwise the number is looked at
     /// again when a pause ends, or when a part of a refused group is due.
     fn choose(&mut self, now: Now, number: u32, setup: &NumberSetup) -> Option<Choice> {
         let state = &self.numbers[number as usize];
         let mut again_ms: Option<u64> = state.next_part_due_ms().filter(|due_ms| *due_ms > now.elapsed_ms);
         let mut chosen = None;
         for candidate in state.candidates(now.elapsed_ms) {
-            let Candidate { class, first, is_part, ready } = candidate;
+            let Candidate { track, first, is_part, ready } = candidate;
             let Some(kind) = self.kind(first) else { continue };
             let group_max = self.group_max(first, setup);
-            let size =
-                if is_part { Some(group_max) } else { state.groups[class].next_size(ready, group_max) };
+            let size = if is_part { Some(group_max) } else { state.next_size(track, ready, group_max) };
             let Some(size) = size else { continue };
-            match self.pauses.gate(now.elapsed_ms, number, kind.family, setup) {
+            let way = Way { family: kind.family, route: track.route() };
+            match self.pauses.gate(now.elapsed_ms, number, way, setup) {
                 Gate::Open(probes) => {
-                    chosen = Some(Choice { class, is_part, size, probes });
+                    chosen = Some(Choice { track, is_part, size, probes });
                     break;
                 }
                 Gate::Until(until_ms, _) => again_ms = Some(again_ms.map_or(until_ms, |ms| ms.min(until_ms))),
@@ -147,7 +148,7 @@ impl Engine {
 
     /// Takes the events of the next call; those whose time is over are settled instead.
     fn gather(&mut self, now: Now, number: u32, choice: &Choice, effects: &mut Vec<Effect>) -> Vec<Slot> {
-        self.numbers[number as usize].end_turn(choice.class);
+        self.numbers[number as usize].end_turn(choice.track);
         let (mut members, mut expired) = (Vec::new(), Vec::new());
         if choice.is_part {
             self.take_part(now, number, choice, &mut members, &mut expired);
@@ -170,13 +171,10 @@ impl Engine {
         expired: &mut Vec<Slot>,
     ) {
         while members.len() < choice.size
-            && let Some(slot) = self.numbers[number as usize].pop_ready(&mut self.entries, choice.class)
+            && let Some(slot) = self.numbers[number as usize].pop_ready(&mut self.entries, choice.track)
         {
             if self.is_over(now, slot) {
                 expired.push(slot);
-            } else if members.first().is_some_and(|first| self.route_differs(number, *first, slot)) {
-                self.back_to_front(slot);
-                break;
             } else {
                 members.push(slot);
             }
@@ -192,14 +190,14 @@ impl Engine {
         members: &mut Vec<Slot>,
         expired: &mut Vec<Slot>,
     ) {
-        let part = self.numbers[number as usize].groups[choice.class].take_part(now.elapsed_ms);
+        let part = self.numbers[number as usize].groups(choice.track).take_part(now.elapsed_ms);
         (*expired, *members) =
             part.unwrap_or_default().into_iter().partition(|slot| self.is_over(now, *slot));
         if members.len() > choice.size {
             members.drain(..).for_each(|slot| self.back_to_front(slot));
         }
         if members.is_empty() {
-            self.numbers[number as usize].groups[choice.class].part_ended();
+            self.numbers[number as usize].groups(choice.track).part_ended();
         }
     }
 
@@ -207,18 +205,12 @@ impl Engine {
         self.entries[slot].expires_ms <= now.wall.as_millis()
     }
 
-    /// Whether one of two events of a class goes to CM.com and the other to Meta.
-    fn route_differs(&self, number: u32, first: Slot, second: Slot) -> bool {
-        let relayed = self.numbers[number as usize].setup.map_or(KindSet::NONE, |setup| setup.relayed);
-        relayed.contains(self.entries[first].kind) != relayed.contains(self.entries[second].kind)
-    }
-
     /// Puts an event before all others that are ready.
     fn back_to_front(&mut self, slot: Slot) {
-        let Open { number, kind, .. } = self.entries[slot];
+        let Open { number, .. } = self.entries[slot];
         self.entries[slot].state = State::Ready;
-        if let Some(kind) = self.policy.kinds.get(&kind) {
-            self.numbers[number as usize].push_ready_first(&mut self.entries, kind.class, slot);
+        if let Some(track) = self.track(slot) {
+            self.numbers[number as usize].push_ready_first(&mut self.entries, track, slot);
         }
     }
 
@@ -283,14 +275,16 @@ impl Engine {
         if members.is_empty() {
             return;
         }
-        if !call.is_part {
+        if !call.is_part || self.is_rerouted(call.number, call.reroutes) {
             members.into_iter().rev().for_each(|slot| self.back_to_front(slot));
+            // By now they may go another way than the call.
+            self.put_in_ring(call.number);
             return;
         }
         for slot in &members {
             self.entries[*slot].state = State::Part;
         }
-        let groups = &mut self.numbers[call.number as usize].groups[call.class];
+        let groups = self.numbers[call.number as usize].groups(call.track);
         groups.part_divided();
         groups.push_part(Part { members, due_ms: 0 });
     }
@@ -315,7 +309,7 @@ impl Engine {
     /// Ends the part of a refused group that the call was made for, if it was.
     pub(super) fn end_part(&mut self, call: &Call) {
         if call.is_part {
-            self.numbers[call.number as usize].groups[call.class].part_ended();
+            self.numbers[call.number as usize].groups(call.track).part_ended();
         }
     }
 
@@ -323,8 +317,7 @@ impl Engine {
     pub(super) fn close(&mut self, call: &Call) {
         let state = &mut self.numbers[call.number as usize];
         self.held_back.remove(&(state.in_flight, call.number));
-        state.call_ended(call.step == Step::Answered);
-        state.groups[call.class].closed();
+        state.call_ended(call.track, call.step == Step::Answered);
         self.put_in_ring(call.number);
     }
 

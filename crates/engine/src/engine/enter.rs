@@ -104,9 +104,9 @@ impl Engine {
             return;
         }
         open.state = State::Ready;
-        let (number, kind) = (open.number, open.kind);
-        if let Some(kind) = self.policy.kinds.get(&kind) {
-            self.numbers[number as usize].push_ready(&mut self.entries, kind.class, slot);
+        let number = open.number;
+        if let Some(track) = self.track(slot) {
+            self.numbers[number as usize].push_ready(&mut self.entries, track, slot);
             self.put_in_ring(number);
         }
     }
@@ -134,16 +134,16 @@ impl Engine {
 
     /// Takes an event out of its number's queue, out of a part, or out of those that wait for their moment.
     fn unlink_waiting(&mut self, slot: Slot) {
-        let Open { state, number, kind, due_ms, .. } = self.entries[slot];
+        let Open { state, number, due_ms, .. } = self.entries[slot];
         match state {
             State::Ready => {
-                if let Some(kind) = self.policy.kinds.get(&kind) {
-                    self.numbers[number as usize].unlink_ready(&mut self.entries, kind.class, slot);
+                if let Some(track) = self.track(slot) {
+                    self.numbers[number as usize].unlink_ready(&mut self.entries, track, slot);
                 }
             }
             State::Part => {
-                if let Some(kind) = self.policy.kinds.get(&kind) {
-                    self.numbers[number as usize].groups[kind.class.index()].leave_part(slot);
+                if let Some(track) = self.track(slot) {
+                    self.numbers[number as usize].groups(track).leave_part(slot);
                     // With the last part, the halving is over.
                     self.put_in_ring(number);
                 }

@@ -4,7 +4,7 @@ use laneway_model::{Timestamp, WaitingFor};
 
 use crate::entries::{Open, State};
 use crate::inputs::{Now, Sequence};
-use crate::pauses::{Gate, Obstacle, RestCause};
+use crate::pauses::{Gate, Obstacle, RestCause, Way};
 
 use super::Engine;
 
@@ -45,13 +45,13 @@ impl Engine {
         let (Some(setup), Some(kind)) = (&number.setup, self.policy.kinds.get(&open.kind)) else {
             return Live { waiting_for: Some(WaitingFor::Operator), ..Live::QUIET };
         };
+        let way = Way { family: kind.family, route: number.route(open.kind) };
         let due_ms = (open.state == State::Later).then_some(open.due_ms);
-        let (waiting_for, paused_until_ms) =
-            match self.pauses.gate(now.elapsed_ms, open.number, kind.family, setup) {
-                Gate::Open(_) => (None, None),
-                Gate::Probing => (Some(WaitingFor::Credential), None),
-                Gate::Until(until_ms, obstacle) => (waiting_for(obstacle), Some(until_ms)),
-            };
+        let (waiting_for, paused_until_ms) = match self.pauses.gate(now.elapsed_ms, open.number, way, setup) {
+            Gate::Open(_) => (None, None),
+            Gate::Probing => (Some(WaitingFor::Credential), None),
+            Gate::Until(until_ms, obstacle) => (waiting_for(obstacle), Some(until_ms)),
+        };
         let next_ms = due_ms.max(paused_until_ms);
         let next_attempt_at = next_ms.map(|ms| {
             Timestamp::from_millis(now.wall.as_millis().saturating_add(ms.saturating_sub(now.elapsed_ms)))

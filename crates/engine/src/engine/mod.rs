@@ -5,13 +5,14 @@ mod enter;
 mod hold;
 mod live;
 mod outcomes;
+mod routes;
 mod settle;
 mod supersede;
 mod time;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use laneway_model::{Family, PhoneNumber, Status};
+use laneway_model::{Family, PhoneNumber, Route, Status};
 
 use crate::decide::Decision;
 use crate::entries::{Entries, List, Slot, State};
@@ -19,8 +20,8 @@ use crate::inputs::{
     CallId, Control, Effect, Entry, Input, Now, NumberSetup, Reason, Sequence, SettlementId,
 };
 use crate::lanes::Lanes;
-use crate::numbers::Number;
-use crate::pauses::{PauseKey, Pauses};
+use crate::numbers::{Number, Track};
+use crate::pauses::{PauseKey, Pauses, Way};
 use crate::policy::{KindPolicy, LostAnswer, Policy};
 use crate::sequences::Sequences;
 
@@ -76,8 +77,10 @@ enum Phase {
 #[derive(Debug)]
 struct Call {
     number: u32,
-    class: usize,
-    family: Family,
+    track: Track,
+    /// How often the number's routes had changed when it was opened.
+    reroutes: u32,
+    way: Way,
     members: Vec<Slot>,
     /// Whether the members are a part of a refused group.
     is_part: bool,
@@ -100,7 +103,16 @@ enum Step {
 struct Settlement {
     slots: Vec<Slot>,
     /// The parts of a refused group that some of them are then.
-    parts: Vec<Vec<Slot>>,
+    parts: Option<Parts>,
+}
+
+/// Parts of a refused group, and of which call.
+#[derive(Debug)]
+struct Parts {
+    members: Vec<Vec<Slot>>,
+    number: u32,
+    track: Track,
+    reroutes: u32,
 }
 
 /// How much there is.
@@ -213,19 +225,21 @@ impl Engine {
     fn configure(&mut self, now: Now, setups: &[NumberSetup]) {
         self.numbers.iter_mut().for_each(|number| number.setup = None);
         for setup in setups {
-            let number = self.number(setup.business);
-            let number = &mut self.numbers[number as usize];
+            let at = self.number(setup.business);
+            let number = &mut self.numbers[at as usize];
             (number.setup, number.hold_lost) = (Some(*setup), setup.hold_lost);
+            self.reroute(now, at, setup.relayed);
         }
         self.release_lanes(now);
-        let families = [Family::Messages, Family::Blocks, Family::Conversions];
         let numbers = (0_u32..).zip(&self.numbers);
         let configured = numbers.filter_map(|(at, number)| Some((at, number.setup?)));
         let known: BTreeSet<_> = configured
             .flat_map(|(at, setup)| {
-                families
-                    .into_iter()
-                    .flat_map(move |family| PauseKey::all(at, family, &setup).collect::<Vec<_>>())
+                let ways = self.policy.kinds.iter().map(move |(kind, policy)| {
+                    let route = if setup.relayed.contains(*kind) { Route::Cm } else { Route::Meta };
+                    Way { family: policy.family, route }
+                });
+                ways.flat_map(move |way| PauseKey::all(at, way, &setup).collect::<Vec<_>>())
             })
             .collect();
         self.pauses.reconfigure(now.elapsed_ms, |key| known.contains(&key));

@@ -1,15 +1,15 @@
 //! Outcomes come back: what they mean for the events, for the number, and for wider scopes.
 
-use laneway_model::{Failure, FailureClass, Outcome, Scope, Timestamp};
+use laneway_model::{Failure, FailureClass, Outcome, Route, Scope, Timestamp};
 
 use crate::backoff::{self, Jitter};
 use crate::decide::{self, Decision, Tried};
 use crate::entries::Slot;
 use crate::inputs::{Alarm, CallId, Cause, Effect, Now};
 use crate::numbers::Tells;
-use crate::pauses::{PauseKey, RestCause};
+use crate::pauses::{PauseKey, RestCause, Way};
 
-use super::{Call, Engine, Phase, Step};
+use super::{Call, Engine, Parts, Phase, Step};
 
 impl Engine {
     pub(super) fn answered(
@@ -31,7 +31,13 @@ impl Engine {
         let members = call.members.iter().zip(&outcomes);
         let decisions: Vec<_> =
             members.map(|(slot, outcome)| (*slot, self.decide(now, jitter, *slot, alone, outcome))).collect();
-        let parts = self.divide(&call, &outcomes, &decisions);
+        let members = self.divide(&call, &outcomes, &decisions);
+        let parts = (!members.is_empty()).then_some(Parts {
+            members,
+            number: call.number,
+            track: call.track,
+            reroutes: call.reroutes,
+        });
         self.close(&call);
         self.settle(now, Cause::Call(id), &decisions, parts, effects);
     }
@@ -46,7 +52,7 @@ impl Engine {
             let jitter = Jitter::draw(&mut self.random);
             let decisions: Vec<_> =
                 slots.iter().map(|slot| (*slot, self.decide(now, jitter, *slot, false, &lost()))).collect();
-            self.settle(now, Cause::Interrupted(journal_call), &decisions, Vec::new(), effects);
+            self.settle(now, Cause::Interrupted(journal_call), &decisions, None, effects);
         }
     }
 
@@ -76,7 +82,7 @@ impl Engine {
         };
         let size = call.members.len();
         let group_max = self.kind(call.members[0]).map_or(1, |kind| kind.group_max);
-        let groups = &mut self.numbers[call.number as usize].groups[call.class];
+        let groups = self.numbers[call.number as usize].groups(call.track);
         let again: Vec<Slot> = decisions
             .iter()
             .filter(|(_, decision)| decision.status.is_open())
@@ -131,9 +137,9 @@ impl Engine {
             }
             tells.nothing = false;
         }
-        self.numbers[call.number as usize].call_answered(tells, &self.policy.limits);
+        self.numbers[call.number as usize].call_answered(call.way.route, tells, &self.policy.limits);
         if tells.nothing {
-            self.told_nothing(now, call.number);
+            self.told_nothing(now, call.number, call.way.route);
         }
         self.end_probes(now, id, call, tells.works, &refused, effects);
     }
@@ -149,7 +155,8 @@ impl Engine {
         let key = self.pause_key(call, scope)?;
         if self.pauses.refuse(key, now.elapsed_after(self.policy.limits.probe)) {
             let business = self.numbers[call.number as usize].business;
-            effects.push(Effect::Alarm(Alarm::Unauthorized { business, family: call.family, scope }));
+            let (Way { family, route }, scope) = (call.way, key.scope());
+            effects.push(Effect::Alarm(Alarm::Unauthorized { business, family, route, scope }));
         }
         Some(key)
     }
@@ -157,17 +164,18 @@ impl Engine {
     /// None for a failure of one event, and none for a number that has lost its setup: nothing of it is sent anyway.
     fn pause_key(&self, call: &Call, scope: Scope) -> Option<PauseKey> {
         let setup = self.numbers[call.number as usize].setup.as_ref()?;
-        PauseKey::of(scope, call.number, call.family, setup)
+        PauseKey::of(scope, call.number, call.way, setup)
     }
 
-    /// After a few calls in a row that told nothing, the number rests before the next, longer each time.
-    fn told_nothing(&mut self, now: Now, number: u32) {
-        let key = PauseKey::Number(number);
+    /// After a few calls in a row that told nothing, the number rests before the next to the same service, longer each
+    /// time.
+    fn told_nothing(&mut self, now: Now, number: u32, route: Route) {
+        let key = PauseKey::Number(number, route);
         if self.pauses.is_resting(now.elapsed_ms, key) {
             return;
         }
         let limits = self.policy.limits;
-        let in_a_row = self.numbers[number as usize].count_inconclusive();
+        let in_a_row = self.numbers[number as usize].count_inconclusive(route);
         if let Some(rests) = in_a_row.checked_sub(limits.outage_calls).filter(|rests| *rests > 0) {
             let rest = backoff::delay(&limits, Jitter::draw(&mut self.random), rests).min(limits.outage_max);
             self.pauses.rest(key, RestCause::Outage, now.elapsed_after(rest));
@@ -191,8 +199,8 @@ impl Engine {
             } else if !works {
                 self.pauses.end_probe(*key, id, now.elapsed_after(self.policy.limits.throttle));
             } else if self.pauses.recover(*key) {
-                let scope = key.scope();
-                effects.push(Effect::Alarm(Alarm::Recovered { business, family: call.family, scope }));
+                let (Way { family, route }, scope) = (call.way, key.scope());
+                effects.push(Effect::Alarm(Alarm::Recovered { business, family, route, scope }));
             }
         }
         // Others have waited for what this call would show.

@@ -8,8 +8,9 @@ use crate::decide::Decision;
 use crate::entries::{Open, Slot, State};
 use crate::groups::Part;
 use crate::inputs::{Cause, Change, Effect, Now, Sequence, SettlementId};
+use crate::numbers::Track;
 
-use super::{Engine, Settlement};
+use super::{Engine, Parts, Settlement};
 
 /// The most changes in one settlement that is not the answer to a call.
 const DECISIONS_PER_SETTLEMENT_MAX: usize = 500;
@@ -22,7 +23,7 @@ impl Engine {
         now: Now,
         cause: Cause,
         decisions: &[(Slot, Decision)],
-        parts: Vec<Vec<Slot>>,
+        parts: Option<Parts>,
         effects: &mut Vec<Effect>,
     ) {
         if decisions.is_empty() {
@@ -72,7 +73,7 @@ impl Engine {
     /// Commits decisions that no call led to, in settlements of bounded size.
     pub(super) fn decide_all(&mut self, now: Now, decisions: &[(Slot, Decision)], effects: &mut Vec<Effect>) {
         for some in decisions.chunks(DECISIONS_PER_SETTLEMENT_MAX) {
-            self.settle(now, Cause::Decision, some, Vec::new(), effects);
+            self.settle(now, Cause::Decision, some, None, effects);
         }
     }
 
@@ -85,7 +86,8 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) {
         let Settlement { slots, parts } = self.settlements.remove(&settlement).unwrap_or_default();
-        let in_parts: BTreeSet<Slot> = parts.iter().flatten().copied().collect();
+        let in_parts: BTreeSet<Slot> =
+            parts.iter().flat_map(|parts| parts.members.iter().flatten().copied()).collect();
         for slot in slots {
             match self.entries[slot].state {
                 State::Superseded if unlike.contains(&self.entries[slot].sequence) => {
@@ -103,23 +105,30 @@ impl Engine {
                 }
             }
         }
-        parts.into_iter().rev().for_each(|part| self.wait_in_part(now, part));
+        if let Some(Parts { members, number, track, reroutes }) = parts {
+            for part in members.into_iter().rev() {
+                self.wait_in_part(now, (number, track), self.is_rerouted(number, reroutes), part);
+            }
+        }
     }
 
-    /// Lets the members of a part wait for their call together; but a lane may go on with an earlier event.
-    fn wait_in_part(&mut self, now: Now, part: Vec<Slot>) {
-        let Some(first) = part.first().copied() else { return };
-        let Open { number, .. } = self.entries[first];
-        let Some(class) = self.kind(first).map(|kind| kind.class.index()) else { return };
+    /// Lets the members of a part wait for their call together; but a lane may go on with an earlier event, and members
+    /// that may go different ways by now wait on their own.
+    fn wait_in_part(&mut self, now: Now, (number, track): (u32, Track), is_rerouted: bool, part: Vec<Slot>) {
         let mut members = Vec::with_capacity(part.len());
         for slot in part {
-            if self.keeps_turn(now, slot) {
+            if !self.keeps_turn(now, slot) {
+                continue;
+            }
+            if is_rerouted {
+                self.make_ready(now, slot);
+            } else {
                 self.entries[slot].state = State::Part;
                 members.push(slot);
             }
         }
         let due_ms = members.iter().map(|slot| self.entries[*slot].due_ms).max();
-        let groups = &mut self.numbers[number as usize].groups[class];
+        let groups = self.numbers[number as usize].groups(track);
         match due_ms {
             Some(due_ms) => groups.push_part(Part { members, due_ms }),
             None => groups.part_ended(),

@@ -1,18 +1,27 @@
 //! What each business number may do: pauses, windows of calls under way, rates. A model with plain maps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use laneway_engine::{Alarm, CallId, KindSet, Limits, Now, NumberSetup, ScopeId};
-use laneway_model::{FailureClass, Family, Outcome, PhoneNumber, Scope};
+use laneway_engine::{Alarm, CallId, KindPolicy, KindSet, Limits, Now, NumberSetup, ScopeId};
+use laneway_model::{FailureClass, Family, Outcome, PhoneNumber, Route, Scope};
 
 /// What a pause covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Key {
-    Family(PhoneNumber, Family),
-    Number(PhoneNumber),
+    Family(PhoneNumber, Family, Route),
+    Number(PhoneNumber, Route),
     Waba(ScopeId),
     Credential(ScopeId),
     App(ScopeId),
+    RelayCredential(ScopeId),
+}
+
+/// What a call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Party {
+    pub(crate) business: PhoneNumber,
+    pub(crate) family: Family,
+    pub(crate) route: Route,
 }
 
 /// All numbers.
@@ -32,13 +41,23 @@ pub(crate) struct Numbers {
 #[derive(Debug)]
 struct Number {
     in_flight: u32,
-    window: u32,
-    healthy: u32,
     /// Calls that are open and not sent yet.
     unsent: usize,
     sent_ms: Vec<u64>,
     /// Every rate that it has had.
     rates: Vec<usize>,
+    /// What it relayed at last, and how often that had changed.
+    relayed: (KindSet, u32),
+    meta: Service,
+    cm: Service,
+}
+
+/// What one of the two services shows.
+#[derive(Clone, Copy, Debug)]
+struct Service {
+    in_flight: u32,
+    window: u32,
+    healthy: u32,
     silent_in_a_row: u32,
     last_silent_ms: u64,
 }
@@ -50,11 +69,14 @@ struct Refusal {
 }
 
 impl Key {
-    fn of(scope: Scope, family: Family, setup: &NumberSetup) -> Option<Self> {
+    fn of(scope: Scope, (family, route): (Family, Route), setup: &NumberSetup) -> Option<Self> {
         match scope {
             Scope::Event => None,
-            Scope::NumberFamily => Some(Self::Family(setup.business, family)),
-            Scope::Number => Some(Self::Number(setup.business)),
+            Scope::NumberFamily => Some(Self::Family(setup.business, family, route)),
+            Scope::Number => Some(Self::Number(setup.business, route)),
+            Scope::Waba | Scope::Credential | Scope::App if route == Route::Cm => {
+                Some(Self::RelayCredential(setup.relay_credential))
+            }
             Scope::Waba => Some(Self::Waba(setup.waba)),
             Scope::Credential => Some(Self::Credential(match family {
                 Family::Messages | Family::Blocks => setup.messages_credential,
@@ -64,18 +86,19 @@ impl Key {
         }
     }
 
-    fn all(family: Family, setup: &NumberSetup) -> impl Iterator<Item = Self> {
+    fn all(way: (Family, Route), setup: &NumberSetup) -> BTreeSet<Self> {
         [Scope::NumberFamily, Scope::Number, Scope::Waba, Scope::Credential, Scope::App]
             .into_iter()
-            .filter_map(move |scope| Self::of(scope, family, setup))
+            .filter_map(|scope| Self::of(scope, way, setup))
+            .collect()
     }
 
     const fn scope(self) -> Scope {
         match self {
             Self::Family(..) => Scope::NumberFamily,
-            Self::Number(_) => Scope::Number,
+            Self::Number(..) => Scope::Number,
             Self::Waba(_) => Scope::Waba,
-            Self::Credential(_) => Scope::Credential,
+            Self::Credential(_) | Self::RelayCredential(_) => Scope::Credential,
             Self::App(_) => Scope::App,
         }
     }
@@ -94,15 +117,22 @@ impl Numbers {
     }
 
     /// A new configuration is a reason to try refused credentials at once; what no longer belongs to any number is over.
-    pub(crate) fn configure(&mut self, now: Now, setups: &[NumberSetup]) {
+    pub(crate) fn configure(&mut self, now: Now, setups: &[NumberSetup], kinds: &BTreeMap<u8, KindPolicy>) {
         self.setups = setups.iter().map(|setup| (setup.business, *setup)).collect();
         self.hold_lost.extend(setups.iter().map(|setup| (setup.business, setup.hold_lost)));
         for setup in setups {
-            self.number(setup.business).rates.push(setup.calls_per_second_max as usize);
+            let number = self.number(setup.business);
+            number.rates.push(setup.calls_per_second_max as usize);
+            if number.relayed.0 != setup.relayed {
+                number.relayed = (setup.relayed, number.relayed.1 + 1);
+            }
         }
-        let families = [Family::Messages, Family::Blocks, Family::Conversions];
+        let ways = |setup: &NumberSetup| {
+            let relayed = setup.relayed;
+            kinds.iter().map(move |(kind, policy)| (policy.family, route(relayed, *kind)))
+        };
         self.refusals.retain(|key, _| {
-            setups.iter().any(|setup| families.iter().any(|f| Key::all(*f, setup).any(|known| known == *key)))
+            setups.iter().any(|setup| ways(setup).any(|way| Key::all(way, setup).contains(key)))
         });
         for refusal in self.refusals.values_mut() {
             refusal.probe_at_ms = refusal.probe_at_ms.min(now.elapsed_ms);
@@ -111,6 +141,16 @@ impl Numbers {
 
     pub(crate) fn setup(&self, business: PhoneNumber) -> Option<&NumberSetup> {
         self.setups.get(&business)
+    }
+
+    /// Where events of this kind go.
+    pub(crate) fn route(&self, business: PhoneNumber, kind: u8) -> Route {
+        self.numbers.get(&business).map_or(Route::Meta, |number| route(number.relayed.0, kind))
+    }
+
+    /// How often that has changed for some kind.
+    pub(crate) fn reroutes(&self, business: PhoneNumber) -> u32 {
+        self.numbers.get(&business).map_or(0, |number| number.relayed.1)
     }
 
     pub(crate) fn holds_lost(&self, business: PhoneNumber, kind: u8) -> bool {
@@ -123,12 +163,12 @@ impl Numbers {
         &mut self,
         now: Now,
         call: CallId,
-        (business, family): (PhoneNumber, Family),
+        Party { business, family, route }: Party,
         free: usize,
     ) -> Vec<Key> {
         let setup = self.setups.get(&business).expect("a number without a setup sends nothing");
         let mut probes = Vec::new();
-        for key in Key::all(family, setup) {
+        for key in Key::all((family, route), setup) {
             let rest_ms = self.rests.get(&key).copied().unwrap_or_default();
             assert!(rest_ms <= now.elapsed_ms, "{key:?} rests until {rest_ms}");
             if let Some(refusal) = self.refusals.get_mut(&key) {
@@ -140,7 +180,12 @@ impl Numbers {
         }
         let rate = setup.calls_per_second_max as usize;
         let number = self.number(business);
-        assert!(number.in_flight < number.window, "more calls under way than the window allows: {number:?}");
+        let service = number.service(route);
+        assert!(
+            service.in_flight < service.window,
+            "more calls under way than the window allows: {service:?}"
+        );
+        service.in_flight += 1;
         assert!((number.in_flight as usize) < free, "no room is left for others: {number:?}");
         number.in_flight += 1;
         number.sent_ms.retain(|at| at + 1000 > now.elapsed_ms);
@@ -164,12 +209,11 @@ impl Numbers {
     pub(crate) fn obstacle(
         &self,
         now: Now,
-        business: PhoneNumber,
-        family: Family,
+        Party { business, family, route }: Party,
         free: usize,
     ) -> Option<String> {
         let Some(setup) = self.setups.get(&business) else { return Some("no setup".to_owned()) };
-        for key in Key::all(family, setup) {
+        for key in Key::all((family, route), setup) {
             if self.rests.get(&key).is_some_and(|rest_ms| *rest_ms > now.elapsed_ms) {
                 return Some(format!("{key:?} rests"));
             }
@@ -182,10 +226,14 @@ impl Numbers {
         let number = self.numbers.get(&business)?;
         let recent = number.sent_ms.iter().filter(|at| *at + 1000 > now.elapsed_ms).count() + number.unsent;
         let outage_ms = u64::try_from(self.limits.outage_max.as_millis()).unwrap();
-        let may_rest = number.silent_in_a_row > self.limits.outage_calls
-            && now.elapsed_ms < number.last_silent_ms + outage_ms;
+        let service = match route {
+            Route::Meta => number.meta,
+            Route::Cm => number.cm,
+        };
+        let may_rest = service.silent_in_a_row > self.limits.outage_calls
+            && now.elapsed_ms < service.last_silent_ms + outage_ms;
         [
-            (number.in_flight >= number.window, "the window is full"),
+            (service.in_flight >= service.window, "the window is full"),
             (number.in_flight as usize >= free, "the rest is for others"),
             (recent >= setup.calls_per_second_max as usize, "the rate is used up"),
             (may_rest, "the service may be out"),
@@ -196,9 +244,11 @@ impl Numbers {
     }
 
     /// A call ends without having been made.
-    pub(crate) fn vanish(&mut self, now: Now, call: CallId, business: PhoneNumber, probes: &[Key]) {
-        self.number(business).in_flight -= 1;
-        self.number(business).unsent -= 1;
+    pub(crate) fn vanish(&mut self, now: Now, call: CallId, party: Party, probes: &[Key]) {
+        let number = self.number(party.business);
+        number.in_flight -= 1;
+        number.unsent -= 1;
+        number.service(party.route).in_flight -= 1;
         self.end_probes(now, call, probes, &[], false);
     }
 
@@ -207,7 +257,7 @@ impl Numbers {
         &mut self,
         now: Now,
         call: CallId,
-        (business, family): (PhoneNumber, Family),
+        Party { business, family, route }: Party,
         outcomes: &[Outcome],
         probes: &[Key],
     ) -> Vec<Alarm> {
@@ -219,7 +269,7 @@ impl Numbers {
                 (works, silent) = (true, false);
                 continue;
             };
-            let key = setup.and_then(|setup| Key::of(failure.scope, family, &setup));
+            let key = setup.and_then(|setup| Key::of(failure.scope, (family, route), &setup));
             match failure.class {
                 FailureClass::NotSent | FailureClass::Unknown | FailureClass::Transient => continue,
                 FailureClass::Rejected | FailureClass::RefusedTogether | FailureClass::Doubtful => {
@@ -242,7 +292,7 @@ impl Numbers {
                             refusal.probe_at_ms = refusal.probe_at_ms.max(probe_at_ms);
                         } else {
                             self.refusals.insert(key, Refusal { probe_at_ms, probe: None });
-                            alarms.push(Alarm::Unauthorized { business, family, scope: failure.scope });
+                            alarms.push(Alarm::Unauthorized { business, family, route, scope: key.scope() });
                         }
                         refused.push(key);
                     }
@@ -251,9 +301,16 @@ impl Numbers {
             silent = false;
         }
         let (window_max, elapsed_ms) = (self.limits.window_max, now.elapsed_ms);
-        self.number(business).answer(window_max, elapsed_ms, works, throttled, silent);
+        let number = self.number(business);
+        number.in_flight -= 1;
+        number.service(route).answer(window_max, elapsed_ms, works, throttled, silent);
         let ended = self.end_probes(now, call, probes, &refused, works);
-        alarms.extend(ended.iter().map(|key| Alarm::Recovered { business, family, scope: key.scope() }));
+        alarms.extend(ended.iter().map(|key| Alarm::Recovered {
+            business,
+            family,
+            route,
+            scope: key.scope(),
+        }));
         alarms
     }
 
@@ -286,21 +343,39 @@ impl Numbers {
     }
 
     fn number(&mut self, business: PhoneNumber) -> &mut Number {
-        let window = self.limits.window_start;
+        let service = Service {
+            in_flight: 0,
+            window: self.limits.window_start,
+            healthy: 0,
+            silent_in_a_row: 0,
+            last_silent_ms: 0,
+        };
         self.numbers.entry(business).or_insert_with(|| Number {
             in_flight: 0,
-            window,
-            healthy: 0,
             unsent: 0,
             sent_ms: Vec::new(),
             rates: Vec::new(),
-            silent_in_a_row: 0,
-            last_silent_ms: 0,
+            relayed: (KindSet::NONE, 0),
+            meta: service,
+            cm: service,
         })
     }
 }
 
+fn route(relayed: KindSet, kind: u8) -> Route {
+    if relayed.contains(kind) { Route::Cm } else { Route::Meta }
+}
+
 impl Number {
+    const fn service(&mut self, route: Route) -> &mut Service {
+        match route {
+            Route::Meta => &mut self.meta,
+            Route::Cm => &mut self.cm,
+        }
+    }
+}
+
+impl Service {
     fn answer(&mut self, window_max: u32, elapsed_ms: u64, works: bool, throttled: bool, silent: bool) {
         self.in_flight -= 1;
         if works {

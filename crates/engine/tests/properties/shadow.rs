@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use laneway_engine::{
-    Alarm, CallId, Cause, Change, Class, Effect, Entry, KindPolicy, KindSet, LostAnswer, NumberSetup, Policy,
-    Reason, Sequence, SettlementId, Supersedes,
+    Alarm, CallId, Cause, Change, Class, Effect, Entry, KindPolicy, LostAnswer, NumberSetup, Policy, Reason,
+    Sequence, SettlementId, Supersedes,
 };
 use laneway_engine::{Limits, Now};
-use laneway_model::{Failure, FailureClass, Family, Outcome, PhoneNumber, Scope, Status, Timestamp};
+use laneway_model::{Failure, FailureClass, Family, Outcome, PhoneNumber, Route, Scope, Status, Timestamp};
 
-use crate::numbers::{Key, Numbers};
+use crate::numbers::{Key, Numbers, Party};
 
 /// An event, from its acceptance to its end.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(crate) struct Event {
     redriven: Option<Entry>,
     /// The refused call whose group it is still a part of.
     part: Option<CallId>,
+    /// How often its number's routes had changed when the call opened that left it in this part.
+    reroutes: u32,
     /// Whether it was found to be unlike an event that was to supersede it.
     unlike: bool,
 }
@@ -53,8 +55,10 @@ pub(crate) struct Settling {
 /// A call under way.
 #[derive(Clone, Debug)]
 struct Call {
-    business: PhoneNumber,
+    party: Party,
     kind: KindPolicy,
+    /// How often the number's routes had changed when it opened.
+    reroutes: u32,
     members: Vec<Sequence>,
     probes: Vec<Key>,
 }
@@ -201,7 +205,7 @@ impl Shadow {
         let due_ms = self.now.elapsed_ms + millis(entry.due.since(self.now.wall));
         let attempts = entry.attempts;
         let (redriven, part, unlike) = (None, None, false);
-        let event = Event { entry, due_ms, attempts, stage, redriven, part, unlike };
+        let event = Event { entry, due_ms, attempts, stage, redriven, part, reroutes: 0, unlike };
         self.events.insert(entry.sequence, event);
     }
 
@@ -222,12 +226,24 @@ impl Shadow {
     }
 
     pub(crate) fn configure(&mut self, setups: &[NumberSetup]) {
-        self.numbers.configure(self.now, setups);
+        let before = self.reroutes();
+        self.numbers.configure(self.now, setups, &self.policy.kinds);
+        // Parts fall apart whose members may go different ways now.
+        for event in self.events.values_mut().filter(|event| event.stage == Stage::Waiting) {
+            let business = event.entry.business;
+            event.part = event.part.filter(|_| before[&business] == self.numbers.reroutes(business));
+        }
         for event in self.events.values_mut().filter(|event| event.stage == Stage::Held) {
             if self.numbers.setup(event.entry.business).is_some_and(|setup| !setup.holds_lanes) {
                 event.stage = Stage::Ended(Some(Status::Failed));
             }
         }
+    }
+
+    /// How often the routes of each number have changed.
+    fn reroutes(&self) -> BTreeMap<PhoneNumber, u32> {
+        let businesses = self.events.values().map(|event| event.entry.business);
+        businesses.map(|business| (business, self.numbers.reroutes(business))).collect()
     }
 
     pub(crate) fn discard(&mut self, sequences: &[Sequence]) {
@@ -248,8 +264,10 @@ impl Shadow {
     pub(crate) fn loaded(&mut self, call: CallId, missing: &[Sequence], left_over: &[Sequence]) {
         let known = self.calls.get_mut(&call).expect("only calls under way are loaded");
         known.members.retain(|member| !missing.contains(member) && !left_over.contains(member));
+        let is_rerouted = self.numbers.reroutes(known.party.business) != known.reroutes;
         for sequence in left_over {
-            self.events.get_mut(sequence).unwrap().stage = Stage::Waiting;
+            let event = self.events.get_mut(sequence).unwrap();
+            (event.stage, event.part) = (Stage::Waiting, event.part.filter(|_| !is_rerouted));
         }
         let known = self.calls.get_mut(&call).unwrap();
         let (members, begin) = (known.members.clone(), known.kind.begin);
@@ -258,7 +276,7 @@ impl Shadow {
         }
         if members.is_empty() {
             let call_gone = self.calls.remove(&call).unwrap();
-            self.numbers.vanish(self.now, call, call_gone.business, &call_gone.probes);
+            self.numbers.vanish(self.now, call, call_gone.party, &call_gone.probes);
         } else {
             self.expected.go_on = Some(match begin {
                 true => Effect::Begin { call, members },
@@ -284,8 +302,10 @@ impl Shadow {
         });
         let outcomes: Vec<_> =
             (0..call.members.len()).map(|at| outcomes.get(at).unwrap_or(&lost).clone()).collect();
-        let party = (call.business, call.kind.family);
-        self.expected.alarms = self.numbers.answer(self.now, id, party, &outcomes, &call.probes);
+        self.expected.alarms = self.numbers.answer(self.now, id, call.party, &outcomes, &call.probes);
+        for sequence in &call.members {
+            self.events.get_mut(sequence).unwrap().reroutes = call.reroutes;
+        }
         self.expected.settle = Some((id, call.members.into_iter().zip(outcomes).collect()));
     }
 
@@ -301,7 +321,8 @@ impl Shadow {
             if settling.status.is_open() || is_unlike {
                 event.stage = Stage::Waiting;
                 event.due_ms = settling.again_ms;
-                event.part = event.part.filter(|_| !is_unlike);
+                let is_rerouted = self.numbers.reroutes(event.entry.business) != event.reroutes;
+                event.part = event.part.filter(|_| !is_unlike && !is_rerouted);
                 event.redriven = event.redriven.take().filter(|_| !is_unlike);
                 continue;
             }
@@ -325,7 +346,7 @@ impl Shadow {
             }
             Effect::Send { call, .. } => {
                 assert_eq!(self.expected.go_on.take().as_ref(), Some(effect), "a call goes on unasked");
-                self.numbers.send(self.now, self.calls[call].business);
+                self.numbers.send(self.now, self.calls[call].party.business);
             }
             Effect::Settle { settlement, cause, changes } => {
                 assert_eq!(*settlement, self.last_settlement + 1);
@@ -365,8 +386,11 @@ impl Shadow {
         }
         let free = self.policy.limits.calls_in_flight_max - self.calls.len();
         assert!(free > 0, "more calls under way than allowed");
-        let probes = self.numbers.open(self.now, call, (business, kind.family), free);
-        self.calls.insert(call, Call { business, kind, members: members.to_vec(), probes });
+        let route = self.numbers.route(business, self.events[&members[0]].entry.kind);
+        let party = Party { business, family: kind.family, route };
+        let probes = self.numbers.open(self.now, call, party, free);
+        let reroutes = self.numbers.reroutes(business);
+        self.calls.insert(call, Call { party, kind, reroutes, members: members.to_vec(), probes });
     }
 
     /// The most events of one call.
@@ -379,8 +403,11 @@ impl Shadow {
         }
     }
 
-    fn calls_of(&self, business: PhoneNumber, class: Class) -> usize {
-        self.calls.values().filter(|call| call.business == business && call.kind.class == class).count()
+    fn calls_of(&self, business: PhoneNumber, class: Class, route: Route) -> usize {
+        let is_alike = |call: &&Call| {
+            (call.party.business, call.kind.class, call.party.route) == (business, class, route)
+        };
+        self.calls.values().filter(is_alike).count()
     }
 
     /// A group is no larger than allowed, and goes one way; parts of refused groups are never topped up; and a further
@@ -397,8 +424,9 @@ impl Shadow {
             assert_eq!(ways[0], ways[1], "a call goes two ways");
         }
         let key = (first.entry.business, kind.class);
-        let is_plain = first.part.is_none() && !self.halved.contains(&key) && setup.relayed == KindSet::NONE;
-        if is_plain && self.calls_of(key.0, key.1) > 0 {
+        let route = self.numbers.route(key.0, first.entry.kind);
+        let is_plain = first.part.is_none() && !self.halved.contains(&key);
+        if is_plain && self.calls_of(key.0, key.1, route) > 0 {
             assert!(members.len() + self.expired >= most, "a further call for a group that is not full");
         }
     }
@@ -610,12 +638,15 @@ impl Shadow {
             return Some("not due".to_owned());
         }
         let key = (event.entry.business, kind.class);
+        let route = self.numbers.route(key.0, event.entry.kind);
         let alike = |other: &Sequence, mate: &Event| {
-            mate.entry.business == key.0 && self.kind(*other).is_some_and(|kind| kind.class == key.1)
+            mate.entry.business == key.0
+                && self.kind(*other).is_some_and(|kind| kind.class == key.1)
+                && self.numbers.route(key.0, mate.entry.kind) == route
         };
         let mut parts = self.open().filter(|(other, mate)| mate.part.is_some() && alike(other, mate));
         if event.part.is_none() && self.group_max(event, kind) > 1 {
-            if self.calls_of(key.0, key.1) > 0 {
+            if self.calls_of(key.0, key.1, route) > 0 {
                 return Some("its group's call is under way".to_owned());
             }
             if parts.next().is_some() {
@@ -627,7 +658,8 @@ impl Shadow {
         if free == 0 {
             return Some("too many calls under way".to_owned());
         }
-        let of_number = self.numbers.obstacle(self.now, event.entry.business, kind.family, free);
+        let of_number =
+            self.numbers.obstacle(self.now, Party { business: key.0, family: kind.family, route }, free);
         let stands_before = |(_, mate): &(&Sequence, &Event)| {
             mate.entry.order < event.entry.order || mate.stage != Stage::Waiting
         };

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 pub(crate) const NUMBERS: usize = 5;
 
 /// Kinds that events have; the last one is not in the policy.
-pub(crate) const KINDS: [u8; 6] = [1, 2, 3, 4, 101, 250];
+pub(crate) const KINDS: [u8; 7] = [1, 2, 3, 4, 101, 102, 250];
 
 /// How an engine is set up for a run.
 #[derive(Clone, Debug)]
@@ -54,6 +54,8 @@ pub(crate) enum Step {
         calls_per_second_max: u32,
         token: u32,
         holds_lanes: bool,
+        /// Kinds that are relayed from now on, if that changes.
+        relayed: Option<u8>,
     },
     Discard(Vec<usize>),
     Start,
@@ -114,7 +116,6 @@ impl Setting {
 
     /// How every number is set up, but for what is its own.
     pub(crate) fn number(&self) -> NumberSetup {
-        let relayed = KINDS.iter().enumerate().filter(|(at, _)| self.relayed >> at & 1 == 1);
         let conversions = KINDS.iter().copied().filter(|kind| self.hold_lost && *kind > 100);
         NumberSetup {
             business: PhoneNumber::from_u64(31_600_000_000).unwrap(),
@@ -122,9 +123,10 @@ impl Setting {
             app: ScopeId(0),
             messages_credential: ScopeId(0),
             conversions_credential: ScopeId(0),
+            relay_credential: ScopeId(0),
             calls_per_second_max: 5,
             conversions_per_call_max: 3,
-            relayed: relayed.map(|(_, kind)| *kind).collect(),
+            relayed: masked(self.relayed),
             hold_lost: if self.hold_lost { conversions.collect() } else { KindSet::NONE },
             holds_lanes: self.holds_lanes,
         }
@@ -133,6 +135,11 @@ impl Setting {
     pub(crate) const fn seed(&self) -> u64 {
         self.seed
     }
+}
+
+/// The kinds that a mask over [`KINDS`] names.
+pub(crate) fn masked(mask: u8) -> KindSet {
+    KINDS.iter().enumerate().filter(|(at, _)| mask >> at & 1 == 1).map(|(_, kind)| *kind).collect()
 }
 
 impl Said {
@@ -176,12 +183,14 @@ pub(crate) fn setting() -> impl Strategy<Value = Setting> {
 }
 
 pub(crate) fn step() -> impl Strategy<Value = Step> {
-    let configure = (any::<u8>(), 1..6_u32, 0..2_u32, any::<bool>()).prop_map(
-        |(numbers, calls_per_second_max, token, holds_lanes)| Step::Configure {
+    let relayed = prop_oneof![3 => Just(None), 2 => any::<u8>().prop_map(Some), 1 => Just(Some(0))];
+    let configure = (any::<u8>(), 1..6_u32, 0..2_u32, any::<bool>(), relayed).prop_map(
+        |(numbers, calls_per_second_max, token, holds_lanes, relayed)| Step::Configure {
             numbers,
             calls_per_second_max,
             token,
             holds_lanes,
+            relayed,
         },
     );
     prop_oneof![

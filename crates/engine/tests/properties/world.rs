@@ -8,7 +8,7 @@ use laneway_engine::{
 use laneway_model::{PhoneNumber, Status, Timestamp};
 
 use crate::shadow::{Shadow, Stage};
-use crate::steps::{Draft, How, KINDS, NUMBERS, Said, Setting, Step, shifted};
+use crate::steps::{Draft, How, KINDS, NUMBERS, Said, Setting, Step, masked, shifted};
 
 pub(crate) struct World {
     engine: Engine,
@@ -84,7 +84,8 @@ impl World {
                 }
             }
             Step::Stray(id) => self.stray(*id),
-            Step::Configure { numbers, calls_per_second_max, token, holds_lanes } => {
+            Step::Configure { numbers, calls_per_second_max, token, holds_lanes, relayed } => {
+                self.setup.relayed = relayed.map_or(self.setup.relayed, masked);
                 self.configure(*numbers & 0b01111, *calls_per_second_max, *token, *holds_lanes);
             }
             Step::Discard(which) => {
@@ -131,7 +132,7 @@ impl World {
         assert_eq!((calls, settlements), (0, 0));
         if !self.shadow.is_stopping() {
             let forever = |event: &crate::shadow::Event| {
-                event.entry.kind == KINDS[5] && event.entry.expires == Timestamp::MAX
+                Some(&event.entry.kind) == KINDS.last() && event.entry.expires == Timestamp::MAX
             };
             let left = self.shadow.open().find(|(_, event)| !forever(event));
             assert!(left.is_none(), "of {open} open events this one is stuck: {left:?}");
@@ -307,6 +308,7 @@ impl World {
                     app: ScopeId(10 + pair / 2),
                     messages_credential: ScopeId(20 + pair + 10 * token),
                     conversions_credential: ScopeId(40 + token),
+                    relay_credential: ScopeId(50 + token),
                     calls_per_second_max,
                     holds_lanes,
                     ..self.setup

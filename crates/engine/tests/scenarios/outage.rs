@@ -34,6 +34,7 @@ fn play(class: FailureClass) -> (u32, u32, usize) {
         app: ScopeId(1),
         messages_credential: ScopeId(2),
         conversions_credential: ScopeId(2),
+        relay_credential: ScopeId(3),
         calls_per_second_max: 80,
         conversions_per_call_max: 500,
         relayed: KindSet::NONE,

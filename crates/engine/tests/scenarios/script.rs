@@ -11,10 +11,11 @@
 //! answer CALL OUTCOME…                 confirmed relayed rejected transient not_sent unknown refused_together doubtful
 //!                                      unauthorized[@SCOPE] throttled[@SCOPE][=30s]; `all OUTCOME` says it of each
 //! +30s        time passes              wake        time passes until the engine wants to be woken
-//! live SEQUENCE    count    recounted    start    stop    configure [with NUMBER…] [only NUMBER…]    discard SEQUENCE…
+//! live SEQUENCE    count    recounted    start    stop    discard SEQUENCE…
+//! configure [with NUMBER…] [only NUMBER…] [relaying KIND+KIND] [relaying nothing]
 //! ```
-//! The numbers A and B are configured unless a story says otherwise; they share one token for conversions and nothing
-//! else. `with hold`, `with held_lanes`, `with relayed=Block`, `with per_call=4`, `with window=2`, `with rate=2`,
+//! The numbers A and B are configured unless a story says otherwise; they share one token for conversions, one at CM.com,
+//! and nothing else. `with hold`, `with held_lanes`, `with relayed=Block`, `with per_call=4`, `with window=2`, `with rate=2`,
 //! `with slots=4` and `without start` stand at the beginning; `configure released` ends `held_lanes`. The kind `Unheard` is
 //! one that the policy does not know.
 
@@ -26,7 +27,9 @@ use laneway_engine::{
     Alarm, Cause, Change, Control, Effect, Engine, Entry, Input, KindSet, Now, NumberSetup, Policy, Reason,
     ScopeId,
 };
-use laneway_model::{EventKind, Failure, FailureClass, Family, Outcome, PhoneNumber, Scope, Timestamp};
+use laneway_model::{
+    EventKind, Failure, FailureClass, Family, Outcome, PhoneNumber, Route, Scope, Timestamp,
+};
 
 /// Plays a story and compares what happened with what it says.
 #[track_caller]
@@ -71,8 +74,6 @@ impl Stage {
         if let Some(slots) = option("slots") {
             policy.limits.calls_in_flight_max = slots.parse().unwrap();
         }
-        let kinds =
-            |kinds: &str| kinds.split('+').map(|kind| EventKind::parse(kind).unwrap().code()).collect();
         let conversions = EventKind::all().filter(|kind| kind.family() == Family::Conversions);
         let holds_lost = story.contains(&"with hold");
         let setup = NumberSetup {
@@ -82,6 +83,7 @@ impl Stage {
             messages_credential: ScopeId(0),
             conversions_credential: ScopeId(0),
             calls_per_second_max: option("rate").map_or(1000, |rate| rate.parse().unwrap()),
+            relay_credential: ScopeId(0),
             conversions_per_call_max: option("per_call").map_or(500, |size| size.parse().unwrap()),
             relayed: option("relayed").map_or(KindSet::NONE, kinds),
             hold_lost: conversions.filter(|_| holds_lost).map(EventKind::code).collect(),
@@ -125,17 +127,7 @@ impl Stage {
             "discard" => {
                 Input::Control(Control::Discard(words.iter().map(|word| word.parse().unwrap()).collect()))
             }
-            "configure" => {
-                return match words[..] {
-                    ["only", numbers] => self.configure(numbers),
-                    ["released"] => {
-                        self.setup.holds_lanes = false;
-                        self.configure("AB")
-                    }
-                    ["with", more] => self.configure(&format!("AB{more}")),
-                    _ => self.configure("AB"),
-                };
-            }
+            "configure" => return self.reconfigure(&words),
             "wake" => {
                 let wake_ms = self.engine.next_wake(self.now).expect("the engine waits for a moment");
                 self.pass(Duration::from_millis(wake_ms - self.now.elapsed_ms));
@@ -185,6 +177,18 @@ impl Stage {
     fn pass(&mut self, time: Duration) {
         self.now.elapsed_ms += u64::try_from(time.as_millis()).unwrap();
         self.now.wall = self.now.wall.saturating_add(time);
+    }
+
+    fn reconfigure(&mut self, words: &[&str]) -> Vec<String> {
+        match words {
+            ["only", numbers] => return self.configure(numbers),
+            ["with", more] => return self.configure(&format!("AB{more}")),
+            ["released"] => self.setup.holds_lanes = false,
+            ["relaying", "nothing"] => self.setup.relayed = KindSet::NONE,
+            ["relaying", list] => self.setup.relayed = kinds(list),
+            _ => {}
+        }
+        self.configure("AB")
     }
 
     fn configure(&mut self, letters: &str) -> Vec<String> {
@@ -241,6 +245,10 @@ impl Stage {
     }
 }
 
+fn kinds(list: &str) -> KindSet {
+    list.split('+').map(|kind| EventKind::parse(kind).unwrap().code()).collect()
+}
+
 fn business(letter: char) -> PhoneNumber {
     PhoneNumber::from_u64(31_600_000_000 + u64::from(u32::from(letter))).unwrap()
 }
@@ -266,6 +274,7 @@ fn outcome(word: &str, now: Now) -> Outcome {
         Some((word, "number_family")) => (word, Scope::NumberFamily),
         Some((word, "number")) => (word, Scope::Number),
         Some((word, "credential")) => (word, Scope::Credential),
+        Some((word, "app")) => (word, Scope::App),
         Some((_, other)) => panic!("a story does not know the scope {other:?}"),
     };
     let class = match word {
@@ -298,12 +307,19 @@ fn effect_text(effect: &Effect) -> String {
             let changes: Vec<String> = changes.iter().map(change_text).collect();
             format!("settle {settlement}{cause}: {}", changes.join(", "))
         }
-        Effect::Alarm(Alarm::Unauthorized { business, family, scope }) => {
-            format!("alarm Unauthorized {} {family:?} {scope:?}", letter(*business))
+        Effect::Alarm(Alarm::Unauthorized { business, family, route, scope }) => {
+            format!("alarm Unauthorized {} {family:?} {scope:?}{}", letter(*business), at(*route))
         }
-        Effect::Alarm(Alarm::Recovered { business, family, scope }) => {
-            format!("alarm Recovered {} {family:?} {scope:?}", letter(*business))
+        Effect::Alarm(Alarm::Recovered { business, family, route, scope }) => {
+            format!("alarm Recovered {} {family:?} {scope:?}{}", letter(*business), at(*route))
         }
+    }
+}
+
+const fn at(route: Route) -> &'static str {
+    match route {
+        Route::Meta => "",
+        Route::Cm => " at CM.com",
     }
 }
 

@@ -44,6 +44,8 @@ enum Shared {
     Waba,
     App,
     Credential,
+    /// A token at CM.com.
+    RelayCredential,
 }
 
 impl Directory {
@@ -124,6 +126,9 @@ impl Scopes {
             app: self.id(Shared::App, waba.access_token.expose()),
             messages_credential: self.id(Shared::Credential, waba.access_token.expose()),
             conversions_credential: self.id(Shared::Credential, conversions_token.expose()),
+            // An account without one relays nothing.
+            relay_credential: self
+                .id(Shared::RelayCredential, account.cm_token.as_ref().map_or("", |token| token.expose())),
             calls_per_second_max: waba.max_calls_per_second,
             conversions_per_call_max,
             relayed: account.route.relayed.iter().map(|kind| kind.code()).collect(),

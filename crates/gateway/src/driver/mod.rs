@@ -625,16 +625,23 @@ impl Driver {
 
     fn alarm(&self, alarm: Alarm) {
         match alarm {
-            Alarm::Unauthorized { business, family, scope } => {
+            Alarm::Unauthorized { business, family, route, scope } => {
                 tracing::error!(
                     number = %business.masked(),
+                    route = route.as_str(),
                     family = ?family,
                     scope = ?scope,
-                    "Meta refuses a token or a permission; the calls it covers are paused and tried again in 5 minutes"
+                    "a token or a permission is refused; the calls it covers are paused and tried again in 5 minutes"
                 );
             }
-            Alarm::Recovered { business, family, scope } => {
-                tracing::info!(number = %business.masked(), family = ?family, scope = ?scope, "calls work again");
+            Alarm::Recovered { business, family, route, scope } => {
+                tracing::info!(
+                    number = %business.masked(),
+                    route = route.as_str(),
+                    family = ?family,
+                    scope = ?scope,
+                    "calls work again"
+                );
             }
         }
         self.telemetry.delivery.alarm(alarm);

@@ -18,6 +18,7 @@ fn setup() -> NumberSetup {
         app: ScopeId(0),
         messages_credential: ScopeId(0),
         conversions_credential: ScopeId(0),
+        relay_credential: ScopeId(0),
         calls_per_second_max: 2,
         conversions_per_call_max: 1,
         relayed: KindSet::NONE,

@@ -55,11 +55,11 @@ fn every_row_is_found_by_its_code() {
 fn without_a_known_code_the_status_decides() {
     use FailureClass::{Rejected, Throttled, Transient, Unauthorized, Unknown};
     for (status, class, scope) in [
-        (302, Unauthorized, Scope::NumberFamily),
+        (302, Unauthorized, Scope::Credential),
         (400, Rejected, Scope::Event),
-        (401, Unauthorized, Scope::NumberFamily),
-        (403, Unauthorized, Scope::NumberFamily),
-        (404, Unauthorized, Scope::NumberFamily),
+        (401, Unauthorized, Scope::Credential),
+        (403, Unauthorized, Scope::Credential),
+        (404, Unauthorized, Scope::Credential),
         (422, Rejected, Scope::Event),
         (429, Throttled { until: None }, Scope::NumberFamily),
         (500, Transient, Scope::Event),
