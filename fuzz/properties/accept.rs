@@ -100,7 +100,8 @@ pub(crate) fn check(data: &[u8]) {
     let Some(input) = Input::split(data) else { return };
     let Ok(request) = cm::parse(input.body) else { return };
     let (account, rules, told) = (input.account(), input.rules(), input.told());
-    let ctx = Context { account: &account, now: NOW, rules: &rules, told: &told };
+    let keys_kept = Duration::from_hours(48);
+    let ctx = Context { account: &account, now: NOW, rules: &rules, keys_kept, told: &told };
     let result = accept::check(&ctx, &request, input.key());
     assert_eq!(accept::check(&ctx, &request, input.key()), result, "the same input is judged the same");
     match &result {

@@ -6,20 +6,18 @@ use laneway_journal::Key;
 use laneway_model::{Action, Event};
 use sha2::{Digest, Sha256};
 
-/// How long the key of an event is kept.
-pub const KEY_KEPT: Duration = Duration::from_hours(48);
-
 /// How long the key of a conversion is kept. Meta does not deduplicate messaging events (documented: "Conversions API
 /// for business messaging", FAQ), so a repetition is kept out for as long as reports about it are still looked at.
 pub const CONVERSION_KEY_KEPT: Duration = Duration::from_hours(28 * 24);
 
-/// The keys of an event: the client's idempotency key, and a conversion's event id if the client gave one.
-pub(super) fn keys(event: &Event, idempotency_key: Option<&str>) -> Vec<Key> {
+/// The keys of an event: the client's idempotency key, which is kept for `kept` unless it is a conversion's, and a
+/// conversion's event id if the client gave one.
+pub(super) fn keys(event: &Event, idempotency_key: Option<&str>, kept: Duration) -> Vec<Key> {
     let mut keys = Vec::new();
     if let Some(key) = idempotency_key {
         let kept = match &event.action {
             Action::Conversion(_) => CONVERSION_KEY_KEPT,
-            Action::MarkAsRead { .. } | Action::Typing { .. } | Action::Block | Action::UnBlock => KEY_KEPT,
+            Action::MarkAsRead { .. } | Action::Typing { .. } | Action::Block | Action::UnBlock => kept,
         };
         keys.push(Key {
             hash: Hash::new("key").part(event.account.as_str()).part(key).finish(),

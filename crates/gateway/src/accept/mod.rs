@@ -17,10 +17,12 @@ mod rules;
 mod tests;
 mod told;
 
-pub use keys::{CONVERSION_KEY_KEPT, KEY_KEPT};
+pub use keys::CONVERSION_KEY_KEPT;
 pub use refusal::{Refusal, RefusalCode};
 pub use rules::Rules;
 pub use told::{CapturedClick, Told, asks_about};
+
+use std::time::Duration;
 
 use laneway_journal::{Key, NewRow};
 use laneway_model::{
@@ -53,6 +55,8 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// Which judgements about Meta are made, and how long events are tried.
     pub rules: &'a Rules,
+    /// How long its idempotency key is kept, unless it is a conversion.
+    pub keys_kept: Duration,
     /// What notifications have told of its user.
     pub told: &'a Told,
 }
@@ -111,7 +115,7 @@ fn accept(
         accepted_at: ctx.now,
         custom: request.custom.text.as_deref().map(Into::into),
     };
-    let keys = keys::keys(&event, idempotency_key);
+    let keys = keys::keys(&event, idempotency_key, ctx.keys_kept);
     Ok(Accepted { expires: expires(ctx.rules, &event), event, keys })
 }
 

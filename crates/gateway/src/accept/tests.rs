@@ -16,6 +16,7 @@ use crate::config::{Country, GiveUp, Number, Waba};
 /// 2026-11-18T11:06:40Z.
 const NOW: Timestamp = Timestamp::from_secs(1_795_000_000);
 const DAY: u64 = 24 * 60 * 60;
+const KEYS_KEPT: Duration = Duration::from_hours(5);
 
 fn waba(dataset: Option<&str>, numbers: &[&str]) -> Waba {
     let number = |text: &&str| Number {
@@ -73,7 +74,7 @@ fn judge_told(
     idempotency_key: Option<&str>,
 ) -> Result<Accepted, Refusal> {
     let request = cm::parse(body.as_bytes()).map_err(Refusal::from)?;
-    accept(&Context { account, now: NOW, rules, told }, &request, idempotency_key)
+    accept(&Context { account, now: NOW, rules, keys_kept: KEYS_KEPT, told }, &request, idempotency_key)
 }
 
 fn judge(body: &str) -> Result<Accepted, Refusal> {

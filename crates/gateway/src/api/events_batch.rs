@@ -240,7 +240,13 @@ async fn check(api: &Api, config: &Config, account: &Account, item: &RawValue) -
     };
     let told = contacts::told(&api.node, &config.rules, &request).await;
     let told = told.map_err(|error| events::unavailable(api, &error))?;
-    let context = accept::Context { account, now: api.node.clock.wall(), rules: &config.rules, told: &told };
+    let context = accept::Context {
+        account,
+        now: api.node.clock.wall(),
+        rules: &config.rules,
+        keys_kept: config.retention.keys,
+        told: &told,
+    };
     Ok(match accept::check(&context, &request, None) {
         Ok(row) => {
             let kind = EventKind::from_code(row.kind).expect("a checked event has one of the known kinds");

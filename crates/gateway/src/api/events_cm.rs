@@ -152,7 +152,13 @@ async fn checked(api: &Api, headers: &HeaderMap, uri: &Uri, body: Body) -> Resul
         api.journal_failed(&error);
         Refused { retry_after: Some(RETRY_AFTER), ..refused(not_durable()) }
     })?;
-    let context = accept::Context { account, now: api.node.clock.wall(), rules: &config.rules, told: &told };
+    let context = accept::Context {
+        account,
+        now: api.node.clock.wall(),
+        rules: &config.rules,
+        keys_kept: config.retention.keys,
+        told: &told,
+    };
     let row = accept::check(&context, &request, key).map_err(refused)?;
     Ok((row, is_dry_run))
 }

@@ -108,6 +108,9 @@ pub struct Retention {
     pub final_events: Duration,
     /// How long notifications are kept as they came: 1 hour to 3,650 days, default 7 days.
     pub notifications: Duration,
+    /// How long an idempotency key is kept: 1 hour to 28 days, default 48 hours. Those of conversions are kept for
+    /// [`CONVERSION_KEY_KEPT`](crate::accept::CONVERSION_KEY_KEPT).
+    pub keys: Duration,
 }
 
 /// How long an event that does not get through is tried.
@@ -409,7 +412,7 @@ impl Default for Limits {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { final_events: 30 * DAY, notifications: 7 * DAY }
+        Self { final_events: 30 * DAY, notifications: 7 * DAY, keys: 2 * DAY }
     }
 }
 

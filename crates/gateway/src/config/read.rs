@@ -22,7 +22,7 @@ use super::{
     Account, Accounts, Config, DAY, Fingerprint, GiveUp, HOUR, Limits, Loaded, Retention, Store, TokenHash,
     duration,
 };
-use crate::accept::{CapturedClick, Rules};
+use crate::accept::{CONVERSION_KEY_KEPT, CapturedClick, Rules};
 
 mod account;
 mod address;
@@ -189,12 +189,7 @@ impl Reader<'_> {
             config.limits = self.limits(&table);
         }
         if let Some(table) = self.table(root, "retention", &schema::RETENTION) {
-            let Retention { final_events, notifications } = Retention::default();
-            let mut kept = |key, default| self.duration(&table, key, HOUR..=3650 * DAY).unwrap_or(default);
-            config.retention = Retention {
-                final_events: kept("final_events", final_events),
-                notifications: kept("notifications", notifications),
-            };
+            config.retention = self.retention(&table);
         }
         if let Some(table) = self.table(root, "upstream", &schema::UPSTREAM) {
             config.cm_url = self.cm_url(&table);
@@ -238,6 +233,16 @@ impl Reader<'_> {
             conversions_per_call: self
                 .count(table, "conversions_per_call", 1..=CONVERSIONS_PER_CALL_MAX)
                 .unwrap_or(conversions_per_call),
+        }
+    }
+
+    fn retention(&mut self, table: &Table<'_>) -> Retention {
+        let Retention { final_events, notifications, keys } = Retention::default();
+        let mut kept = |key, max, default| self.duration(table, key, HOUR..=max).unwrap_or(default);
+        Retention {
+            final_events: kept("final_events", 3650 * DAY, final_events),
+            notifications: kept("notifications", 3650 * DAY, notifications),
+            keys: kept("keys", CONVERSION_KEY_KEPT, keys),
         }
     }
 

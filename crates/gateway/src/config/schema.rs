@@ -47,7 +47,7 @@ pub(super) static LIMITS: Section = Section {
 
 /// `[retention]`.
 pub(super) static RETENTION: Section =
-    Section { path: "retention", form: "[retention]", keys: &["final_events", "notifications"] };
+    Section { path: "retention", form: "[retention]", keys: &["final_events", "notifications", "keys"] };
 
 /// `[rules]`.
 pub(super) static RULES: Section = Section {

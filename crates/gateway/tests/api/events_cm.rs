@@ -210,6 +210,27 @@ async fn the_same_key_gets_the_first_answer_again() {
 }
 
 #[tokio::test]
+async fn a_key_is_known_for_as_long_as_the_configuration_says() {
+    let change = |config: &mut Config| config.retention.keys = Duration::ZERO;
+    let node = TestNode::with(Setup { change, ..Setup::default() }).await;
+    let mut client = node.client().await;
+    let keyed = &[("x-cm-producttoken", SHOP), ("idempotency-key", "order 1")];
+    let first = client.send(Method::POST, "/v1.0/event", keyed, READ).await.event_id();
+    let next = client.send(Method::POST, "/v1.0/event", keyed, BLOCK).await.event_id();
+    assert_ne!(first, next, "the key is free again");
+    let item = READ.replacen('{', r#"{"idempotency_key":"order 1","#, 1);
+    let items = format!(r#"{{"events":[{item}]}}"#);
+    let answer = client.send(Method::POST, "/api/v1/events", keyed, items).await.json();
+    assert_eq!(answer["events"][0]["status"], "accepted", "{answer}");
+    assert_eq!(count(&node).await, 3);
+    // Conversions have their own time.
+    let keyed = &[("x-cm-producttoken", SHOP), ("idempotency-key", "order 2")];
+    let first = client.send(Method::POST, "/v1.0/event", keyed, PURCHASE).await.event_id();
+    let again = client.send(Method::POST, "/v1.0/event", keyed, PURCHASE).await.event_id();
+    assert_eq!(first, again);
+}
+
+#[tokio::test]
 async fn of_many_at_once_with_one_key_one_is_stored() {
     let node = TestNode::start().await;
     let mut sends = tokio::task::JoinSet::new();

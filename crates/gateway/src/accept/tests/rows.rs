@@ -42,6 +42,7 @@ fn the_same_event_has_the_same_fingerprint() {
         account: &account(),
         now: Timestamp::from_secs(1_795_000_100),
         rules: &rules,
+        keys_kept: KEYS_KEPT,
         told: Told::NOTHING,
     };
     let later = accept(&later, &request, Some("k")).unwrap();
@@ -63,7 +64,7 @@ fn keys_end() {
     let rules = Rules::default();
     let keys = |body: &str| judge_as(&account(), &rules, body, Some("k")).unwrap().keys;
     let after = |days: u64| Timestamp::from_secs(NOW.as_secs() + days * DAY);
-    assert_eq!(keys(&body("Block", ""))[0].until, after(2));
+    assert_eq!(keys(&body("Block", ""))[0].until, NOW.saturating_add(KEYS_KEPT));
     let conversion = |id: &str| keys(&body("ViewContent", &format!(r#""ctwa_id":"c","event_id":"{id}""#)));
     let found = conversion("order-1");
     assert_eq!(found.iter().map(|key| key.until).collect::<Vec<_>>(), [after(28), after(28)]);
@@ -100,7 +101,7 @@ fn the_row_is_the_event() {
     let request = cm::parse(text.as_bytes()).unwrap();
     let (account, rules) = (account(), Rules::default());
     let row = check(
-        &Context { account: &account, now: NOW, rules: &rules, told: Told::NOTHING },
+        &Context { account: &account, now: NOW, rules: &rules, keys_kept: KEYS_KEPT, told: Told::NOTHING },
         &request,
         Some("k"),
     )
