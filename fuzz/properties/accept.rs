@@ -7,7 +7,7 @@ use std::time::Duration;
 use laneway_channel::Secret;
 use laneway_channel::meta::{Call, Member, Verb, encode};
 use laneway_gateway::accept::{self, Context, Refusal, Rules, Told};
-use laneway_gateway::config::{Account, Country, Number, Waba};
+use laneway_gateway::config::{Account, Country, Number, NumbersFrom, Waba};
 use laneway_journal::{NewRow, Row};
 use laneway_model::{
     AccountName, Click, Contact, CtwaClid, DatasetId, Event, EventId, Person, PhoneNumber, PhoneNumberId,
@@ -179,6 +179,7 @@ fn waba(id: &str, dataset: Option<&str>, number: &str) -> Waba {
         conversions_token: None,
         dataset_id: dataset.map(|id| DatasetId::parse(id).expect("digits are an id")),
         looks_up_dataset: false,
+        numbers_from: NumbersFrom::File,
         graph_url: Waba::GRAPH_URL.to_owned(),
         graph_version: Waba::GRAPH_VERSION.to_owned(),
         max_calls_per_second: Waba::MAX_CALLS_PER_SECOND,

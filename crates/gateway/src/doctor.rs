@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use laneway_channel::http::Limits;
-use laneway_channel::meta::look_up::{Error, ListedNumbers};
-use laneway_channel::meta::{self, Target};
+use laneway_channel::meta;
+use laneway_channel::meta::look_up::{Account, Error, ListedNumbers};
 
 use crate::config::{Config, Number, Waba};
 
@@ -87,8 +87,8 @@ impl Waba {
         let mut row = |question, verdict, says: String, fix| {
             findings.push(Finding { subject: subject.clone(), question, verdict, says, fix });
         };
-        let Some(target) = self.any_target() else { return };
-        let listed = client.numbers(&target).await;
+        let account = self.at_meta();
+        let listed = client.numbers(&account, &self.access_token).await;
         match &listed {
             Ok(listed) => {
                 let count = listed.numbers.len();
@@ -107,7 +107,7 @@ impl Waba {
                 .to_owned(),
             None,
         );
-        let (verdict, says, fix) = self.dataset(client, &target).await;
+        let (verdict, says, fix) = self.dataset(client, &account).await;
         row(DATASET, verdict, says, fix);
         let cannot = "Cannot be told from here; the App Dashboard shows it.";
         row(APPS, Verdict::Unknown, cannot.to_owned(), None);
@@ -116,23 +116,10 @@ impl Waba {
         findings.extend(self.numbers.iter().map(|number| compare(number, &listed)));
     }
 
-    /// How the WABA itself is asked; the number does not matter.
-    fn any_target(&self) -> Option<Target> {
-        Some(Target {
-            graph_url: self.graph_url.clone(),
-            version: self.graph_version.clone(),
-            phone_number_id: self.numbers.first()?.phone_number_id.clone(),
-            waba_id: self.id.clone(),
-            dataset_id: self.dataset_id.clone(),
-            access_token: self.access_token.clone(),
-            conversions_token: self.conversions_token.clone(),
-        })
-    }
-
     async fn dataset(
         &self,
         client: &meta::Client,
-        target: &Target,
+        account: &Account,
     ) -> (Verdict, String, Option<&'static str>) {
         let Some(configured) = &self.dataset_id else {
             if self.looks_up_dataset {
@@ -143,7 +130,7 @@ impl Waba {
             return (Verdict::Good, "The configuration has none, and sends no conversions.".to_owned(), None);
         };
         let token = self.conversions_token.as_ref().unwrap_or(&self.access_token);
-        match client.datasets(target, token).await {
+        match client.datasets(account, token).await {
             Ok(ids) if ids.iter().any(|id| id == configured.as_str()) => {
                 (Verdict::Good, format!("{configured} is this WABA's."), None)
             }
@@ -186,7 +173,7 @@ fn compare(number: &Number, listed: &Result<ListedNumbers, Error>) -> Finding {
                 Some("correct phone_number_id, or move the number to the WABA that it belongs to"),
             ),
             None => {
-                (Verdict::Unknown, format!("Meta's list goes on, and {id} is not on its first page."), None)
+                (Verdict::Unknown, format!("Meta's list goes on, and {id} is not on its first pages."), None)
             }
         },
     };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use laneway_gateway::config::{Config, Remark};
+use laneway_gateway::config::{Config, NumbersFrom, Remark};
 use serde_json::{Value, json};
 
 use crate::{print, say};
@@ -31,7 +31,11 @@ pub(crate) fn run(verb: Verb) -> anyhow::Result<ExitCode> {
     };
     if as_json {
         let list = |remarks: &[Remark]| remarks.iter().map(remark).collect::<Vec<_>>();
-        print(&json!({"mistakes": list(&mistakes), "warnings": list(&warnings)}).to_string())?;
+        let asked = config.as_ref().map(asked).unwrap_or_default();
+        let asked: Vec<_> = asked.iter().map(|(waba, what)| json!({"waba": waba, "what": what})).collect();
+        let report =
+            json!({"mistakes": list(&mistakes), "warnings": list(&warnings), "asked_of_meta": asked});
+        print(&report.to_string())?;
     } else {
         warnings.iter().for_each(|warning| say(format_args!("warning: {warning}")));
         mistakes.iter().for_each(|mistake| say(format_args!("{mistake}")));
@@ -40,11 +44,27 @@ pub(crate) fn run(verb: Verb) -> anyhow::Result<ExitCode> {
                 let numbers = config.accounts.iter().flat_map(|a| &a.wabas).map(|waba| waba.numbers.len());
                 let (accounts, numbers) = (config.accounts.len(), numbers.sum::<usize>());
                 print(&format!("{}: no mistakes; accounts {accounts}, numbers {numbers}", path.display()))?;
+                for (waba, what) in asked(&config) {
+                    print(&format!(
+                        "Meta will be asked for the {what} of the WABA {waba}, when the gateway runs"
+                    ))?;
+                }
             }
             None => say(format_args!("mistakes: {}", mistakes.len())),
         }
     }
     Ok(if mistakes.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What the configuration leaves out, by WABA, so that Meta is asked for it: offline it can only be said.
+fn asked(config: &Config) -> Vec<(String, &'static str)> {
+    let wabas = config.accounts.iter().flat_map(|account| &account.wabas);
+    let of_waba = wabas.flat_map(|waba| {
+        let numbers = (waba.numbers_from != NumbersFrom::File).then_some("numbers");
+        let dataset = waba.looks_up_dataset.then_some("data set");
+        numbers.into_iter().chain(dataset).map(|what| (waba.id.to_string(), what))
+    });
+    of_waba.collect()
 }
 
 fn remark(remark: &Remark) -> Value {

@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 
 use laneway_gateway::clock::{Clock, SystemClock};
-use laneway_gateway::config::{Account, Accounts, App, Config, Number, Secret, Store, Waba};
+use laneway_gateway::config::{Account, Accounts, App, Config, Number, NumbersFrom, Secret, Store, Waba};
 use laneway_gateway::driver::Ended;
 use laneway_gateway::node::{self, Running};
 use laneway_gateway::telemetry::Telemetry;
@@ -202,6 +202,7 @@ fn waba(info: &NumberInfo, graph_url: &str) -> anyhow::Result<Waba> {
         conversions_token: None,
         dataset_id: Some(DatasetId::parse(&info.dataset_id)?),
         looks_up_dataset: false,
+        numbers_from: NumbersFrom::File,
         graph_url: graph_url.to_owned(),
         graph_version: Waba::GRAPH_VERSION.to_owned(),
         max_calls_per_second: CALLS_PER_SECOND,

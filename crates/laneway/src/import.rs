@@ -64,7 +64,7 @@ const TRIES_MAX: u32 = 60;
 /// How often progress is said where no terminal shows it on one line.
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 /// Refusals that pass by themselves: the line is sent again.
-const PASSING: [&str; 3] = ["rate_limited", "number_full", "node_full"];
+const PASSING: [&str; 4] = ["rate_limited", "number_full", "node_full", "numbers_not_known"];
 
 /// What an import came to.
 #[derive(Debug, Default)]

@@ -68,8 +68,9 @@ pub(crate) async fn run(options: Options, logs: &logs::Options) -> anyhow::Resul
     let mut signals = Signals::listen()?;
     let stop_watching = CancellationToken::new();
     let (config, discovering) = discovery::follow(config, stop_watching.clone());
-    let discovering = tokio::spawn(discovering);
     let running = node::start(config, Arc::new(SystemClock::new()), Arc::new(Telemetry::new())).await?;
+    // What is found is remembered in the data directory, which is there by now.
+    let discovering = tokio::spawn(discovering);
     say(format_args!("listening gateway=http://{}", running.address()));
     if let Some(admin) = running.admin_address() {
         say(format_args!("listening admin=http://{admin}"));

@@ -17,6 +17,8 @@ pub struct Update {
     pub waba: Option<WabaId>,
     /// Meta's id of the business number; `None` for what concerns a whole WABA.
     pub number: Option<PhoneNumberId>,
+    /// That number itself; `None` where the notification does not show it readably.
+    pub displayed: Option<PhoneNumber>,
     /// What happened.
     pub news: News,
 }

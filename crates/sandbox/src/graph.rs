@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use laneway_wire::graph::server::{
-    BlockVerb, ConversionFields, DEFAULT_VERSION, Edge, MessageRequest, Operation, Parameters, Path, Refusal,
-    UsageKind, block_answer, block_request, blocklist_answer, blocklist_query, conversion_batch,
-    dataset_answer, datasets_answer, events_answer, message_answer, message_request, phone_numbers_answer,
-    success_answer, usage_header,
+    BlockVerb, ConversionFields, DEFAULT_VERSION, Edge, MessageRequest, Operation, Paging, PagingCursors,
+    Parameters, Path, Refusal, UsageKind, block_answer, block_request, blocklist_answer, blocklist_query,
+    conversion_batch, dataset_answer, datasets_answer, encode_id, events_answer, id_query, message_answer,
+    message_request, phone_numbers_answer, success_answer, usage_header,
 };
 
 use crate::faults::{Cut, Fault, Target};
@@ -185,10 +185,7 @@ fn dispatch(
             let body = shared.change(|inner| inner.world.make_dataset(&waba_id).map(dataset_answer))?;
             Ok(success(body, None))
         }
-        Operation::PhoneNumbers => {
-            let rows = shared.inner().world.phone_number_rows(&waba_id);
-            Ok(success(phone_numbers_answer(&rows), None))
-        }
+        Operation::PhoneNumbers => ctx.phone_numbers(path),
     }
 }
 
@@ -285,22 +282,36 @@ impl Context<'_> {
             let page = inner.world.blocklist_page(self.object, &query)?;
             (page, inner.world.switches.blocklist_shows_input)
         };
-        let host = self.call.host.as_deref().unwrap_or("localhost");
-        let version = path.version.unwrap_or(DEFAULT_VERSION);
-        let address = |side: &str, cursor: String| {
-            format!(
-                "http://{host}/{version}/{}/{}?limit={}&{side}={cursor}",
-                self.object,
-                path.edge.name(),
-                page.limit
-            )
-        };
+        let address = |side: &str, cursor: String| self.page_address(path, page.limit, side, &cursor);
         let next = page.cursors.filter(|_| page.has_next).map(|(_, after)| address("after", after.encode()));
         let previous =
             page.cursors.filter(|_| page.has_previous).map(|(before, _)| address("before", before.encode()));
         let body = blocklist_answer(&page.rows, page.cursors, next, previous, shows_input);
         let kinds = [UsageKind::Management, UsageKind::Messaging];
         Ok(success(body, Some(usage_header(self.waba_id, &kinds, 1, 0))))
+    }
+
+    fn phone_numbers(&self, path: Path<'_>) -> Result<Outcome, Refusal> {
+        let query = id_query(self.parameters)?;
+        let page = self.shared.inner().world.numbers_page(self.waba_id, &query);
+        let paging = page.rows.first().zip(page.rows.last()).map(|(first, last)| {
+            let cursors = PagingCursors { before: encode_id(&first.id), after: encode_id(&last.id) };
+            let address = |side, cursor| self.page_address(path, page.limit, side, cursor);
+            let next = page.has_next.then(|| address("after", &cursors.after));
+            let previous = page.has_previous.then(|| address("before", &cursors.before));
+            Paging { cursors, next, previous }
+        });
+        Ok(success(phone_numbers_answer(&page.rows, paging), None))
+    }
+
+    /// The address of a neighbouring page.
+    fn page_address(&self, path: Path<'_>, limit: u64, side: &str, cursor: &str) -> String {
+        let host = self.call.host.as_deref().unwrap_or("localhost");
+        let (version, edge) = (path.version.unwrap_or(DEFAULT_VERSION), path.edge.name());
+        let limit = limit.to_string();
+        let query = [("limit", limit.as_str()), (side, cursor)];
+        let query = serde_urlencoded::to_string(query).expect("texts have a query form");
+        format!("http://{host}/{version}/{}/{edge}?{query}", self.object)
     }
 
     fn events(&self) -> Result<Outcome, Refusal> {

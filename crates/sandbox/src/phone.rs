@@ -37,6 +37,16 @@ impl Phone {
         Phone::graph(text.strip_prefix("00").unwrap_or(text))
     }
 
+    /// The number as Meta displays a business's, such as `+1 631-555-5555` (D). How it groups the digits of other
+    /// countries is unknown (U): here a country code has one digit or two, and the rest is grouped as in that example.
+    pub(crate) fn display(&self) -> String {
+        let (country, rest) = self.0.split_at(if self.0.starts_with(['1', '7']) { 1 } else { 2 });
+        let (groups, last) = rest.split_at(rest.len().saturating_sub(4));
+        let groups: String =
+            groups.as_bytes().chunks(3).map(|group| format!("{}-", group.escape_ascii())).collect();
+        format!("+{country} {groups}{last}")
+    }
+
     /// The digits, which are also the user's `wa_id`.
     pub(crate) fn digits(&self) -> &str {
         &self.0
@@ -101,6 +111,18 @@ mod tests {
         check("", None, None);
         check("+", None, None);
         check("٣١٦٠١٢٣٤٥٦٧٨", None, None);
+    }
+
+    #[test]
+    fn a_number_is_displayed_in_groups() {
+        for (digits, expected) in [
+            ("16315555555", "+1 631-555-5555"),
+            ("316098765432", "+31 609-876-5432"),
+            ("3161234567", "+31 612-3-4567"),
+            ("1234567", "+1 23-4567"),
+        ] {
+            assert_eq!(Phone::graph(digits).unwrap().display(), expected);
+        }
     }
 
     #[test]

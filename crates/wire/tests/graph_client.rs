@@ -114,7 +114,14 @@ fn paths() {
         ),
         (client::Endpoint::Events(&dataset), "/1234567890/events"),
         (client::Endpoint::Dataset(&waba()), "/102290129340398/dataset"),
-        (client::Endpoint::PhoneNumbers(&waba()), "/102290129340398/phone_numbers"),
+        (
+            client::Endpoint::PhoneNumbers { waba: &waba(), limit: 100, after: None },
+            "/102290129340398/phone_numbers?limit=100",
+        ),
+        (
+            client::Endpoint::PhoneNumbers { waba: &waba(), limit: 1, after: Some("MTA=") },
+            "/102290129340398/phone_numbers?limit=1&after=MTA%3D",
+        ),
     ] {
         assert_eq!(endpoint.path(), path);
     }

@@ -4,10 +4,10 @@
 
 use laneway_wire::graph::server::{
     BlockAnswer, BlockEntry, BlockVerb, BlockedRow, ContactRef, ConversionFields, ConversionRefusal, Cursor,
-    EventTime, KNOWN_ERRORS, MessageRequest, MissingTokenCode, Parameters, Path, PhoneNumberRow, Refusal,
-    RequestedError, UserRefusal, block_answer, block_request, blocklist_answer, blocklist_query,
-    conversion_batch, dataset_answer, datasets_answer, events_answer, message_answer, message_request,
-    phone_numbers_answer, success_answer,
+    EventTime, KNOWN_ERRORS, MessageRequest, MissingTokenCode, Paging, PagingCursors, Parameters, Path,
+    PhoneNumberRow, Refusal, RequestedError, UserRefusal, block_answer, block_request, blocklist_answer,
+    blocklist_query, conversion_batch, dataset_answer, datasets_answer, encode_id, events_answer,
+    message_answer, message_request, phone_numbers_answer, success_answer,
 };
 
 /// A fixture's bytes, without the line end an editor may have left.
@@ -129,14 +129,21 @@ fn other_answers() {
     );
     let row = PhoneNumberRow {
         verified_name: "Shop".to_owned(),
-        display_phone_number: "+16505551234".to_owned(),
+        display_phone_number: "+1 650-555-1234".to_owned(),
         id: "106540352242922".to_owned(),
         quality_rating: "GREEN",
     };
     check(
-        &phone_numbers_answer(&[row]),
-        r#"{"data":[{"verified_name":"Shop","display_phone_number":"+16505551234","id":"106540352242922","quality_rating":"GREEN"}]}"#,
+        &phone_numbers_answer(std::slice::from_ref(&row), None),
+        r#"{"data":[{"verified_name":"Shop","display_phone_number":"+1 650-555-1234","id":"106540352242922","quality_rating":"GREEN"}]}"#,
     );
+    let cursors = PagingCursors { before: encode_id("1"), after: encode_id("2") };
+    let next = Some("http://graph.example/next".to_owned());
+    let page = phone_numbers_answer(&[row], Some(Paging { cursors, next, previous: None }));
+    let page = String::from_utf8(page).unwrap();
+    let paging =
+        r#"],"paging":{"cursors":{"before":"MQ==","after":"Mg=="},"next":"http://graph.example/next"}}"#;
+    assert!(page.ends_with(paging), "{page}");
     let cursor = |offset| Cursor { offset, version_us: 1 };
     let rows = [BlockedRow::UserId("US.1".to_owned())];
     let next = "http://graph.example/next".to_owned();

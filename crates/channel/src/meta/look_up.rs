@@ -3,13 +3,30 @@
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderValue, USER_AGENT};
 use http::{Method, Request};
-use laneway_model::{PhoneNumber, PhoneNumberId};
+use laneway_model::{PhoneNumber, PhoneNumberId, WabaId};
 use laneway_wire::graph::client::{DatasetAnswer, Endpoint, GraphError, PhoneNumbersAnswer};
 
 use super::classify::without;
 use super::codes::{self, Class};
-use super::{Client, Target, request};
+use super::{Client, request};
 use crate::Secret;
+
+/// The most numbers that are asked for at once, and that Meta gives: github.com/facebook/openapi @ecba623
+/// `business-messaging-api_v23.0.yaml`, line 25613 (documented).
+const NUMBERS_PER_PAGE: u16 = 100;
+/// The most pages of one reading: 10,000 numbers, far more than Meta lets a WABA have.
+const NUMBER_PAGES_MAX: usize = 100;
+
+/// Whom a question is about, and where it is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The Graph API's address, as in [`super::Target`].
+    pub graph_url: String,
+    /// The version in the path, such as `v26.0`.
+    pub version: String,
+    /// The WhatsApp Business Account.
+    pub waba_id: WabaId,
+}
 
 /// Why a question has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,61 +51,74 @@ pub struct ListedNumber {
 /// The numbers of a WABA.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedNumbers {
-    /// Those of the first page, which is all for nearly every WABA.
+    /// Them, in Meta's order.
     pub numbers: Vec<ListedNumber>,
-    /// Whether that is all.
+    /// Whether that is all; the list is read up to a limit of 10,000.
     pub is_whole: bool,
 }
 
 impl Client {
-    /// The numbers of the target's WABA. Meta, "Business phone numbers" (documented).
+    /// The numbers of a WABA, page after page. Meta, "Business phone numbers" (documented). A list that breaks off is no
+    /// answer.
     ///
     /// # Errors
     /// [`Error`] when there is no answer to go by.
-    pub async fn numbers(&self, target: &Target) -> Result<ListedNumbers, Error> {
-        let endpoint = Endpoint::PhoneNumbers(&target.waba_id);
-        let body = self.ask(target, &target.access_token, endpoint).await?;
-        let answer = PhoneNumbersAnswer::read(&body.bytes).ok_or_else(no_graph)?;
-        body.judge(answer.error.as_ref(), &target.access_token)?;
-        let listed = answer.numbers.iter().filter_map(|entry| {
-            let number = entry.display_phone_number.as_deref();
-            let number = number.and_then(|text| PhoneNumber::parse(text).ok());
-            Some(ListedNumber { id: PhoneNumberId::parse(&entry.id).ok()?, number })
-        });
-        Ok(ListedNumbers { numbers: listed.collect(), is_whole: answer.after.is_none() })
+    pub async fn numbers(&self, account: &Account, token: &Secret) -> Result<ListedNumbers, Error> {
+        let mut numbers = Vec::new();
+        let mut after: Option<String> = None;
+        for _ in 0..NUMBER_PAGES_MAX {
+            let endpoint = Endpoint::PhoneNumbers {
+                waba: &account.waba_id,
+                limit: NUMBERS_PER_PAGE,
+                after: after.as_deref(),
+            };
+            let body = self.ask(account, token, endpoint).await?;
+            let page = PhoneNumbersAnswer::read(&body.bytes).ok_or_else(no_graph)?;
+            body.judge(page.error.as_ref(), token)?;
+            numbers.extend(page.numbers.iter().filter_map(|entry| {
+                let number = entry.display_phone_number.as_deref().and_then(displayed);
+                Some(ListedNumber { id: PhoneNumberId::parse(&entry.id).ok()?, number })
+            }));
+            // A cursor that does not move would lead round in circles.
+            match page.after {
+                Some(next) if after.as_ref() != Some(&next) => after = Some(next),
+                Some(_) | None => return Ok(ListedNumbers { numbers, is_whole: true }),
+            }
+        }
+        Ok(ListedNumbers { numbers, is_whole: false })
     }
 
-    /// The ids of the data sets that the target's WABA has; none before the first one is made. Meta, "Conversions API for
+    /// The ids of the data sets that a WABA has; none before the first one is made. Meta, "Conversions API for
     /// business messaging" (documented). Tokens that were made in Events Manager may not ask this (third-party).
     ///
     /// # Errors
     /// [`Error`] when there is no answer to go by.
-    pub async fn datasets(&self, target: &Target, token: &Secret) -> Result<Vec<String>, Error> {
-        let body = self.ask(target, token, Endpoint::Dataset(&target.waba_id)).await?;
+    pub async fn datasets(&self, account: &Account, token: &Secret) -> Result<Vec<String>, Error> {
+        let body = self.ask(account, token, Endpoint::Dataset(&account.waba_id)).await?;
         let answer = DatasetAnswer::read(&body.bytes).ok_or_else(no_graph)?;
         body.judge(answer.error.as_ref(), token)?;
         Ok(answer.ids)
     }
 
-    /// Makes the data set of the target's WABA, or is told the one that there is, so that it may be repeated. Meta, the
+    /// Makes the data set of a WABA, or is told the one that there is, so that it may be repeated. Meta, the
     /// same page (documented; that the answer is its id, too).
     ///
     /// # Errors
     /// [`Error`] when there is no answer to go by.
-    pub async fn make_dataset(&self, target: &Target, token: &Secret) -> Result<Vec<String>, Error> {
-        let body = self.call(target, token, Method::POST, Endpoint::Dataset(&target.waba_id)).await?;
+    pub async fn make_dataset(&self, account: &Account, token: &Secret) -> Result<Vec<String>, Error> {
+        let body = self.call(account, token, Method::POST, Endpoint::Dataset(&account.waba_id)).await?;
         let answer = DatasetAnswer::read(&body.bytes).ok_or_else(no_graph)?;
         body.judge(answer.error.as_ref(), token)?;
         Ok(answer.ids)
     }
 
-    async fn ask(&self, target: &Target, token: &Secret, endpoint: Endpoint<'_>) -> Result<Body, Error> {
-        self.call(target, token, Method::GET, endpoint).await
+    async fn ask(&self, account: &Account, token: &Secret, endpoint: Endpoint<'_>) -> Result<Body, Error> {
+        self.call(account, token, Method::GET, endpoint).await
     }
 
     async fn call(
         &self,
-        target: &Target,
+        account: &Account,
         token: &Secret,
         method: Method,
         endpoint: Endpoint<'_>,
@@ -96,7 +126,8 @@ impl Client {
         let refused = |error: request::Error| Error::Refused(error.to_string());
         let mut request = Request::new(Bytes::new());
         *request.method_mut() = method;
-        *request.uri_mut() = request::address(target, endpoint).map_err(refused)?;
+        *request.uri_mut() =
+            request::address(&account.graph_url, &account.version, endpoint).map_err(refused)?;
         request.headers_mut().insert(AUTHORIZATION, request::bearer(token).map_err(refused)?);
         request.headers_mut().insert(USER_AGENT, HeaderValue::from_static("laneway"));
         let reply = self.http.call(request).await;
@@ -137,6 +168,41 @@ impl Body {
     }
 }
 
+/// A number as Meta displays it, such as `+1 631-555-5555` (documented): country code first, and between the digits
+/// whatever people of that country put there. With letters it is something else.
+pub(super) fn displayed(text: &str) -> Option<PhoneNumber> {
+    if text.chars().any(char::is_alphabetic) {
+        return None;
+    }
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    PhoneNumber::parse(&digits).ok()
+}
+
 fn no_graph() -> Error {
     Error::NoAnswer("The answer is none of Meta's; something may stand in between.".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_as_people_write_them() {
+        for (text, expected) in [
+            ("+1 631-555-5555", Some("+16315555555")),
+            ("+31 6 12345678", Some("+31612345678")),
+            ("+55 (11) 91234-5678", Some("+5511912345678")),
+            ("+49 30/123.456", Some("+4930123456")),
+            ("+33\u{a0}6\u{202f}12 34 56 78", Some("+33612345678")),
+            ("15550783881", Some("+15550783881")),
+            ("0031 6 12345678", Some("+31612345678")),
+            ("06 12345678", None),
+            ("+1 631-555-5555 ext. 5", None),
+            ("N/A", None),
+            ("+1", None),
+            ("", None),
+        ] {
+            assert_eq!(displayed(text).map(|number| number.to_string()).as_deref(), expected, "{text:?}");
+        }
+    }
 }

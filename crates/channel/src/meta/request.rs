@@ -59,7 +59,7 @@ pub fn request(target: &Target, verb: Verb, body: String) -> Result<Request<Byte
     };
     let mut request = Request::new(Bytes::from(body));
     *request.method_mut() = method;
-    *request.uri_mut() = address(target, endpoint)?;
+    *request.uri_mut() = address(&target.graph_url, &target.version, endpoint)?;
     let headers = request.headers_mut();
     headers.insert(AUTHORIZATION, bearer(token(target, verb.family()))?);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -73,16 +73,16 @@ pub fn request(target: &Target, verb: Verb, body: String) -> Result<Request<Byte
 /// [`Error`] when the target is not complete or not right.
 pub(super) fn get(target: &Target, endpoint: Endpoint<'_>) -> Result<Request<Bytes>, Error> {
     let mut request = Request::new(Bytes::new());
-    *request.uri_mut() = address(target, endpoint)?;
+    *request.uri_mut() = address(&target.graph_url, &target.version, endpoint)?;
     let headers = request.headers_mut();
     headers.insert(AUTHORIZATION, bearer(&target.access_token)?);
     headers.insert(USER_AGENT, HeaderValue::from_static("laneway"));
     Ok(request)
 }
 
-pub(super) fn address(target: &Target, endpoint: Endpoint<'_>) -> Result<Uri, Error> {
-    let base = target.graph_url.trim_end_matches('/');
-    let text = format!("{base}/{}{}", target.version, endpoint.path());
+pub(super) fn address(graph_url: &str, version: &str, endpoint: Endpoint<'_>) -> Result<Uri, Error> {
+    let base = graph_url.trim_end_matches('/');
+    let text = format!("{base}/{version}{}", endpoint.path());
     let uri: Uri = text.parse().map_err(|_| Error::Address)?;
     let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
     if is_http && uri.host().is_some_and(|host| !host.is_empty()) { Ok(uri) } else { Err(Error::Address) }

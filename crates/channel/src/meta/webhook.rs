@@ -14,6 +14,7 @@ use laneway_wire::graph::client::{
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 
+use super::look_up;
 use crate::Secret;
 
 mod parts;
@@ -89,10 +90,12 @@ pub fn decode(body: &[u8], received_at: Timestamp) -> Option<Notification> {
         let waba = entry.id.as_deref().and_then(|id| WabaId::parse(id).ok());
         for change in entry.changes {
             let number = change.phone_number_id.as_deref().and_then(|id| PhoneNumberId::parse(id).ok());
+            let displayed = change.display_phone_number.as_deref().and_then(look_up::displayed);
             let news = news(&change, received_at);
             updates.extend(news.into_iter().map(|news| Update {
                 waba: waba.clone(),
                 number: number.clone(),
+                displayed,
                 news,
             }));
         }

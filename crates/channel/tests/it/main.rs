@@ -4,6 +4,7 @@
 
 mod blocklist;
 mod failures;
+mod look_up;
 mod requests;
 mod server;
 

@@ -30,7 +30,7 @@ use laneway_model::{
 };
 use laneway_wire::cm::EventRequest;
 
-use crate::config::Account;
+use crate::config::{Account, NumbersFrom};
 use refusal::quoted;
 
 /// The longest idempotency key, in bytes.
@@ -160,10 +160,18 @@ fn read_business(account: &Account, given: Option<&str>) -> Result<PhoneNumber, 
         }
     })?;
     if numbers().any(|known| known == number) {
-        Ok(number)
-    } else {
-        Err(refuse(RefusalCode::FromUnknown, format!("{number} is no number of this account")))
+        return Ok(number);
     }
+    // What Meta has not told yet may be this number; what it has told may have changed since.
+    if let Some(waba) = account.wabas.iter().find(|waba| waba.numbers_from == NumbersFrom::NotYet) {
+        let problem = format!(
+            "{number} is not known yet: Meta was asked for the numbers of the WABA {}, and has not told them",
+            waba.id
+        );
+        let hint = "wait as long as Retry-After says; the log says why Meta does not tell, and numbers can be set instead";
+        return Err(Refusal::of_field(RefusalCode::NumbersNotKnown, "from.number", problem).hint(hint));
+    }
+    Err(refuse(RefusalCode::FromUnknown, format!("{number} is no number of this account")))
 }
 
 fn read_person(

@@ -123,6 +123,8 @@ refusal_codes! {
     UpstreamNoAnswer = "upstream_no_answer", 502, 500;
     /// The node has as many open events as it may have.
     NodeFull = "node_full", 503, 500;
+    /// Meta has not told yet which numbers the account has.
+    NumbersNotKnown = "numbers_not_known", 503, 500;
     /// The event cannot be stored now.
     NotDurable = "not_durable", 503, 500;
 }

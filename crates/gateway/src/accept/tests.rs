@@ -11,7 +11,7 @@ use laneway_model::{AccountName, DatasetId, PhoneNumberId, WabaId};
 use laneway_wire::cm;
 
 use super::*;
-use crate::config::{Country, GiveUp, Number, Waba};
+use crate::config::{Country, GiveUp, Number, NumbersFrom, Waba};
 
 /// 2026-11-18T11:06:40Z.
 const NOW: Timestamp = Timestamp::from_secs(1_795_000_000);
@@ -30,6 +30,7 @@ fn waba(dataset: Option<&str>, numbers: &[&str]) -> Waba {
         conversions_token: None,
         dataset_id: dataset.map(|id| DatasetId::parse(id).unwrap()),
         looks_up_dataset: false,
+        numbers_from: NumbersFrom::File,
         graph_url: Waba::GRAPH_URL.to_owned(),
         graph_version: Waba::GRAPH_VERSION.to_owned(),
         max_calls_per_second: Waba::MAX_CALLS_PER_SECOND,
@@ -204,6 +205,29 @@ fn types() {
         refuses_with(judge(&body(given, "")), code, details, "event.type", Some(hint));
     }
     refuses(r#"{"channel":"WhatsApp"}"#, RefusalCode::EventTypeMissing, "event.type: missing", "event.type");
+}
+
+#[test]
+fn a_number_that_meta_may_still_tell_is_not_refused_for_good() {
+    let not_yet = Waba { numbers_from: NumbersFrom::NotYet, ..waba(Some("1"), &[]) };
+    let told = Waba { numbers_from: NumbersFrom::Meta, ..waba(Some("1"), &["+316098765432"]) };
+    let judge = |wabas: &[&Waba], number: &str| {
+        let account = Account { wabas: wabas.iter().map(|waba| (*waba).clone()).collect(), ..account() };
+        let body = body("Block", "").replace("00316098765432", number);
+        judge_as(&account, &Rules::default(), &body, None).map(|accepted| accepted.event.business.to_string())
+    };
+    let details = "from.number: +316098765432 is not known yet: Meta was asked for the numbers of the WABA \
+        102290129340398, and has not told them";
+    for wabas in [&[&not_yet] as &[&Waba], &[&waba(None, &["+14155550100"]), &not_yet]] {
+        let refusal = judge(wabas, "00316098765432").unwrap_err();
+        assert_eq!((refusal.code, refusal.details.as_str()), (RefusalCode::NumbersNotKnown, details));
+        assert_eq!((refusal.code.http_status(), refusal.code.cm_error_code()), (503, 500));
+    }
+    // What is no number stays none, and a number that is known is not kept waiting by another WABA.
+    assert_eq!(judge(&[&not_yet], "06").unwrap_err().code, RefusalCode::FromNotANumber);
+    assert_eq!(judge(&[&not_yet, &told], "00316098765432").as_deref(), Ok("+316098765432"));
+    // Once Meta has told them, a number that is not among them is none.
+    assert_eq!(judge(&[&told], "+14155550199").unwrap_err().code, RefusalCode::FromUnknown);
 }
 
 #[test]

@@ -16,8 +16,8 @@ use super::events::{admitted, reader, unavailable};
 use super::instant::Instant;
 use super::problem::{Problem, ProblemBody, ProblemCode};
 use super::query::{Query, quoted};
-use super::{Api, answer};
-use crate::config::{Account, Scopes};
+use super::{Api, RETRY_AFTER, answer};
+use crate::config::{Account, NumbersFrom, Scopes};
 use crate::contacts;
 use crate::telemetry::Route;
 
@@ -281,6 +281,10 @@ pub(super) fn number_of(account: &Account, text: &str) -> Result<PhoneNumber, Pr
     let mut numbers = account.wabas.iter().flat_map(|waba| &waba.numbers);
     if numbers.any(|own| own.number == number) {
         Ok(number)
+    } else if account.wabas.iter().any(|waba| waba.numbers_from == NumbersFrom::NotYet) {
+        let problem =
+            Problem::new(ProblemCode::Unavailable, format!("{number} is not known yet; Meta is being asked"));
+        Err(problem.retry_after(RETRY_AFTER))
     } else {
         Err(Problem::new(ProblemCode::NotFound, format!("{number} is no number of this account")))
     }

@@ -159,7 +159,10 @@ async fn checked(api: &Api, headers: &HeaderMap, uri: &Uri, body: Body) -> Resul
         keys_kept: config.retention.keys,
         told: &told,
     };
-    let row = accept::check(&context, &request, key).map_err(refused)?;
+    let row = accept::check(&context, &request, key).map_err(|refusal| {
+        let may_pass = refusal.code == RefusalCode::NumbersNotKnown;
+        Refused { retry_after: may_pass.then_some(RETRY_AFTER), ..refused(refusal) }
+    })?;
     Ok((row, is_dry_run))
 }
 

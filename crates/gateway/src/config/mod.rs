@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use laneway_channel::Secret;
+use laneway_channel::meta::look_up;
 use laneway_channel::post::SigningKey;
 use laneway_model::{
     AccountName, AppName, ConversionName, DatasetId, EventKind, PhoneNumber, PhoneNumberId, Route, Status,
@@ -299,8 +300,21 @@ pub struct Waba {
     /// How many calls a second are made at most for each number: 1 to 100,000. Default
     /// [`Waba::MAX_CALLS_PER_SECOND`].
     pub max_calls_per_second: u32,
-    /// Its phone numbers, at least one.
+    /// Its phone numbers, at least one, unless [`NumbersFrom::NotYet`].
     pub numbers: Vec<Number>,
+    /// Where they are from.
+    pub numbers_from: NumbersFrom,
+}
+
+/// Where a WABA's numbers are from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NumbersFrom {
+    /// The file.
+    File,
+    /// Meta: the file leaves them out, and Meta has told them.
+    Meta,
+    /// Nowhere: the file leaves them out, and Meta has not told them yet.
+    NotYet,
 }
 
 /// A business phone number.
@@ -386,6 +400,15 @@ impl Waba {
     pub const GRAPH_VERSION: &str = "v26.0";
     /// What Meta allows a number by default; it raises that to 1,000 for some (documented by Meta).
     pub const MAX_CALLS_PER_SECOND: u32 = 80;
+
+    /// How Meta is asked about it.
+    pub(crate) fn at_meta(&self) -> look_up::Account {
+        look_up::Account {
+            graph_url: self.graph_url.clone(),
+            version: self.graph_version.clone(),
+            waba_id: self.id.clone(),
+        }
+    }
 }
 
 impl GiveUp {

@@ -12,7 +12,7 @@ use laneway_model::{
     Timestamp, Touch,
 };
 
-use super::directory::Target;
+use super::directory::{Directory, Target};
 
 /// A call that the engine has opened.
 #[derive(Debug)]
@@ -103,6 +103,18 @@ impl Call {
             None => "Nothing was sent: the business number is no longer in the configuration.",
         };
         Err(Answer::uniform(None, None, &failed(FailureClass::NotSent, detail), self.members.len()))
+    }
+
+    /// Whether it could not be made for want of a data set that has become known meanwhile. What it stopped may then go
+    /// on at once, as if the configuration had changed after the call.
+    pub(super) fn is_outdated(&self, directory: &Directory) -> bool {
+        let (Some(Target::Meta(then)), Some(member)) = (&self.target, self.members.first()) else {
+            return false;
+        };
+        let now = || directory.target(member.event.business, member.event.kind());
+        self.verb == Verb::Conversions
+            && then.dataset_id.is_none()
+            && matches!(now(), Some(Target::Meta(now)) if now.dataset_id.is_some())
     }
 
     /// One outcome per member that the engine named, in its order.

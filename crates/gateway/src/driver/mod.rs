@@ -677,7 +677,15 @@ impl Driver {
                 self.leave_out(call, sequence);
                 Input::Loaded { call, missing: vec![sequence], left_over: Vec::new() }
             }
-            Done::Answered { call, members, answer } => self.answered(call, &members, answer),
+            Done::Answered { call, members, answer } => {
+                let is_outdated = self.calls.get(&call).is_some_and(|call| call.is_outdated(&self.directory));
+                let input = self.answered(call, &members, answer);
+                self.tell(input);
+                if is_outdated {
+                    self.configure();
+                }
+                return Ok(());
+            }
             Done::Settled { settlement, rows, unlike } => {
                 self.settled(settlement, &rows, &unlike);
                 Input::Settled { settlement, unlike }

@@ -6,7 +6,7 @@ use laneway_model::{
 };
 
 use super::{Heard, UPDATES_MAX};
-use crate::config::Config;
+use crate::config::{Config, NumbersFrom};
 
 /// What a notification of this app's tells, as far as it is believed.
 pub fn hear_meta(config: &Config, app: &AppName, notification: &Notification) -> Heard {
@@ -39,10 +39,23 @@ fn place(config: &Config, app: &AppName, update: &Update) -> Place {
     let own = |id: &WabaId| config.accounts.find_waba(id).filter(|waba| waba.app.as_ref() == Some(app));
     let Some(waba) = update.waba.as_ref().and_then(own) else { return Place::Elsewhere };
     let Some(id) = &update.number else { return Place::Waba };
-    match waba.numbers.iter().find(|number| number.phone_number_id == *id) {
-        Some(number) => Place::Number(number.number),
-        None => Place::Elsewhere,
+    if let Some(number) = waba.numbers.iter().find(|number| number.phone_number_id == *id) {
+        return Place::Number(number.number);
     }
+    match (waba.numbers_from, update.displayed) {
+        // Which numbers the WABA has is Meta's word either way, and this word is signed.
+        (NumbersFrom::Meta | NumbersFrom::NotYet, Some(number)) if !is_known(config, number) => {
+            Place::Number(number)
+        }
+        (NumbersFrom::Meta | NumbersFrom::NotYet, _) | (NumbersFrom::File, _) => Place::Elsewhere,
+    }
+}
+
+/// Whether it is some WABA's number already.
+fn is_known(config: &Config, number: PhoneNumber) -> bool {
+    let mut numbers =
+        config.accounts.iter().flat_map(|account| &account.wabas).flat_map(|waba| &waba.numbers);
+    numbers.any(|known| known.number == number)
 }
 
 fn hear(touches: &mut Vec<ContactTouch>, business: PhoneNumber, news: &News) {

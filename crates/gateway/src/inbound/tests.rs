@@ -7,8 +7,8 @@ use crate::config::Config;
 
 #[test]
 fn what_is_beyond_the_limit_is_counted_and_not_read() {
-    let update =
-        Update { waba: None, number: None, news: News::Problem { code: None, details: "{}".into() } };
+    let news = News::Problem { code: None, details: "{}".into() };
+    let update = Update { waba: None, number: None, displayed: None, news };
     let notification = Notification { updates: vec![update; UPDATES_MAX + 3] };
     let heard = hear_meta(&Config::new("data".into()), &AppName::parse("main").unwrap(), &notification);
     assert_eq!(heard, Heard { strange: UPDATES_MAX + 3, ..Heard::default() });

@@ -7,7 +7,7 @@ use std::time::Duration;
 use laneway_channel::Secret;
 use laneway_gateway::api::{self, BodyLimits, Readiness};
 use laneway_gateway::clock::Clock;
-use laneway_gateway::config::{Account, Accounts, Config, Number, Scopes, Token, Waba, token};
+use laneway_gateway::config::{Account, Accounts, Config, Number, NumbersFrom, Scopes, Token, Waba, token};
 use laneway_gateway::driver::{Driver, Parts};
 use laneway_gateway::inbound::LastMessages;
 use laneway_gateway::node::Node;
@@ -170,6 +170,7 @@ fn account(name: &str, number: &str, tokens: &[(&str, Scopes)]) -> Account {
         conversions_token: None,
         dataset_id: Some(DatasetId::parse("1234567890").unwrap()),
         looks_up_dataset: false,
+        numbers_from: NumbersFrom::File,
         graph_url: String::new(),
         graph_version: Waba::GRAPH_VERSION.to_owned(),
         max_calls_per_second: Waba::MAX_CALLS_PER_SECOND,

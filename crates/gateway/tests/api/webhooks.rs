@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::Method;
 use laneway_channel::Secret;
 use laneway_channel::meta::webhook::sign;
-use laneway_gateway::config::{Accounts, App, Config};
+use laneway_gateway::config::{Accounts, App, Config, NumbersFrom};
 use laneway_model::{AppName, Contact, Person, PhoneNumber, PhoneNumberId, WabaId};
 use serde_json::json;
 
@@ -236,6 +236,49 @@ async fn nothing_is_acknowledged_that_is_not_durable() {
         assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "5"));
     }
     assert_eq!(node.node.heard.of(PhoneNumber::parse(SHOP).unwrap()), None);
+}
+
+/// The shop's numbers are left out of the file, and Meta has not told them yet.
+fn not_yet(config: &mut Config) {
+    apps(config);
+    let mut accounts = config.accounts.to_vec();
+    accounts[0].wabas[0].numbers.clear();
+    accounts[0].wabas[0].numbers_from = NumbersFrom::NotYet;
+    config.accounts = Accounts::new(accounts);
+}
+
+/// The same, and the number that the notifications are about is the salon's by the file.
+fn taken(config: &mut Config) {
+    not_yet(config);
+    let mut accounts = config.accounts.to_vec();
+    accounts[1].wabas[0].numbers[0].number = PhoneNumber::parse("15550783881").unwrap();
+    config.accounts = Accounts::new(accounts);
+}
+
+#[tokio::test]
+async fn a_notification_tells_its_number_before_discovery_has() {
+    let node = TestNode::with(Setup { change: not_yet, ..Setup::default() }).await;
+    let answer = notify(&node, notification("text")).await;
+    assert_eq!(answer.json(), json!({"believed": 1, "strange": 0}));
+    assert!(contact(&node, "15550783881", "16505551234").await.is_some());
+
+    let node = TestNode::with(Setup { change: taken, ..Setup::default() }).await;
+    let answer = notify(&node, notification("text")).await;
+    assert_eq!(answer.json(), json!({"believed": 0, "strange": 1}));
+}
+
+#[tokio::test]
+async fn numbers_that_are_not_known_yet_are_waited_for() {
+    let node = TestNode::with(Setup { change: not_yet, ..Setup::default() }).await;
+    let event = json!({"channel": "WhatsApp", "event": {"type": "Block"}, "from": {"number": SHOP},
+        "to": {"number": "+316012345678"}});
+    let mut client = node.client().await;
+    let answer = client.post(crate::node::SHOP, event.to_string()).await;
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.json()["error"]["code"], "numbers_not_known");
+    assert_eq!(answer.header("retry-after"), "5");
+    let answer = client.get(&format!("/api/v1/contacts/{SHOP}/+316012345678"), crate::node::SHOP).await;
+    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "5"));
 }
 
 #[tokio::test]

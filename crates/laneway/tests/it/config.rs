@@ -75,6 +75,28 @@ fn a_good_configuration_is_said_to_be_good() {
 }
 
 #[test]
+fn what_is_left_out_is_said_to_be_asked_for() {
+    let shop = Shop::open();
+    let config = fs::read_to_string(shop.config()).unwrap();
+    let lines =
+        config.lines().filter(|line| !line.starts_with("numbers = ") && !line.starts_with("dataset_id = "));
+    fs::write(shop.config(), lines.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    let (path, waba) = (shop.config(), shop.world.own("waba_id"));
+    let check = run(&["config", "check", "--config", shown(&path)]);
+    let expected = format!(
+        "{}: no mistakes; accounts 1, numbers 0\n\
+         Meta will be asked for the numbers of the WABA {waba}, when the gateway runs\n\
+         Meta will be asked for the data set of the WABA {waba}, when the gateway runs\n",
+        path.display()
+    );
+    assert_eq!((check.code, check.stdout), (0, expected));
+    let listed = run(&["config", "check", "--json", "--config", shown(&path)]).json();
+    let asked = ["numbers", "data set"].map(|what| serde_json::json!({"waba": waba, "what": what}));
+    assert_eq!(listed["asked_of_meta"], serde_json::json!(asked));
+    assert!(shop.world.rows("/sandbox/requests").is_empty(), "it is offline");
+}
+
+#[test]
 fn a_missing_file_is_named() {
     let check = run(&["config", "check", "--config", "nowhere/laneway.toml"]);
     assert_eq!((check.code, check.stdout.as_str()), (1, ""));

@@ -3,13 +3,30 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use laneway_wire::graph::server::{PhoneNumberRow, Refusal};
+use laneway_wire::graph::server::{IdQuery, PhoneNumberRow, Refusal};
 use serde::{Deserialize, Serialize};
 
 use super::{Blocklist, Number, Waba, World};
 use crate::limits::NUMBERS_MAX;
 use crate::mint::Mint;
 use crate::phone::Phone;
+
+/// Numbers per page when the client does not say, and at most: github.com/facebook/openapi @ecba623
+/// `business-messaging-api_v23.0.yaml`, line 25613 (D). More than the most is cut to it (U).
+const NUMBERS_PAGE: (u64, u64) = (25, 100);
+
+/// A page of an account's numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NumbersPage {
+    /// Its rows, in the order of their ids.
+    pub(crate) rows: Vec<PhoneNumberRow>,
+    /// Rows per page.
+    pub(crate) limit: u64,
+    /// Whether something follows.
+    pub(crate) has_next: bool,
+    /// Whether something stands before it.
+    pub(crate) has_previous: bool,
+}
 
 /// All a client needs to work with one business number.
 #[derive(Clone, PartialEq, Eq, Serialize)]
@@ -259,16 +276,31 @@ impl World {
         Ok(&waba.dataset_id)
     }
 
-    /// The account's numbers as the Graph API lists them.
-    pub(crate) fn phone_number_rows(&self, waba_id: &str) -> Vec<PhoneNumberRow> {
-        let own = self.numbers.iter().filter(|(_, number)| number.waba_id == waba_id);
-        own.map(|(id, number)| PhoneNumberRow {
+    /// A page of the account's numbers as the Graph API lists them.
+    pub(crate) fn numbers_page(&self, waba_id: &str, query: &IdQuery) -> NumbersPage {
+        let limit = query.limit.unwrap_or(NUMBERS_PAGE.0).min(NUMBERS_PAGE.1);
+        let is_after = |id: &String| query.after.as_ref().is_none_or(|after| id > after);
+        let is_before = |id: &String| query.before.as_ref().is_none_or(|before| id < before);
+        let own: Vec<_> = self.numbers.iter().filter(|(_, number)| number.waba_id == waba_id).collect();
+        let from = own.iter().position(|(id, _)| is_after(id)).unwrap_or(own.len());
+        let to = own.iter().rposition(|(id, _)| is_before(id)).map_or(0, |last| last + 1).max(from);
+        let count = usize::try_from(limit).unwrap_or(usize::MAX).min(to - from);
+        let (from, to) = match query.before {
+            Some(_) if query.after.is_none() => (to - count, to),
+            Some(_) | None => (from, from + count),
+        };
+        let row = |(id, number): &(&String, &Number)| PhoneNumberRow {
             verified_name: "Laneway sandbox".to_owned(),
-            display_phone_number: number.phone.to_string(),
-            id: id.clone(),
+            display_phone_number: number.phone.display(),
+            id: (*id).clone(),
             quality_rating: "GREEN",
-        })
-        .collect()
+        };
+        NumbersPage {
+            rows: own[from..to].iter().map(row).collect(),
+            limit,
+            has_next: to < own.len(),
+            has_previous: from > 0,
+        }
     }
 
     /// The phone number id of a business number.

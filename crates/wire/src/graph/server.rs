@@ -23,11 +23,11 @@ mod requested;
 mod wamid;
 
 pub use answer::{
-    BlockAnswer, BlockVerb, BlockedRow, ContactRef, FIXED_HEADERS, PhoneNumberRow, UsageKind, block_answer,
-    blocklist_answer, dataset_answer, datasets_answer, events_answer, message_answer, phone_numbers_answer,
-    success_answer, usage_header,
+    BlockAnswer, BlockVerb, BlockedRow, ContactRef, FIXED_HEADERS, Paging, PagingCursors, PhoneNumberRow,
+    UsageKind, block_answer, blocklist_answer, dataset_answer, datasets_answer, events_answer,
+    message_answer, phone_numbers_answer, success_answer, usage_header,
 };
-pub use cursor::Cursor;
+pub use cursor::{Cursor, decode_id, encode_id};
 pub use notification::{
     DeliveryStatus, Happening, Notification, NotificationText, NotifiedUser, Referral, WelcomeMessage,
     notification_body,
@@ -37,8 +37,8 @@ pub use path::{DEFAULT_VERSION, Edge, Operation, Path};
 pub use refusal::{ConversionRefusal, MissingTokenCode, Refusal, UserRefusal};
 pub use request::{
     BlockEntry, BlocklistQuery, ConversionBatch, ConversionFields, EVENTS_PER_REQUEST_MAX, EventTime,
-    MessageRequest, Recipient, USERS_PER_REQUEST_MAX, block_request, blocklist_query, conversion_batch,
-    message_request,
+    IdQuery, MessageRequest, Recipient, USERS_PER_REQUEST_MAX, block_request, blocklist_query,
+    conversion_batch, id_query, message_request,
 };
 pub use requested::{KNOWN_ERRORS, KnownError, RequestedError};
 pub use wamid::{WamidDirection, wamid};

@@ -8,7 +8,8 @@ use laneway_model::{
 
 use super::super::source::{Found, Table};
 use super::super::{
-    Account, Country, LostAnswer, Number, OnDeadLetter, OnLostAnswer, Scopes, Token, TokenHash, Waba, schema,
+    Account, Country, LostAnswer, Number, NumbersFrom, OnDeadLetter, OnLostAnswer, Scopes, Token, TokenHash,
+    Waba, schema,
 };
 use super::{Claim, Reader, quoted};
 
@@ -204,6 +205,8 @@ impl Reader<'_> {
         let graph_version = self.choice(table, "graph_version", VERSION, graph_version);
         let max_calls = self.count(table, "max_calls_per_second", 1..=CALLS_PER_SECOND_MAX);
         let numbers = self.numbers(table);
+        let numbers_from =
+            if table.get("numbers").is_some() { NumbersFrom::File } else { NumbersFrom::NotYet };
         Some(Waba {
             id: id?,
             app,
@@ -217,6 +220,7 @@ impl Reader<'_> {
                 .and_then(|count| u32::try_from(count).ok())
                 .unwrap_or(Waba::MAX_CALLS_PER_SECOND),
             numbers,
+            numbers_from,
         })
     }
 
@@ -231,11 +235,12 @@ impl Reader<'_> {
         .flatten()
     }
 
+    /// To leave them out means "ask Meta", so that an empty list is more likely a mistake.
     fn numbers(&mut self, waba: &Table<'_>) -> Vec<Number> {
         let tables = self.tables(waba, "numbers", &schema::NUMBER);
-        if waba.get("numbers").is_none() || waba.is_empty_list("numbers") {
+        if waba.is_empty_list("numbers") {
             let form = schema::NUMBER.form;
-            let says = format!("to leave them out is not yet supported; write {form}");
+            let says = format!("is empty; leave it out, and Meta is asked, or write {form}");
             self.note(waba.remark_at("numbers", says));
         }
         tables.iter().filter_map(|table| self.number(table)).collect()

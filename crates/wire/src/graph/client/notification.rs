@@ -43,6 +43,8 @@ pub struct NotificationChange {
     pub field: String,
     /// `value.metadata.phone_number_id`.
     pub phone_number_id: Option<String>,
+    /// `value.metadata.display_phone_number`.
+    pub display_phone_number: Option<String>,
     /// `value.contacts`: the persons that messages and statuses are about.
     pub contacts: Vec<NotifiedContact>,
     /// `value.messages`.
@@ -244,6 +246,7 @@ fn change(change: &Map<String, Value>) -> NotificationChange {
     let mut change = NotificationChange {
         field,
         phone_number_id: metadata.and_then(|metadata| string(metadata, "phone_number_id")),
+        display_phone_number: metadata.and_then(|metadata| string(metadata, "display_phone_number")),
         contacts: objects(list(value, "contacts")).map(contact).collect(),
         messages: objects(list(value, "messages")).map(message).collect(),
         statuses: objects(list(value, "statuses")).map(status).collect(),

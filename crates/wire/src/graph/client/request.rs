@@ -31,8 +31,16 @@ pub enum Endpoint<'a> {
     /// `GET` tells the data set of a WABA, `POST` creates it or tells the existing one; neither has a body. Meta,
     /// "Conversions API for business messaging" (documented).
     Dataset(&'a WabaId),
-    /// `GET`: the numbers of a WABA. Meta, "Business phone numbers" (documented).
-    PhoneNumbers(&'a WabaId),
+    /// `GET`: a page of the numbers of a WABA. github.com/facebook/openapi @ecba623 `business-messaging-api_v23.0.yaml`,
+    /// line 25613 (documented).
+    PhoneNumbers {
+        /// The WABA.
+        waba: &'a WabaId,
+        /// The most rows wanted: 1 to 100 (documented).
+        limit: u16,
+        /// The cursor `paging.cursors.after` of the page before; none for the first.
+        after: Option<&'a str>,
+    },
 }
 
 impl Endpoint<'_> {
@@ -42,16 +50,21 @@ impl Endpoint<'_> {
             Self::Messages(number) => format!("/{number}/messages"),
             Self::BlockUsers(number) => format!("/{number}/block_users"),
             Self::BlockList { number, limit, after } => {
-                let limit = limit.to_string();
-                let query = [("limit", Some(limit.as_str())), ("after", *after)];
-                let query = serde_urlencoded::to_string(query).expect("texts have a query form");
-                format!("/{number}/block_users?{query}")
+                format!("/{number}/block_users?{}", page_query(*limit, *after))
             }
             Self::Events(dataset) => format!("/{dataset}/events"),
             Self::Dataset(waba) => format!("/{waba}/dataset"),
-            Self::PhoneNumbers(waba) => format!("/{waba}/phone_numbers"),
+            Self::PhoneNumbers { waba, limit, after } => {
+                format!("/{waba}/phone_numbers?{}", page_query(*limit, *after))
+            }
         }
     }
+}
+
+fn page_query(limit: u16, after: Option<&str>) -> String {
+    let limit = limit.to_string();
+    let query = [("limit", Some(limit.as_str())), ("after", after)];
+    serde_urlencoded::to_string(query).expect("texts have a query form")
 }
 
 #[derive(Serialize)]

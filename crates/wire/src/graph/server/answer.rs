@@ -70,12 +70,34 @@ pub enum BlockedRow {
 pub struct PhoneNumberRow {
     /// The name customers see.
     pub verified_name: String,
-    /// The number, `+` in front.
+    /// The number as people write it, such as `+1 631-555-5555`.
     pub display_phone_number: String,
     /// The phone number id.
     pub id: String,
     /// How customers rate it.
     pub quality_rating: &'static str,
+}
+
+/// Where a page stands in its list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Paging {
+    /// The page's two ends.
+    pub cursors: PagingCursors,
+    /// The address of the page that follows; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// The address of the page before; absent on the first one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
+}
+
+/// The cursors of a page's first and last row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PagingCursors {
+    /// For the page before.
+    pub before: String,
+    /// For the page that follows.
+    pub after: String,
 }
 
 /// `{"success":true}`: a read mark or typing indicator was taken (16 bytes, as captured).
@@ -187,19 +209,6 @@ pub fn blocklist_answer(
         #[serde(skip_serializing_if = "Option::is_none")]
         user_id: Option<&'a str>,
     }
-    #[derive(Serialize)]
-    struct Paging {
-        cursors: Cursors,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        next: Option<String>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        previous: Option<String>,
-    }
-    #[derive(Serialize)]
-    struct Cursors {
-        before: String,
-        after: String,
-    }
     let data = rows.iter().map(|row| {
         let (input, wa_id, user_id) = match row {
             BlockedRow::WaId(wa_id) => (Cow::Owned(format!("+{wa_id}")), Some(wa_id.as_str()), None),
@@ -208,7 +217,7 @@ pub fn blocklist_answer(
         Row { messaging_product: "whatsapp", input: shows_input.then_some(input), wa_id, user_id }
     });
     let paging = cursors.map(|(before, after)| Paging {
-        cursors: Cursors { before: before.encode(), after: after.encode() },
+        cursors: PagingCursors { before: before.encode(), after: after.encode() },
         next,
         previous,
     });
@@ -242,13 +251,15 @@ pub fn datasets_answer(id: Option<&str>) -> Vec<u8> {
     encode(&Body { data: id.into_iter().map(|id| Row { id }).collect() })
 }
 
-/// The numbers of an account, on one page.
-pub fn phone_numbers_answer(rows: &[PhoneNumberRow]) -> Vec<u8> {
+/// A page of the numbers of an account; an empty one has no `paging` (I).
+pub fn phone_numbers_answer(rows: &[PhoneNumberRow], paging: Option<Paging>) -> Vec<u8> {
     #[derive(Serialize)]
     struct Body<'a> {
         data: &'a [PhoneNumberRow],
+        #[serde(skip_serializing_if = "Option::is_none")]
+        paging: Option<Paging>,
     }
-    encode(&Body { data: rows })
+    encode(&Body { data: rows, paging })
 }
 
 /// The value of `x-business-use-case-usage`: percentages of the account's limits, and minutes until access returns.

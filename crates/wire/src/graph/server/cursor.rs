@@ -1,4 +1,4 @@
-//! The cursor of a paged block list.
+//! The cursors of paged lists: that of a block list, and that of a list of objects with ids.
 //!
 //! Meta's captured cursor decodes to `{"offset":0,"versionId":"1737679688383584"}` in base64 with `Z` written `ZA` and
 //! `=` written `ZD`; the version is the microsecond of the list's last write (I, re-encoded byte for byte).
@@ -39,9 +39,30 @@ impl Cursor {
     }
 }
 
+/// The cursor before or after an object of a list, as in the example of `phone_numbers` in Meta's OpenAPI document: its
+/// id in base64 (D).
+pub fn encode_id(id: &str) -> String {
+    STANDARD.encode(id)
+}
+
+/// The id in such a cursor. `None` if it is not one.
+pub fn decode_id(cursor: &str) -> Option<String> {
+    let id = String::from_utf8(STANDARD.decode(cursor).ok()?).ok()?;
+    (!id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())).then_some(id)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_documented_cursor_of_an_id_both_ways() {
+        assert_eq!(encode_id("10151194520072941"), "MTAxNTExOTQ1MjAwNzI5NDE=");
+        assert_eq!(decode_id("MTAxNTExOTQ1MjAwNzI5NDE=").as_deref(), Some("10151194520072941"));
+        for text in ["", "x", "MTA", "AAAA", "YWJj", CAPTURED] {
+            assert_eq!(decode_id(text), None, "{text}");
+        }
+    }
 
     /// The `before` and `after` of the list captured in Meta's Postman collection.
     const CAPTURED: &str = "eyJvZAmZAzZAXQiOjAsInZAlcnNpb25JZACI6IjE3Mzc2Nzk2ODgzODM1ODQifQZDZD";

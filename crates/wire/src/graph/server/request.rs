@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::parameters::{unwrapped, word};
-use super::{ConversionRefusal, Cursor, Parameters, Refusal};
+use super::{ConversionRefusal, Cursor, Parameters, Refusal, decode_id};
 
 /// The most users one `block_users` call may name (Meta, *Block users* (D)).
 pub const USERS_PER_REQUEST_MAX: usize = 1_000;
@@ -60,6 +60,17 @@ pub struct BlocklistQuery {
     pub after: Option<Cursor>,
     /// The page that ends before this cursor.
     pub before: Option<Cursor>,
+}
+
+/// Which page of a list of objects is wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IdQuery {
+    /// Entries per page, if the client said.
+    pub limit: Option<u64>,
+    /// The page that follows the object with this id.
+    pub after: Option<String>,
+    /// The page that ends before the object with this id.
+    pub before: Option<String>,
 }
 
 /// A call of `/events`: 1 to [`EVENTS_PER_REQUEST_MAX`] events, each as received.
@@ -190,19 +201,39 @@ pub fn block_request(parameters: &Parameters<'_>) -> Result<Vec<BlockEntry>, Ref
 /// # Errors
 /// [`Refusal::InvalidParameter`] for a limit that is no positive number or a cursor that is none.
 pub fn blocklist_query(parameters: &Parameters<'_>) -> Result<BlocklistQuery, Refusal> {
-    let limit = match parameters.text("limit")? {
-        None => None,
+    let cursor = |name| page_cursor(parameters, name, Cursor::decode);
+    Ok(BlocklistQuery { limit: page_limit(parameters)?, after: cursor("after")?, before: cursor("before")? })
+}
+
+/// Reads which page of a list of objects is wanted.
+///
+/// # Errors
+/// [`Refusal::InvalidParameter`] for a limit that is no positive number or a cursor that is none.
+pub fn id_query(parameters: &Parameters<'_>) -> Result<IdQuery, Refusal> {
+    let cursor = |name| page_cursor(parameters, name, decode_id);
+    Ok(IdQuery { limit: page_limit(parameters)?, after: cursor("after")?, before: cursor("before")? })
+}
+
+fn page_limit(parameters: &Parameters<'_>) -> Result<Option<u64>, Refusal> {
+    match parameters.text("limit")? {
+        None => Ok(None),
         Some(text) => match text.parse() {
-            Ok(0) | Err(_) => return Err(Refusal::InvalidParameter("limit")),
-            Ok(limit) => Some(limit),
+            Ok(0) | Err(_) => Err(Refusal::InvalidParameter("limit")),
+            Ok(limit) => Ok(Some(limit)),
         },
-    };
-    let cursor = |name| match parameters.text(name)? {
+    }
+}
+
+fn page_cursor<T>(
+    parameters: &Parameters<'_>,
+    name: &'static str,
+    decode: impl FnOnce(&str) -> Option<T>,
+) -> Result<Option<T>, Refusal> {
+    match parameters.text(name)? {
         None => Ok(None),
         Some(text) if text.is_empty() => Ok(None),
-        Some(text) => Cursor::decode(&text).map(Some).ok_or(Refusal::InvalidParameter(name)),
-    };
-    Ok(BlocklistQuery { limit, after: cursor("after")?, before: cursor("before")? })
+        Some(text) => decode(&text).map(Some).ok_or(Refusal::InvalidParameter(name)),
+    }
 }
 
 /// Reads a call of `/events`: `data` as a list, as a JSON string of one, or as a list of JSON strings.
