@@ -143,6 +143,24 @@ impl Journal {
         }
     }
 
+    /// A page of records above that sequence, oldest first; otherwise as [`Journal::list`].
+    ///
+    /// # Errors
+    /// [`Error::Busy`], or the store's own trouble.
+    pub async fn list_up(
+        &self,
+        queue: Queue,
+        filter: Filter,
+        after: Option<Sequence>,
+        limit: usize,
+    ) -> Result<Page, Error> {
+        match &self.store {
+            Store::Sqlite(sqlite) => {
+                sqlite.read(move |reader| reader.list_up(queue, &filter, after, limit)).await
+            }
+        }
+    }
+
     /// Opens final rows again: each keeps id, attempts and body. A row that held its lane keeps its place there, and
     /// holds it no longer; any other gets a new order, at the lane's tail. Its last change is dated `due`. Rows that
     /// are open or gone are left out. The journal opens whatever is final; which statuses may be tried again is for the
@@ -158,7 +176,22 @@ impl Journal {
         due: Timestamp,
         expires: Option<Timestamp>,
     ) -> Result<Vec<Fresh>, Error> {
-        let op = Op::Requeue { lease, sequences: sequences.to_vec(), due, expires };
+        let op = Op::Requeue { lease, sequences: sequences.to_vec(), at: due, due, expires };
+        self.write(op).await.map(Reply::requeued)
+    }
+
+    /// The same for rows that are due later than now, which is `at`: their last change is dated `at`.
+    ///
+    /// # Errors
+    /// As [`Journal::requeue`].
+    pub async fn requeue_later(
+        &self,
+        lease: Lease,
+        sequences: &[Sequence],
+        at: Timestamp,
+        due: Timestamp,
+    ) -> Result<Vec<Fresh>, Error> {
+        let op = Op::Requeue { lease, sequences: sequences.to_vec(), at, due, expires: None };
         self.write(op).await.map(Reply::requeued)
     }
 

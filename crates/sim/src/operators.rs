@@ -93,7 +93,7 @@ impl World {
         let due = self.wall();
         let expires = chance(&mut self.dice.clients, 800).then(|| due.saturating_add(REDRIVEN_LIFE));
         let Some(node) = self.node.as_ref().filter(|_| !sequences.is_empty()) else { return };
-        let op = Op::Requeue { lease: node.lease, sequences, due, expires };
+        let op = Op::Requeue { lease: node.lease, sequences, at: due, due, expires };
         self.write(Write { op, then: Then::Redrive });
     }
 

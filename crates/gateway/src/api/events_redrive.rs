@@ -10,13 +10,14 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, Uri};
 use laneway_journal::{Queue, Record, Sequence};
-use laneway_model::{EventId, EventKind, Status};
+use laneway_model::{EventId, EventKind, Status, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::events::{
     LIST_PARAMETERS, admitted, cursor_of, filter_of, find, not_found, sequence_of, states, unavailable,
 };
+use super::pace::TOGETHER;
 use super::problem::{Problem, ProblemBody, ProblemCode};
 use super::query::{Query, quoted};
 use super::state::EventState;
@@ -27,10 +28,6 @@ use crate::telemetry::Route;
 
 /// The most events that one call tries again.
 const RETRIES_MAX: usize = 1_000;
-/// So many of them are due at the same moment.
-const RETRIES_TOGETHER: usize = 50;
-/// How much later the next ones are due: with [`RETRIES_TOGETHER`], 100 events a second.
-const RETRIES_APART: Duration = Duration::from_millis(500);
 /// How long a discard waits for its commit.
 const DISCARD_PATIENCE: Duration = Duration::from_secs(10);
 /// What is written to a dead letter that is given up; the engine's decisions say the same.
@@ -42,7 +39,7 @@ const DISCARDED: &str = "An operator gave it up.";
 pub(super) struct Retried {
     /// How many events are tried again.
     count: usize,
-    /// Give it as `cursor` to go on with older events; null when there are none.
+    /// Give it as `cursor` to go on with newer events; null when there are none.
     #[schema(required)]
     cursor: Option<String>,
 }
@@ -112,8 +109,9 @@ pub(super) async fn discard(
 
 /// Try many events again
 ///
-/// Those that a filter leaves, as in lists; `failed` ones when no status is given. At most 1,000 a call, newest first
-/// across calls and oldest first within one; they are due 100 a second. Expired ones are left as they are.
+/// Those that a filter leaves, as in lists, but oldest first; `failed` ones when no status is given. At most 1,000 a call.
+/// They are due 100 a second, in all calls of the account together. Expired ones are left as they are. Where the store or
+/// the room for open events ends half way, the answer tells how far it came: `cursor` goes on from there.
 #[utoipa::path(
     post, path = "/api/v1/events/retry", tag = "events", operation_id = "retry_events",
     params(
@@ -133,7 +131,7 @@ pub(super) async fn discard(
         (status = 401, description = "The token is missing or unknown", body = ProblemBody),
         (status = 403, description = "The token lacks the scope `operate`", body = ProblemBody),
         (status = 500, description = "What is stored is damaged", body = ProblemBody),
-        (status = 503, description = "The store cannot do it now, or there is no room", body = ProblemBody),
+        (status = 503, description = "The store cannot do it now, or there is no room; none is tried again", body = ProblemBody),
     )
 )]
 pub(super) async fn retry_many(State(api): State<Arc<Api>>, headers: HeaderMap, uri: Uri) -> Response {
@@ -247,24 +245,43 @@ async fn many_retried(api: &Api, headers: &HeaderMap, uri: &Uri) -> Result<Retri
         return Err(problem.hint("those that are: failed, in_doubt, discarded"));
     }
     let limit = query.value("limit", retries_of)?.unwrap_or(RETRIES_MAX);
-    let before = query.value("cursor", sequence_of)?;
-    let page = api.node.journal.list(Queue::Events, filter, before, limit).await;
+    let after = query.value("cursor", sequence_of)?;
+    let page = api.node.journal.list_up(Queue::Events, filter, after, limit).await;
     let page = page.map_err(|error| unavailable(api, &error))?;
-    let mut due = api.node.clock.wall();
+    let now = api.node.clock.wall();
     let mut records: Vec<Record> = page.records;
-    records.retain(|record| record.row.expires > due);
-    // Oldest first, so that events of one lane leave in the order in which they were accepted.
-    records.reverse();
-    let mut count = 0;
-    for records in records.chunks(RETRIES_TOGETHER) {
-        let _rooms = records.iter().map(|record| room(api, record)).collect::<Result<Vec<_>, _>>()?;
-        let sequences: Vec<_> = records.iter().map(|record| record.row.id.sequence()).collect();
-        let requeued = api.node.journal.requeue(api.node.driver.lease(), &sequences, due, None).await;
-        count += requeued.map_err(|error| unavailable(api, &error))?.len();
-        due = due.saturating_add(RETRIES_APART);
+    records.retain(|record| record.row.expires > now);
+    let (mut count, mut cursor) = (0, page.next);
+    let mut last_done = None;
+    for records in records.chunks(TOGETHER) {
+        match requeued(api, account, records, now).await {
+            Ok(requeued) => count += requeued,
+            // What was done is done, and the client must know of it.
+            Err(problem) if last_done.is_none() => return Err(problem),
+            Err(_) => {
+                cursor = last_done;
+                break;
+            }
+        }
+        last_done = records.last().map(|record| record.row.id.sequence());
     }
     tracing::info!(account.name = account.name.as_str(), count, "an operator has events tried again");
-    Ok(Retried { count, cursor: page.next.map(cursor_of) })
+    Ok(Retried { count, cursor: cursor.map(cursor_of) })
+}
+
+/// Opens events again that are due at the account's next moment; answers how many.
+async fn requeued(
+    api: &Api,
+    account: &Account,
+    records: &[Record],
+    now: Timestamp,
+) -> Result<usize, Problem> {
+    let _rooms = records.iter().map(|record| room(api, record)).collect::<Result<Vec<_>, _>>()?;
+    let sequences: Vec<_> = records.iter().map(|record| record.row.id.sequence()).collect();
+    let wait = api.paces.next(&account.name, api.node.clock.monotonic());
+    let (lease, due) = (api.node.driver.lease(), now.saturating_add(wait));
+    let requeued = api.node.journal.requeue_later(lease, &sequences, now, due).await;
+    Ok(requeued.map_err(|error| unavailable(api, &error))?.len())
 }
 
 /// Whether an event that ended like this may be tried again.

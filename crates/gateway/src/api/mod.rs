@@ -17,6 +17,7 @@ mod events_stream;
 mod health;
 mod instant;
 mod openapi;
+mod pace;
 mod passthrough;
 mod problem;
 mod query;
@@ -53,6 +54,7 @@ struct Api {
     node: Node,
     limits: BodyLimits,
     rates: rate::Rates,
+    paces: pace::Paces,
     /// Carries what is passed on to CM.com.
     pass: pass::Client<Body>,
 }
@@ -111,6 +113,7 @@ fn operator_routes() -> Router<Arc<Api>> {
 fn finish(routes: Router<Arc<Api>>, node: Node, limits: BodyLimits) -> Router {
     routes.method_not_allowed_fallback(method_not_allowed).fallback(not_found).with_state(Arc::new(Api {
         rates: rate::Rates::default(),
+        paces: pace::Paces::default(),
         node,
         limits,
         pass: pass::Client::new(pass::Limits::default()),

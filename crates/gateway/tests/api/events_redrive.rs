@@ -1,21 +1,32 @@
 //! Retry and discard: what may be tried again, whose it is, and what is left behind.
 
+use std::time::Duration;
+
 use http::Method;
+use laneway_gateway::config::{Accounts, Config, Number};
 use laneway_journal::{Change, Queue, Settlement};
-use laneway_model::{EventId, Status};
+use laneway_model::{EventId, PhoneNumber, PhoneNumberId, Status};
 use serde_json::json;
 
 use crate::client::{Answer, Client};
 use crate::events_cm::BLOCK;
-use crate::node::{NOW, SALON, SHOP, SHOP_READ_ONLY, TestNode};
+use crate::node::{NOW, SALON, SHOP, SHOP_READ_ONLY, Setup, TestNode};
 
 async fn act(client: &mut Client, path: &str, token: &str) -> Answer {
     client.send(Method::POST, path, &[("x-cm-producttoken", token)], "").await
 }
 
+/// The shop's number, and a second one that a test may give it.
+const FIRST: &str = "00316098765432";
+const SECOND: &str = "00316098765433";
+
 /// An event that ended like this.
 async fn ended(node: &TestNode, client: &mut Client, status: Status) -> String {
-    let id = client.post(SHOP, BLOCK).await.event_id();
+    ended_as(node, client, BLOCK, status).await
+}
+
+async fn ended_as(node: &TestNode, client: &mut Client, body: &str, status: Status) -> String {
+    let id = client.post(SHOP, body.to_owned()).await.event_id();
     let change = Change {
         sequence: EventId::parse(&id).unwrap().sequence(),
         status,
@@ -124,12 +135,48 @@ async fn many_are_tried_again_page_by_page_at_a_pace() {
         assert_eq!(record.status, Status::Retrying, "{id}");
         due.push(record.due);
     }
-    // Never more than 50 at once per call, and within a call the older ones first.
-    let last = &due[EVENTS - 110..];
-    assert!(last.is_sorted(), "{last:?}");
-    for at in last {
-        assert!(last.iter().filter(|due| *due == at).count() <= 50, "{at:?}");
+    // Never more than 50 at once, whatever the call, and the older ones first.
+    assert!(due.is_sorted(), "{due:?}");
+    for at in &due {
+        assert!(due.iter().filter(|due| *due == at).count() <= 50, "{at:?}");
     }
+    assert_eq!(due[0], NOW);
+    // Each call takes moments of its own: 50, 50 and 10, then 10.
+    assert_eq!(due[EVENTS - 1], NOW.saturating_add(Duration::from_millis(1_500)));
     let kept = client.get(&format!("/api/v1/events/{kept}"), SHOP).await.json();
     assert_eq!(kept["status"], "in_doubt");
+}
+
+/// Gives the shop a second number.
+fn second_number(config: &mut Config) {
+    let mut accounts = config.accounts.to_vec();
+    let second = Number {
+        number: PhoneNumber::parse(SECOND).unwrap(),
+        phone_number_id: PhoneNumberId::parse("106540352242923").unwrap(),
+    };
+    accounts[0].wabas[0].numbers.push(second);
+    config.accounts = Accounts::new(accounts);
+    config.limits.open_events_per_number = 200;
+}
+
+#[tokio::test]
+async fn what_was_done_before_a_failure_is_told() {
+    let node = TestNode::with(Setup { change: second_number, ..Setup::default() }).await;
+    let mut client = node.client().await;
+    for from in [[FIRST; 50].as_slice(), &[SECOND; 60]].concat() {
+        let block = BLOCK.replace(FIRST, from);
+        ended_as(&node, &mut client, &block, Status::Failed).await;
+    }
+    // There is no room for the second number: what was accepted counts as open as long as the driver does not run.
+    let taken = node.node.driver.room(PhoneNumber::parse(SECOND).unwrap(), 140).unwrap();
+    let none = act(&mut client, &format!("/api/v1/events/retry?from={SECOND}"), SHOP).await;
+    assert_eq!((none.status.as_u16(), &none.json()["error"]["code"]), (503, &json!("unavailable")));
+    let some = act(&mut client, "/api/v1/events/retry", SHOP).await;
+    assert_eq!((some.status.as_u16(), &some.json()["count"]), (200, &json!(50)), "{}", some.json());
+    let cursor = some.json()["cursor"].as_str().unwrap().to_owned();
+    let rest = format!("/api/v1/events/retry?cursor={cursor}");
+    assert_eq!(act(&mut client, &rest, SHOP).await.status, 503);
+    drop(taken);
+    assert_eq!(act(&mut client, &rest, SHOP).await.json(), json!({"count": 60, "cursor": null}));
+    assert_eq!(act(&mut client, "/api/v1/events/retry", SHOP).await.json()["count"], 0);
 }

@@ -1,4 +1,4 @@
-//! Lists, newest first, and the searches behind removal. The work of one page is limited, so that a filter which
+//! Lists, newest or oldest first, and the searches behind removal. The work of one page is limited, so that a filter which
 //! nothing passes cannot hold a reader for long.
 
 use laneway_model::{Person, Status, Timestamp};
@@ -34,6 +34,33 @@ impl Reader {
         limit: usize,
     ) -> Result<Page, Error> {
         let before = before.unwrap_or(Sequence::MAX);
+        self.passing(filter, |reader, passing| match &filter.person {
+            Some(person) => reader.list_of_person(queue, person, passing, (before, limit.max(1))),
+            None => reader.scan(queue, passing, Way::Down, (before, limit.max(1))),
+        })
+    }
+
+    /// A page of records above `after`, oldest first. A person's are looked for among all that their statuses leave.
+    ///
+    /// # Errors
+    /// When SQLite fails, or the file is damaged.
+    pub fn list_up(
+        &mut self,
+        queue: Queue,
+        filter: &Filter,
+        after: Option<Sequence>,
+        limit: usize,
+    ) -> Result<Page, Error> {
+        let from = (after.unwrap_or(0), limit.max(1));
+        self.passing(filter, |reader, passing| reader.scan(queue, passing, Way::Up, from))
+    }
+
+    /// Looks the filter's account up; an account without rows has an empty page.
+    fn passing(
+        &mut self,
+        filter: &Filter,
+        page: impl FnOnce(&mut Self, &Passing<'_>) -> Result<Page, Error>,
+    ) -> Result<Page, Error> {
         self.snapshot(|reader| {
             let account = match &filter.account {
                 None => None,
@@ -42,11 +69,7 @@ impl Reader {
                     None => return Ok(Page { records: Vec::new(), next: None }),
                 },
             };
-            let passing = Passing { filter, account };
-            match &filter.person {
-                Some(person) => reader.list_of_person(queue, person, &passing, (before, limit.max(1))),
-                None => reader.scan(queue, &passing, (before, limit.max(1))),
-            }
+            page(reader, &Passing { filter, account })
         })
     }
 
@@ -54,20 +77,24 @@ impl Reader {
         &mut self,
         queue: Queue,
         passing: &Passing<'_>,
-        (before, limit): (Sequence, usize),
+        way: Way,
+        (from, limit): (Sequence, usize),
     ) -> Result<Page, Error> {
         let sql = sql(queue);
         let Self { connection, accounts, rows_examined_max, .. } = self;
-        let scan = match passing.narrowest() {
-            Narrowest::All => sql.scan_all,
-            Narrowest::Open => sql.scan_open,
-            Narrowest::Dead => sql.scan_dead,
+        let scan = match (passing.narrowest(), way) {
+            (Narrowest::All, Way::Down) => sql.scan_all,
+            (Narrowest::Open, Way::Down) => sql.scan_open,
+            (Narrowest::Dead, Way::Down) => sql.scan_dead,
+            (Narrowest::All, Way::Up) => sql.climb_all,
+            (Narrowest::Open, Way::Up) => sql.climb_open,
+            (Narrowest::Dead, Way::Up) => sql.climb_dead,
         };
         let mut calls = Calls::new(connection, sql);
         let mut statement = connection.prepare_cached(scan).doing(DOING)?;
-        let mut rows = statement.query([signed(before)]).doing(DOING)?;
+        let mut rows = statement.query([signed(from)]).doing(DOING)?;
         let mut page = Page { records: Vec::new(), next: None };
-        let (mut examined, mut last) = (0, before);
+        let (mut examined, mut last) = (0, from);
         while let Some(row) = rows.next().doing(DOING)? {
             if page.records.len() == limit || examined == *rows_examined_max {
                 page.next = Some(last);
@@ -260,6 +287,15 @@ fn names(text: &[u8], word: &[u8]) -> bool {
             && is_free(at.checked_sub(1).and_then(|before| text.get(before)))
             && is_free(text.get(at + word.len()))
     })
+}
+
+/// The way through a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// Newest first.
+    Down,
+    /// Oldest first.
+    Up,
 }
 
 /// A filter, its account looked up.

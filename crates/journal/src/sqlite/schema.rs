@@ -136,6 +136,9 @@ pub(crate) struct Sql {
     pub(crate) scan_all: &'static str,
     pub(crate) scan_open: &'static str,
     pub(crate) scan_dead: &'static str,
+    pub(crate) climb_all: &'static str,
+    pub(crate) climb_open: &'static str,
+    pub(crate) climb_dead: &'static str,
     pub(crate) insert_call: &'static str,
     pub(crate) call: &'static str,
     pub(crate) all_calls: &'static str,
@@ -228,6 +231,17 @@ macro_rules! statements {
             scan_dead: concat!(
                 "SELECT ", whole!(), " FROM ", $queue, " INDEXED BY ", $queue, "_dead
                  WHERE status IN (14, 15) AND sequence < ?1 ORDER BY sequence DESC"
+            ),
+            climb_all: concat!(
+                "SELECT ", whole!(), " FROM ", $queue, " WHERE sequence > ?1 ORDER BY sequence"
+            ),
+            climb_open: concat!(
+                "SELECT ", whole!(), " FROM ", $queue, " INDEXED BY ", $queue, "_open
+                 WHERE status < 10 AND sequence > ?1 ORDER BY sequence"
+            ),
+            climb_dead: concat!(
+                "SELECT ", whole!(), " FROM ", $queue, " INDEXED BY ", $queue, "_dead
+                 WHERE status IN (14, 15) AND sequence > ?1 ORDER BY sequence"
             ),
             insert_call: concat!(
                 "INSERT INTO ", $queue, "_calls (", call!(), ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"

@@ -226,7 +226,7 @@ pub(super) fn requeue(
     store: &mut Store,
     lease: Lease,
     sequences: &[Sequence],
-    (due, expires): (Timestamp, Option<Timestamp>),
+    (at, due, expires): (Timestamp, Timestamp, Option<Timestamp>),
     news: &mut Vec<News>,
 ) -> Result<Vec<Fresh>, Failed> {
     store.check_lease(lease).reading()?;
@@ -254,7 +254,7 @@ pub(super) fn requeue(
         let state = State {
             place: open.order,
             status: open.status,
-            updated_at: due,
+            updated_at: at,
             due,
             expires: open.expires,
             holds_lane: false,

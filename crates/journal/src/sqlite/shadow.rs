@@ -127,7 +127,7 @@ impl Shadow {
                     row.holds = false;
                 }
                 let due = self.now();
-                (Op::Requeue { lease, sequences: vec![sequence], due, expires: None }, Ok(None))
+                (Op::Requeue { lease, sequences: vec![sequence], at: due, due, expires: None }, Ok(None))
             }
             Ask::Discard(sequence) => {
                 let sequences = vec![Sequence::from(*sequence)];

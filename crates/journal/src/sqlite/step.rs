@@ -28,6 +28,8 @@ pub enum Op {
         lease: Lease,
         /// The rows.
         sequences: Vec<Sequence>,
+        /// When their last change is dated.
+        at: Timestamp,
         /// When they are tried.
         due: Timestamp,
         /// When they become pointless, if that changes.
@@ -261,8 +263,8 @@ fn dispatch(store: &mut Store, op: Op, news: &mut Vec<News>) -> Result<Reply, Fa
             settle::settle(store, lease, settlement, news)?;
             Ok(Reply::Settled)
         }
-        Op::Requeue { lease, sequences, due, expires } => {
-            settle::requeue(store, lease, &sequences, (due, expires), news).map(Reply::Requeued)
+        Op::Requeue { lease, sequences, at, due, expires } => {
+            settle::requeue(store, lease, &sequences, (at, due, expires), news).map(Reply::Requeued)
         }
         Op::Discard { lease, sequences, at, reason } => {
             settle::discard(store, lease, &sequences, (at, &reason)).map(Reply::Discarded)

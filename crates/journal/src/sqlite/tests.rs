@@ -121,7 +121,8 @@ fn an_operation_that_is_refused_leaves_its_neighbours_alone() {
 fn an_operation_sees_what_came_before_it_in_the_step() {
     let (_directory, mut store, _indexer) = opened();
     let lease = store.lease(Queue::Events);
-    let requeue = || Op::Requeue { lease, sequences: vec![1], due: Timestamp::MAX, expires: None };
+    let at = Timestamp::MAX;
+    let requeue = || Op::Requeue { lease, sequences: vec![1], at, due: at, expires: None };
     let ops = vec![
         append([row(1)]),
         requeue(),

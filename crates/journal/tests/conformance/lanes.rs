@@ -108,6 +108,11 @@ pub(crate) async fn a_requeued_holder_keeps_its_place<H: Harness>() {
     let lease = fixture.lease(Queue::Events).await;
     let again = fixture.journal.requeue(lease, &[1], time(7), None).await.unwrap();
     assert_eq!(again[0].open.order, 5);
+    fixture.decide(8, vec![change(1, Status::Failed)]).await;
+    let later = fixture.journal.requeue_later(lease, &[1], time(9), time(60)).await.unwrap();
+    assert_eq!((later[0].open.order, later[0].open.due), (6, time(60)));
+    let record = fixture.record(later[0].row.id).await;
+    assert_eq!((record.updated_at, record.due), (time(9), time(60)), "it is due later, and changed now");
 }
 
 pub(crate) async fn dead_letters_are_given_up<H: Harness>() {

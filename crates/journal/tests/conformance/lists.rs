@@ -18,6 +18,19 @@ async fn pages<H: Harness>(fixture: &Fixture<H>, filter: &Filter, limit: usize) 
     }
 }
 
+/// The same, oldest first.
+async fn pages_up<H: Harness>(fixture: &Fixture<H>, filter: &Filter, limit: usize) -> Vec<Vec<u64>> {
+    let (mut pages, mut after) = (Vec::new(), None);
+    loop {
+        let page = fixture.journal.list_up(Queue::Events, filter.clone(), after, limit).await.unwrap();
+        pages.push(page.records.iter().map(|record| record.row.id.sequence()).collect());
+        after = page.next;
+        if after.is_none() {
+            return pages;
+        }
+    }
+}
+
 pub(crate) async fn each_filter_narrows<H: Harness>() {
     let fixture = Fixture::<H>::new().await;
     let other = PhoneNumber::parse("+316000000000").unwrap();
@@ -71,6 +84,11 @@ pub(crate) async fn each_filter_narrows<H: Harness>() {
     ] {
         assert_eq!(pages(&fixture, &filter, 100).await.concat(), expected, "{filter:?}");
         assert_eq!(pages(&fixture, &filter, 1).await.concat(), expected, "one by one: {filter:?}");
+        for limit in [100, 1] {
+            let mut found = pages_up(&fixture, &filter, limit).await.concat();
+            found.reverse();
+            assert_eq!(found, expected, "{limit} oldest first: {filter:?}");
+        }
     }
     let page = fixture.journal.list(Queue::Callbacks, none(), None, 10).await.unwrap();
     assert_eq!((page.records.len(), page.next), (0, None));
@@ -81,6 +99,8 @@ pub(crate) async fn pages_follow_each_other<H: Harness>() {
     fixture.events((1..=5).map(row).collect()).await;
     let all = Filter::default();
     assert_eq!(pages(&fixture, &all, 2).await, [vec![5, 4], vec![3, 2], vec![1]]);
+    assert_eq!(pages_up(&fixture, &all, 2).await, [vec![1, 2], vec![3, 4], vec![5]]);
+    assert_eq!(pages_up(&fixture, &all, 5).await, [vec![1, 2, 3, 4, 5]]);
     let first = fixture.journal.list(Queue::Events, all.clone(), None, 2).await.unwrap();
     fixture.events(vec![row(6)]).await;
     let second = fixture.journal.list(Queue::Events, all.clone(), first.next, 2).await.unwrap();
@@ -99,6 +119,7 @@ pub(crate) async fn the_work_of_a_page_is_limited<H: Harness>() {
     fixture.events(rows).await;
     let by_reference = Filter { reference: Some(Reference::parse("needle").unwrap()), ..Filter::default() };
     assert_eq!(pages(&fixture, &by_reference, 5).await, [vec![], vec![], vec![], vec![3]]);
+    assert_eq!(pages_up(&fixture, &by_reference, 5).await, [vec![3], vec![], vec![], vec![]]);
     let by_person = Filter { person: Some(person("US.1")), ..Filter::default() };
     let found = pages(&fixture, &by_person, 5).await;
     assert_eq!(found.concat(), [3]);

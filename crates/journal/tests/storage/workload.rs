@@ -83,7 +83,7 @@ fn op(random: &mut Rng, now: Timestamp, lease: &dyn Fn(Queue) -> Lease) -> Op {
         }
         8..=11 => Op::Settle(lease(queue), settlement(random, now)),
         12 if random.bool() => {
-            Op::Requeue { lease: lease(queue), sequences: numbers(random), due: now, expires: None }
+            Op::Requeue { lease: lease(queue), sequences: numbers(random), at: now, due: now, expires: None }
         }
         12 => {
             let reason = "nobody wants it".to_owned();
