@@ -19,7 +19,7 @@ use crate::Secret;
 
 mod parts;
 
-pub use parts::{Part, parts};
+pub use parts::Part;
 
 /// The header that carries the signature: `sha256=` and the HMAC-SHA256 of the raw body under the app's secret, in
 /// lowercase hexadecimal digits. Meta, "Create a webhook endpoint" (documented).
@@ -81,26 +81,40 @@ fn bytes_of(digits: &str) -> Option<[u8; DIGITS / 2]> {
     Some(bytes)
 }
 
-/// What a body says; `None` if it is not a JSON object. Instants that it does not tell, or that have not come yet, are
-/// `received_at`.
-pub fn decode(body: &[u8], received_at: Timestamp) -> Option<Notification> {
-    let body = NotificationBody::read(body)?;
-    let mut updates = Vec::new();
-    for entry in body.entries {
-        let waba = entry.id.as_deref().and_then(|id| WabaId::parse(id).ok());
-        for change in entry.changes {
-            let number = change.phone_number_id.as_deref().and_then(|id| PhoneNumberId::parse(id).ok());
-            let displayed = change.display_phone_number.as_deref().and_then(look_up::displayed);
-            let news = news(&change, received_at);
-            updates.extend(news.into_iter().map(|news| Update {
-                waba: waba.clone(),
-                number: number.clone(),
-                displayed,
-                news,
-            }));
-        }
+/// A body that has been read.
+#[derive(Clone, Debug)]
+pub struct Body<'a>(NotificationBody<'a>);
+
+impl<'a> Body<'a> {
+    /// Reads a body; `None` if it is not a JSON object.
+    pub fn read(body: &'a [u8]) -> Option<Self> {
+        NotificationBody::read(body).map(Self)
     }
-    Some(Notification { updates })
+
+    /// What it says. Instants that it does not tell, or that have not come yet, are `received_at`.
+    pub fn notification(&self, received_at: Timestamp) -> Notification {
+        let mut updates = Vec::new();
+        for entry in &self.0.entries {
+            let waba = entry.id.as_deref().and_then(|id| WabaId::parse(id).ok());
+            for change in &entry.changes {
+                let number = change.phone_number_id.as_deref().and_then(|id| PhoneNumberId::parse(id).ok());
+                let displayed = change.display_phone_number.as_deref().and_then(look_up::displayed);
+                let news = news(change, received_at);
+                updates.extend(news.into_iter().map(|news| Update {
+                    waba: waba.clone(),
+                    number: number.clone(),
+                    displayed,
+                    news,
+                }));
+            }
+        }
+        Notification { updates }
+    }
+}
+
+/// What a body says; `None` if it is not a JSON object. See [`Body::notification`].
+pub fn decode(body: &[u8], received_at: Timestamp) -> Option<Notification> {
+    Body::read(body).map(|body| body.notification(received_at))
 }
 
 /// The news of a change; at least one, so that nothing that comes goes uncounted.

@@ -26,7 +26,7 @@ use super::query::Query;
 use super::turned_away::{TurnedAway, read_body};
 use super::{Api, RETRY_AFTER, answer};
 use crate::config::{Account, App, Config};
-use crate::inbound::{Heard, hear_cm, hear_meta};
+use crate::inbound::{Heard, Posts, forward_cm, forward_meta, hear_cm, hear_meta};
 use crate::telemetry::{Route, Source};
 
 /// The most bytes of a notification. Meta sends up to 3 MB (documented).
@@ -180,18 +180,14 @@ async fn meta_received(
         None => None,
     };
     let received_at = api.node.clock.wall();
-    let name = app.name.clone();
-    let judged = if body.len() > JUDGED_HERE_BYTES_MAX {
-        let (config, name, secrets) = (Arc::clone(&config), name.clone(), app.app_secrets.clone());
-        let (signature, body) = (signature.clone(), body.clone());
-        let judging = tokio::task::spawn_blocking(move || {
-            judged(&config, &name, &secrets, signature.as_deref(), &body, received_at)
-        });
-        judging.await.map_err(|_| unavailable())?
-    } else {
-        judged(&config, &name, &app.app_secrets, signature.as_deref(), &body, received_at)
+    let (name, secrets) = (app.name.clone(), app.app_secrets.clone());
+    let is_long = body.len() > JUDGED_HERE_BYTES_MAX;
+    let judge = move || judged(&config, name, &secrets, signature, &body, received_at);
+    let judged = match is_long {
+        true => tokio::task::spawn_blocking(judge).await.map_err(|_| unavailable())?,
+        false => judge(),
     };
-    let heard = judged.map_err(|error| {
+    let judged = judged.map_err(|error| {
         api.node.telemetry.unsigned(Source::Meta);
         let problem = Problem::new(ProblemCode::SignatureInvalid, error.to_string());
         TurnedAway {
@@ -199,27 +195,36 @@ async fn meta_received(
             closes: false,
         }
     })?;
-    let raw = RawNotification {
-        app: name,
-        received_at,
-        signature: signature.unwrap_or_default(),
-        body: Arc::from(&*body),
-    };
-    store(api, Source::Meta, raw, heard).await
+    store(api, Source::Meta, judged).await
 }
 
-/// What a body tells, if one of the secrets has signed it.
+/// A notification that is believed to be what its sender wrote: what is stored of it.
+struct Judged {
+    raw: RawNotification,
+    heard: Heard,
+    posts: Posts,
+}
+
+/// What a body tells and to whom it is passed on, if one of the secrets has signed it.
 fn judged(
     config: &Config,
-    app: &AppName,
+    app: AppName,
     secrets: &[Secret],
-    signature: Option<&str>,
+    signature: Option<String>,
     body: &[u8],
     received_at: Timestamp,
-) -> Result<Heard, SignatureError> {
-    webhook::verify(secrets, signature, body)?;
-    let notification = webhook::decode(body, received_at);
-    Ok(notification.map_or_else(Heard::unreadable, |told| hear_meta(config, app, &told)))
+) -> Result<Judged, SignatureError> {
+    webhook::verify(secrets, signature.as_deref(), body)?;
+    let signature = signature.unwrap_or_default();
+    let raw = RawNotification { app, received_at, signature, body: Arc::from(body) };
+    let (heard, posts) = match webhook::Body::read(body) {
+        Some(body) => {
+            let told = body.notification(received_at);
+            (hear_meta(config, &raw.app, &told), forward_meta(config, &raw, &body, &told))
+        }
+        None => (Heard::unreadable(), Posts::new()),
+    };
+    Ok(Judged { raw, heard, posts })
 }
 
 async fn cm_received(
@@ -246,17 +251,15 @@ async fn cm_received(
         signature: String::new(),
         body: Arc::from(&*body),
     };
-    store(api, Source::Cm, raw, heard).await
+    let posts = forward_cm(account, &raw, &heard);
+    store(api, Source::Cm, Judged { raw, heard, posts }).await
 }
 
-async fn store(
-    api: &Api,
-    source: Source,
-    raw: RawNotification,
-    heard: Heard,
-) -> Result<Received, TurnedAway> {
+/// The notification, what it tells, and what is passed on of it become durable together.
+async fn store(api: &Api, source: Source, judged: Judged) -> Result<Received, TurnedAway> {
+    let Judged { raw, heard, posts } = judged;
     let touches = heard.touches.clone();
-    let append = Append { notifications: vec![raw], touches, ..Append::default() };
+    let append = Append { notifications: vec![raw], touches, posts, ..Append::default() };
     if let Err(error) = api.node.journal.append(append).await {
         api.journal_failed(&error);
         return Err(unavailable());

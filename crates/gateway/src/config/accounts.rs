@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
 
-use laneway_model::WabaId;
+use laneway_model::{PhoneNumberId, WabaId};
 
 use super::{Account, Scopes, TokenHash, Waba, token};
 
@@ -17,6 +17,8 @@ pub struct Accounts {
     tokens: Vec<Owned>,
     /// Every WABA by its id: its account's place in the list, and its own in the account.
     wabas: BTreeMap<WabaId, (usize, usize)>,
+    /// Whose business number it is, by Meta's id: its account's place in the list.
+    numbers: BTreeMap<PhoneNumberId, usize>,
     /// The first account with open access.
     open: Option<usize>,
 }
@@ -43,13 +45,28 @@ impl Accounts {
             owner.wabas.iter().enumerate().map(move |(waba, owned)| (owned.id.clone(), (account, waba)))
         });
         let wabas = wabas.collect();
-        Self { list, tokens, wabas, open }
+        let numbers = list.iter().enumerate().flat_map(|(account, owner)| {
+            let numbers = owner.wabas.iter().flat_map(|waba| &waba.numbers);
+            numbers.map(move |number| (number.phone_number_id.clone(), account))
+        });
+        let numbers = numbers.collect();
+        Self { list, tokens, wabas, numbers, open }
     }
 
     /// The WABA with this id.
     pub fn find_waba(&self, id: &WabaId) -> Option<&Waba> {
+        self.find_waba_owner(id).map(|(_, waba)| waba)
+    }
+
+    /// The WABA with this id, and its account's place in the list.
+    pub fn find_waba_owner(&self, id: &WabaId) -> Option<(usize, &Waba)> {
         let (account, waba) = self.wabas.get(id)?;
-        Some(&self.list[*account].wabas[*waba])
+        Some((*account, &self.list[*account].wabas[*waba]))
+    }
+
+    /// The place in the list of the account whose business number this is.
+    pub fn find_number_owner(&self, id: &PhoneNumberId) -> Option<usize> {
+        self.numbers.get(id).copied()
     }
 
     /// Whose token this is, and what it may do. Whoever has none presents the empty text, which an account with open

@@ -2,15 +2,18 @@
 //!
 //! A notification is believed only for the WABAs that the configuration gives to its app, and only about their numbers.
 //! What is believed becomes touches of contacts, which may be told twice and in any order; the bytes themselves are kept
-//! beside them for a while. Nothing here is judged by when it came, but by when it happened.
+//! beside them for a while. Nothing here is judged by when it came, but by when it happened. What of a notification is
+//! passed on to whom is told in the same transaction.
 
 mod cm;
+mod forwards;
 mod last;
 mod meta;
 #[cfg(test)]
 mod tests;
 
 pub use cm::hear_cm;
+pub use forwards::{Posts, forward_cm, forward_meta};
 pub use last::{LastHeard, LastMessages};
 pub use meta::hear_meta;
 

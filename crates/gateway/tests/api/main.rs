@@ -8,6 +8,7 @@ mod events;
 mod events_batch;
 mod events_cm;
 mod events_redrive;
+mod forwards;
 mod node;
 mod openapi;
 mod operator;

@@ -11,14 +11,14 @@ use serde_json::json;
 use crate::client::Answer;
 use crate::node::{NOW, Setup, TestNode};
 
-const MAIN: &str = "/webhooks/meta/main";
-const SECRET: &str = "0123456789abcdef";
+pub(crate) const MAIN: &str = "/webhooks/meta/main";
+pub(crate) const SECRET: &str = "0123456789abcdef";
 const OLD_SECRET: &str = "fedcba9876543210";
-const CM: &str = "/webhooks/cm/4cHpTqYxkq2u";
+pub(crate) const CM: &str = "/webhooks/cm/4cHpTqYxkq2u";
 const SHOP: &str = "+316098765432";
 const SALON: &str = "+316055555555";
 
-fn fixture(name: &str) -> Vec<u8> {
+pub(crate) fn fixture(name: &str) -> Vec<u8> {
     let path = format!("{}/../wire/fixtures/{name}.json", env!("CARGO_MANIFEST_DIR"));
     std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }

@@ -8,7 +8,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use laneway_model::{PhoneNumberId, WabaId};
-use laneway_wire::graph::client::{NotificationBody, NotificationEntry};
+use laneway_wire::graph::client::NotificationEntry;
+
+use super::Body;
 
 /// What of a notification is one owner's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,24 +21,26 @@ pub struct Part<O> {
     pub body: Option<String>,
 }
 
-/// Splits a body by who owns what. `whose` is asked for each entry or change by its WABA, and by its business number
-/// where it names one. What cannot be read, and what names no WABA, is nobody's. Time and memory are linear in the body.
-pub fn parts<O: Ord>(
-    body: &[u8],
-    whose: impl Fn(&WabaId, Option<&PhoneNumberId>) -> Option<O>,
-) -> Vec<Part<O>> {
-    let Some(body) = NotificationBody::read(body) else { return Vec::new() };
-    let mut cut = Cut { pieces: BTreeMap::new(), is_whole: true };
-    for entry in &body.entries {
-        cut.entry(entry, &whose);
+impl Body<'_> {
+    /// Splits the body by who owns what. `whose` is asked for each entry or change by its WABA, and by its business number
+    /// where it names one. What cannot be read, and what names no WABA, is nobody's. Time and memory are linear in the
+    /// body.
+    pub fn parts<O: Ord>(
+        &self,
+        whose: impl Fn(&WabaId, Option<&PhoneNumberId>) -> Option<O>,
+    ) -> Vec<Part<O>> {
+        let mut cut = Cut { pieces: BTreeMap::new(), is_whole: true };
+        for entry in &self.0.entries {
+            cut.entry(entry, &whose);
+        }
+        let Cut { pieces, is_whole } = cut;
+        let is_original = is_whole && pieces.len() == 1;
+        let part = |(owner, pieces): (O, Vec<Cow<'_, str>>)| {
+            let pieces: Vec<&str> = pieces.iter().map(AsRef::as_ref).collect();
+            Part { owner, body: (!is_original).then(|| self.0.with(&pieces)) }
+        };
+        pieces.into_iter().map(part).collect()
     }
-    let Cut { pieces, is_whole } = cut;
-    let is_original = is_whole && pieces.len() == 1;
-    let part = |(owner, pieces): (O, Vec<Cow<'_, str>>)| {
-        let pieces: Vec<&str> = pieces.iter().map(AsRef::as_ref).collect();
-        Part { owner, body: (!is_original).then(|| body.with(&pieces)) }
-    };
-    pieces.into_iter().map(part).collect()
 }
 
 /// A body that is being cut.
@@ -117,9 +121,12 @@ mod tests {
 
     #[track_caller]
     fn check(entries: &[&str], expected: &[(char, Option<&[&str]>)]) {
-        let found = parts(body(entries).as_bytes(), whose);
-        let expected: Vec<_> =
-            expected.iter().map(|(owner, entries)| Part { owner: *owner, body: entries.map(body) }).collect();
+        let body = self::body(entries);
+        let found = Body::read(body.as_bytes()).unwrap().parts(whose);
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(owner, entries)| Part { owner: *owner, body: entries.map(self::body) })
+            .collect();
         assert_eq!(found, expected, "{entries:?}");
     }
 
@@ -159,8 +166,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_nobodys() {
-        for body in ["", "[]", "not json", r#"{"entry":7}"#, r#"{"entry":[],"entry":[]}"#] {
-            assert_eq!(parts(body.as_bytes(), whose), [], "{body}");
+        for body in [r#"{"entry":7}"#, r#"{"entry":null}"#, "{}"] {
+            assert_eq!(Body::read(body.as_bytes()).unwrap().parts(whose), [], "{body}");
+        }
+        for body in ["", "[]", "not json", r#"{"entry":[],"entry":[]}"#] {
+            assert!(Body::read(body.as_bytes()).is_none(), "{body}");
         }
     }
 }
