@@ -164,6 +164,7 @@ fn configured(
     let mut config = Config::new(options.data_dir.clone());
     config.listen = listen;
     config.admin_listen = None;
+    config.page_port = Some(sandbox.address().port());
     config.store = options.store;
     config.apps = vec![App {
         name: AppName::parse(APP)?,

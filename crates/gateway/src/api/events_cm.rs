@@ -16,7 +16,7 @@ use laneway_wire::cm;
 
 use super::auth::{self, Stranger};
 use super::body::{self, BodyError};
-use super::{Api, RETRY_AFTER, answer};
+use super::{Api, RETRY_AFTER, answer, page};
 use crate::accept::{self, Refusal, RefusalCode};
 use crate::config::Scopes;
 use crate::contacts;
@@ -63,10 +63,12 @@ struct Refused {
     )
 )]
 pub(super) async fn post(State(api): State<Arc<Api>>, request: Request) -> Response {
-    let response = match accept(&api, request).await {
+    let page = page::reader(api.config().page_port, request.headers());
+    let mut response = match accept(&api, request).await {
         Ok(response) => response,
         Err(refused) => refused.into_response(),
     };
+    page::admit(page, &mut response);
     api.answered(Route::CmEvent, response)
 }
 

@@ -18,6 +18,7 @@ mod health;
 mod instant;
 mod openapi;
 mod pace;
+mod page;
 mod passthrough;
 mod problem;
 mod query;

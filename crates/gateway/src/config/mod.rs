@@ -68,6 +68,9 @@ pub struct Config {
     /// CM.com's address without a slash at its end: where paths under `/v1.0` other than the events endpoint go. `None`
     /// passes nothing on.
     pub cm_url: Option<String>,
+    /// The port of a page on this machine that may read what the events endpoint answers, as the sandbox's in `dev`. The
+    /// file cannot name one.
+    pub page_port: Option<u16>,
     /// The tenants, in the order of the files.
     pub accounts: Accounts,
 }
@@ -359,6 +362,7 @@ impl Config {
             rules: Rules::default(),
             apps: Vec::new(),
             cm_url: None,
+            page_port: None,
             accounts: Accounts::default(),
         }
     }

@@ -56,7 +56,7 @@ fn a_chat_is_read_when_it_is_opened() {
 
     // So it does on a phone that is picked up anew; being shown a message is not to open its chat.
     browser.go(&format!("{}/#tab=webhooks", dev.world.host.url()));
-    browser.run("location.reload()", &[]);
+    browser.reload();
     browser
         .until("document.body.dataset.ready && document.querySelector('#panel-webhooks').checkVisibility()");
     unread(&view, "2");

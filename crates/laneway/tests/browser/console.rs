@@ -231,7 +231,7 @@ fn filters_leave_what_they_name_and_stay_in_the_address() {
     set("type", "Block");
     rows(&browser, &["Block confirmed"]);
     browser.until("location.hash === '#status=confirmed&type=Block'");
-    browser.run("location.reload()", &[]);
+    browser.reload();
     browser.until("document.body.dataset.ready && document.querySelector('#type').value === 'Block'");
     rows(&browser, &["Block confirmed"]);
     browser.until("document.querySelector('#statuses [aria-pressed=true]').textContent === 'Confirmed'");

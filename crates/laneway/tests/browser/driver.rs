@@ -129,6 +129,12 @@ impl Browser {
         self.command("/url", &json!({"url": url}));
     }
 
+    /// Loads the page anew.
+    #[track_caller]
+    pub(crate) fn reload(&self) {
+        self.command("/refresh", &json!({}));
+    }
+
     /// The value of a script.
     #[track_caller]
     pub(crate) fn run(&self, script: &str, arguments: &[Value]) -> Value {

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::accessible;
 use crate::driver::{Browser, PHONE};
 use crate::harness::{CUSTOMER, Dev, Host, Process};
 use crate::view::{View, line};
@@ -187,6 +188,9 @@ fn the_business_works_from_its_inbox() {
     view.press("#inbox", "Report it");
     browser.until("document.querySelector('#tab-ledger').textContent === 'Ledger 1'");
     view.press("#inbox", "Block");
+    view.press("#behind", "Blocked");
+    view.press("#panel-blocks", "→ call 5");
+    browser.until("document.activeElement.closest('#call-5')");
     view.press("#inbox", "Unblock");
     browser.until("!document.querySelector('#inbox .chat-head .pill.bad')");
 
@@ -210,6 +214,46 @@ fn the_business_works_from_its_inbox() {
 }
 
 #[test]
+fn what_is_refused_is_said() {
+    let (_directory, dev, view) = dev_and_view!("what_is_refused_is_said");
+    let browser = &view.browser;
+    // By the gateway: the form stays open, to be mended.
+    view.press("#inbox", "Conversion");
+    browser.run(
+        "const value = document.querySelector('#inbox [aria-label=Value]'); value.focus(); value.select()",
+        &[],
+    );
+    browser.keys("much");
+    view.press("#inbox", "Report it");
+    browser.until(
+        "document.querySelector('#toast.up').textContent.startsWith('event.custom.value: \"much\" is not')",
+    );
+    browser.click("document.querySelector('#inbox [aria-label=Value]')");
+    browser.run("document.activeElement.select()", &[]);
+    browser.keys("7.20");
+    view.press("#inbox", "Report it");
+    browser.until("document.querySelector('#tab-ledger').textContent === 'Ledger 1'");
+    browser.until("!document.querySelector('#inbox .sheet').checkVisibility()");
+    // What the browser itself notes of a refusal.
+    assert_eq!(browser.complaints().len(), 1);
+
+    // By Meta, which the gateway asks where it has no proof: a line in the inbox, with its event.
+    view.press("#behind", "Clock");
+    view.press("#behind", "+ 25 h");
+    browser.until("document.querySelector('#inbox .chat-head .pill.off').textContent === 'window closed'");
+    view.press("#inbox", "Block");
+    browser.until("document.querySelector('#inbox .bad-note').textContent.startsWith('Not blocked: 131047')");
+    let list = dev.gateway.list("type=Block");
+    assert_eq!(list[0]["status"], "failed");
+    let id = short(list[0]["id"].as_str().unwrap());
+    browser.until(&format!("document.querySelector('#inbox .bad-note .chip').textContent === {}", json!(id)));
+    view.pictures("refused", &["inbox"]);
+    view.press("#inbox", &id);
+    browser.until("document.activeElement.closest('#call-2')");
+    view.is_content();
+}
+
+#[test]
 fn faults_are_one_press_away() {
     let (_directory, dev, view) = dev_and_view!("faults_are_one_press_away");
     let browser = &view.browser;
@@ -220,6 +264,9 @@ fn faults_are_one_press_away() {
     browser.until("document.querySelector('#panel-faults .pill').textContent === 'struck 1'");
     view.message_has("phone", "Hi", "[aria-label=Delivered]");
     view.pictures("faults", &["behind"]);
+    view.press("#panel-faults", "→ call 1");
+    browser.until("document.activeElement.closest('#call-1')");
+    view.press("#behind", "Faults");
     view.press("#behind", "Remove the fault lying_200");
     browser.until("document.querySelector('#panel-faults .empty').checkVisibility()");
     assert_eq!(dev.world.rows("/sandbox/faults").len(), 0);
@@ -276,6 +323,7 @@ fn rows_are_copied_as_commands_and_tests_that_work() {
         ("Calls", "#call-3", "added_users"),
         ("Ledger", "#ledger-1", "events_received"),
         ("Blocked", "#panel-blocks", "added_users"),
+        ("Webhooks", "#webhook-1", r#""state":"delivered""#),
         ("Faults", "#panel-faults", r#""preset":"throttled""#),
     ];
     let mut tests = String::new();
@@ -302,6 +350,20 @@ fn rows_are_copied_as_commands_and_tests_that_work() {
         }
     }
     assert!(!tests.is_empty());
+
+    // A message of the customer: who is blocked by now, so that it will not arrive when the test writes it.
+    view.customer_writes("Copy me");
+    view.message_has("phone", "Copy me", ".under");
+    browser.run(&format!("{}.querySelector('.copier').open = true", line("phone", "Copy me")), &[]);
+    let test = copied(&view, "#phone .copier[open]", "copy as test");
+    let run = format!("{test}\ntest_a_customer_writes()\n");
+    assert_ne!(
+        piped("python3", "-", &run).map(|(passed, said)| (passed, said.is_empty())),
+        Some((false, false)),
+        "{run}"
+    );
+    let command = copied(&view, "#phone .copier[open]", "copy as curl");
+    assert!(command.contains(r#""text":"Copy me""#), "{command}");
     view.is_content();
 }
 
@@ -315,7 +377,12 @@ fn a_control_token_is_asked_for_and_kept_out_of_the_address() {
     browser.resize(PHONE);
     browser.go(&format!("{url}/"));
     browser.until("document.querySelector('#token-dialog').open && document.activeElement.id === 'token'");
-    browser.picture("control-token-phone");
+    browser.keys("sesame\u{e007}");
+    browser.until(
+        "document.querySelector('#token-dialog').open && document.querySelector('#token-problem').checkVisibility()",
+    );
+    accessible::check(&browser, "control-token-phone");
+    browser.click("document.querySelector('#token')");
     browser.keys("open sesame\u{e007}");
     browser.until("document.body.dataset.ready && document.querySelector('#state.on')");
     browser.until(&format!("{}.querySelector('.ad')", line("phone", "Hi")));

@@ -23,6 +23,8 @@ function kept() {
 
 let token = kept();
 
+export const hasToken = () => token !== null;
+
 export function useToken(given) {
   token = given;
   sessionStorage.setItem(STORED, given);
@@ -53,9 +55,12 @@ export async function graph(business, method, path, body) {
   return { status: answer.status, body: await answer.json().catch(() => null) };
 }
 
-/** Submits an event to the gateway, whose answer another site's page may not read; its effect shows what it was. */
+/** Submits an event to the gateway. That it was taken is all that is known then; its effect shows what became of it. */
 export async function submit(gateway, event) {
-  await fetch(`${gateway}/v1.0/event`, { method: 'POST', mode: 'no-cors', body: JSON.stringify(event) });
+  const answer = await fetch(`${gateway}/v1.0/event`, { method: 'POST', body: JSON.stringify(event) });
+  if (answer.ok) return;
+  const value = await answer.json().catch(() => null);
+  throw new Refused(answer.status, value?.details ?? `HTTP ${answer.status}`);
 }
 
 const AGAIN_MS = 1500;

@@ -324,9 +324,11 @@ async function ask(dialog) {
 async function askForToken(error) {
   if ($('token-dialog').open) return;
   if (error.status === 403) return toast(error.message);
+  $('token-problem').hidden = !api.hasToken();
+  $('token').value = '';
   if (!(await ask($('token-dialog')))) return;
   api.useToken($('token').value);
-  location.reload();
+  listen();
 }
 
 $('business').addEventListener('change', (event) => {
@@ -365,7 +367,7 @@ for (const button of document.querySelectorAll('.views button')) {
 }
 
 let marks = {};
-api.listen({
+const listen = () => api.listen({
   marks(fresh) {
     state.skew = fresh.now_ms - Date.now();
     state.offset = fresh.offset_ms;
@@ -382,4 +384,5 @@ api.listen({
   },
   refused: askForToken,
 });
+listen();
 setInterval(tick, TICK_MS);

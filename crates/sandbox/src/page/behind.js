@@ -1,6 +1,7 @@
 // The panel of tabs: calls, ledger, block list, webhooks, faults, clock.
 
-import { code, copies, createCalls } from './calls.js';
+import { code, copies, createCalls, toCall } from './calls.js';
+import { blockCalls } from './chat.js';
 import { createClock } from './clock.js';
 import { follow, h, say } from './dom.js';
 import { createLedger } from './ledger.js';
@@ -84,9 +85,14 @@ function createBlocks(root, actions) {
   return {
     render(state) {
       empty.hidden = state.blocked.length > 0;
-      follow(list, state.blocked.slice(0, 200), (row) => row.user, (row) => row, (row) => h('li.flat', null,
+      const rows = state.blocked.slice(0, 200).map((row) => {
+        const done = blockCalls(state, row.user, row.user_id).findLast(({ isBlock, error }) => isBlock && !error);
+        return { ...row, call: done?.call ?? null };
+      });
+      follow(list, rows, (row) => row.user, ({ call, ...row }) => [row, call?.n, call?.events], (row) => h('li.flat', null,
         h('strong', null, shown(row.user)), h('span.soft', null, `since ${moment(row.blocked_at)}`),
         h('div.chips', null,
+          ...toCall(actions, row.call),
           h('button.chip', { type: 'button', onclick: () => actions.show({ person: row.user }) }, '→ the chat'),
           h('button.chip', { type: 'button', onclick: () => actions.event('UnBlock', row.user) }, 'unblock'),
           ...copies(actions, blockedRecipe, row))));
@@ -113,6 +119,16 @@ function parsed(body) {
   }
 }
 
+/** The messages that a notification is about. */
+const wamidsIn = (body) => (body?.entry ?? []).flatMap((entry) => entry.changes ?? []).flatMap(({ value }) =>
+  [...(value?.messages ?? []), ...(value?.statuses ?? [])].map((each) => each.id));
+
+/** The call that a notification is a consequence of: the one that wrote the message whose status it tells. */
+function causeOf(state, row) {
+  const text = String(row.body);
+  return state.calls.find((call) => call.answer?.messages?.some(({ id }) => text.includes(id))) ?? null;
+}
+
 const STATES = { delivered: 'good', waiting: 'warm', sending: 'warm', given_up: 'bad', dropped: 'bad' };
 
 function createWebhooks(root, actions) {
@@ -137,8 +153,7 @@ function createWebhooks(root, actions) {
     const body = parsed(row.body);
     const answer = (attempt) => String(attempt.status ?? attempt.error ?? 'no answer');
     const last = row.attempts.at(-1);
-    const wamids = (body?.entry ?? []).flatMap((entry) => entry.changes ?? []).flatMap(({ value }) =>
-      [...(value?.messages ?? []), ...(value?.statuses ?? [])].map((each) => each.id));
+    const wamids = wamidsIn(body);
     return h('li', { id: `webhook-${row.n}` }, h('details', null,
       h('summary', { 'data-focus': 'summary' }, h('span.n', null, String(row.n)), h('strong', null, kinds(body)),
         last ? h(`span.code.${last.status === 200 ? 'good' : 'bad'}`, null, answer(last)) : null,
@@ -146,6 +161,7 @@ function createWebhooks(root, actions) {
         last ? h('time', { datetime: last.at }, seconds(last.at)) : null),
       h('p.mono.line-of-call', null, `POST ${row.url ?? ''}`),
       h('div.chips', null,
+        ...toCall(actions, row.call),
         ...[...new Set(wamids)].slice(0, 2).map((wamid) =>
           h('button.chip', { type: 'button', 'data-focus': wamid, onclick: () => actions.show({ wamid }) }, '→ its message')),
         h('button.chip', { type: 'button', 'data-focus': 'again', onclick: () => actions.redeliver(row.n) }, 'deliver again'),
@@ -167,7 +183,8 @@ function createWebhooks(root, actions) {
       where.hidden = !address;
       remove.hidden = !address;
       empty.hidden = rows.length > 0;
-      follow(list, rows.slice(-150).reverse(), (row) => row.n, (row) => [row.state, row.attempts, row.next_attempt_at], make);
+      const shownRows = rows.slice(-150).reverse().map((row) => ({ ...row, call: causeOf(state, row) }));
+      follow(list, shownRows, (row) => row.n, (row) => [row.state, row.attempts, row.next_attempt_at, row.call?.n], make);
     },
   };
 }
@@ -197,13 +214,14 @@ function createFaults(root, actions) {
     render(state) {
       empty.hidden = state.faults.length > 0;
       clear.hidden = state.faults.length === 0;
-      follow(list, state.faults, (row) => row.id, (row) => row, (row) => {
+      const rows = state.faults.map((row) => ({ rule: row, hit: state.calls.findLast(({ faults }) => faults.includes(row.id)) }));
+      follow(list, rows, ({ rule }) => rule.id, ({ rule, hit }) => [rule, hit?.n], ({ rule: row, hit }) => {
         const { id, struck, call, when: turn, ...what } = row;
         const name = what.preset ?? Object.entries(what).map(([key, value]) => `${key} ${value}`).join(', ');
         const turns = typeof turn === 'string' ? turn : Object.entries(turn ?? {}).map(([key, value]) => `${key} ${value}`).join(', ');
         return h('li.flat', null, h('strong', null, name), h('span.soft', null, `${call ?? 'any'} · ${turns || 'always'}`),
           h('span.pill', null, `struck ${struck}`),
-          h('div.chips', null,
+          h('div.chips', null, ...toCall(actions, hit ?? null),
             h('button.chip', { type: 'button', 'aria-label': `Remove the fault ${name}`, onclick: () => actions.removeFaults(id) }, 'remove'),
             ...copies(actions, faultRecipe, row)));
       });

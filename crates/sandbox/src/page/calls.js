@@ -40,6 +40,15 @@ export function copies(actions, recipe_, row) {
   ];
 }
 
+/** Chips that lead to a call and to the event that it was made for. */
+export function toCall(actions, call) {
+  if (!call) return [];
+  return [
+    ...call.events.slice(0, 1).map((event) => actions.eventLink(event)),
+    h('button.chip', { type: 'button', 'data-focus': 'call', onclick: () => actions.open({ call }) }, `→ call ${call.n}`),
+  ];
+}
+
 export function createCalls(root, actions) {
   const empty = h('p.empty', null, 'No Graph call yet. Mark a message read, and look here again.');
   const list = h('ol.rows', { reversed: true });

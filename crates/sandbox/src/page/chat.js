@@ -2,7 +2,7 @@
 
 import { $, drawing, follow, h } from './dom.js';
 import * as icons from './icons.js';
-import { about, day, short, succeeded, time } from './words.js';
+import { about, day, short, time } from './words.js';
 
 const digits = (number) => String(number ?? '').replace(/\D/g, '');
 
@@ -23,21 +23,26 @@ export function readBy(state, message) {
   return state.calls.filter(fits).sort((a, b) => distance(a) - distance(b))[0] ?? null;
 }
 
-/** The calls that blocked or unblocked the person, as lines for the business. */
-export function blockNotes(state) {
-  const mine = (user) =>
-    digits(user?.user ?? user?.input) === digits(state.user) || (user?.user_id && user.user_id === state.chat?.user_id);
+/** The calls of the business that blocked or unblocked a person, or failed to, oldest first. */
+export function blockCalls(state, user, userId) {
+  const is = (row) => digits(row.wa_id ?? row.input) === digits(user) || (row.user_id && row.user_id === userId);
   return state.calls.flatMap((call) => {
-    const { object, edge, body } = about(call);
+    const { object, edge } = about(call);
     if (edge !== 'block_users' || call.method === 'GET' || object !== state.business.phone_number_id) return [];
-    const changed = call.answer?.block_users?.[call.method === 'POST' ? 'added_users' : 'removed_users'] ?? [];
-    const users = Array.isArray(body.block_users) ? body.block_users : [];
-    const shown = succeeded(call) || changed.length ? changed : [];
-    if (!users.some(mine) || !shown.some((user) => mine({ user: user.wa_id ?? user.input, user_id: user.user_id }))) {
-      return [];
-    }
-    const verb = call.method === 'POST' ? 'Blocked' : 'Unblocked';
-    return [{ kind: 'note', key: `call-${call.n}`, at: call.at, call, text: `${verb} by you` }];
+    const { added_users: added = [], removed_users: removed = [], failed_users: failed = [] } = call.answer?.block_users ?? {};
+    const isDone = [...added, ...removed].some(is);
+    const refused = failed.find(is);
+    if (!isDone && !refused) return [];
+    return [{ call, isBlock: call.method === 'POST', error: isDone ? null : refused.errors?.[0] ?? {} }];
+  });
+}
+
+/** The same as lines for the business. */
+export function blockNotes(state) {
+  return blockCalls(state, state.user, state.chat?.user_id).map(({ call, isBlock, error }) => {
+    const verb = isBlock ? 'Blocked' : 'Unblocked';
+    const text = error ? `Not ${verb.toLowerCase()}: ${error.code}, ${error.message}` : `${verb} by you`;
+    return { kind: 'note', key: `call-${call.n}`, at: call.at, call, text, isBad: Boolean(error) };
   });
 }
 
@@ -78,7 +83,7 @@ function body(row, side, open) {
   const chips = row.chips.map((chip) =>
     h('button.chip', { type: 'button', 'data-focus': chip.key, title: chip.title, onclick: () => open(chip) }, chip.text));
   return h(`li.line.${kind}`, { id: `${side}-${message.wamid}`, tabindex: '-1' },
-    h(`div.bubble${row.lost ? '.lost' : ''}`, null, h('span.unseen', null, `${who}: `), ...parts),
+    h('div.said', null, row.before?.(), h(`div.bubble${row.lost ? '.lost' : ''}`, null, h('span.unseen', null, `${who}: `), ...parts)),
     row.under ? h('p.under', null, icons.barred(), row.under) : null,
     chips.length || row.action ? h('div.chips', null, ...chips, row.action?.()) : null);
 }
@@ -107,7 +112,7 @@ export function showLines(log, rows, side, open) {
   follow(list, rows, (row) => row.key, look, (row) => {
     if (row.kind === 'message') return body(row, side, open);
     if (row.kind === 'day') return h('li.day', null, h('span', null, row.text));
-    return h('li.note', null, h('span', null, row.text, ' ', h('time', { datetime: row.at }, time(row.at))),
+    return h(`li.note${row.isBad ? '.bad-note' : ''}`, null, h('span', null, row.text, ' ', h('time', { datetime: row.at }, time(row.at))),
       h('button.chip', { type: 'button', 'data-focus': 'call', onclick: () => open({ call: row.call }) },
         row.call.events[0] ? short(row.call.events[0]) : `call ${row.call.n}`));
   });

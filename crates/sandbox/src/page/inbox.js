@@ -109,10 +109,10 @@ function conversionForm(actions) {
   const details = h('details.more', null,
     h('summary.quiet', null, icons.purse(), 'Conversion'),
     h('form.sheet', {
-      onsubmit(event) {
+      async onsubmit(event) {
         event.preventDefault();
-        details.open = false;
-        actions.conversion(type.value, click, value.value.trim(), currency.value.trim().toUpperCase());
+        const money = [value.value.trim(), currency.value.trim().toUpperCase()];
+        if (await actions.conversion(type.value, click, ...money)) details.open = false;
       },
     }, h('div.row', null, type, value, currency), why, report));
   details.addEventListener('keydown', (event) => {

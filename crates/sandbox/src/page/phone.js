@@ -1,9 +1,11 @@
 // The customer's side: what a person with WhatsApp sees, and a little that WhatsApp keeps to itself.
 
+import { copies } from './calls.js';
 import { adCard, chipsOf, composer, lines, showLines, stayAtEnd } from './chat.js';
 import { h, say } from './dom.js';
 import { createHome, unreadOf } from './home.js';
 import * as icons from './icons.js';
+import { message as recipe } from './recipes.js';
 import { phone as shown, time } from './words.js';
 
 const LOST = 'Did not arrive: you are blocked';
@@ -86,8 +88,16 @@ export function createPhone(root, actions) {
     }
     return {
       kind: 'message', key: message.wamid, at: message.sent_at, message, mine, lost, tickLook, ticks: mark,
-      under: lost ? LOST : null, chips: chipsOf(state, message),
+      under: lost ? LOST : null, chips: chipsOf(state, message), before: mine ? () => copier(message) : null,
     };
+  }
+
+  /** What copies a message of the customer as a command or as a test. */
+  function copier(message) {
+    const details = h('details.copier', null,
+      h('summary.chip', { 'data-focus': 'copy', 'aria-label': `Copy the message “${message.text}”` }, '⋯'),
+      h('div.chips', null, ...copies(actions, recipe, message)));
+    return details;
   }
 
   /** A phone that is picked up shows its chats where something is unread, and else the chat. */

@@ -164,8 +164,16 @@ function rule({ id: _, struck: __, ...rest }) {
 /** A notification that went to the business. */
 export const webhook = {
   curl: (context, row) => curl('POST', `${context.sandbox}/sandbox/webhooks/${row.n}/redeliver`, [], {}),
-  test: (context, row) => test(context, 'the_notification_went_out', [
-    '_, rows = call("GET", "/sandbox/webhooks?wait=5s")',
-    `assert any(each["n"] == ${row.n} for each in rows)`,
-  ]),
+  test(context, row) {
+    const lines = [
+      `_, rows = call("GET", "/sandbox/webhooks?since=${row.n - 1}&wait=5s")`,
+      `assert rows[0]["state"] == ${json(row.state)}, rows[0]["attempts"]`,
+      'body = json.loads(rows[0]["body"])',
+    ];
+    const told = JSON.parse(row.body).entry?.[0]?.changes?.[0]?.value ?? {};
+    const value = 'body["entry"][0]["changes"][0]["value"]';
+    if (told.messages) lines.push(`assert ${value}["messages"][0]["type"] == ${json(told.messages[0].type)}`);
+    if (told.statuses) lines.push(`assert ${value}["statuses"][0]["status"] == ${json(told.statuses[0].status)}`);
+    return test(context, 'the_notification_went_out', lines);
+  },
 };

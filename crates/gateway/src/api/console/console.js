@@ -55,8 +55,12 @@ const sandbox = (() => {
 })();
 
 function filter() {
-  return [['status', status], ...FIELDS.map((name) => [name, $(name).value.trim()])].filter(([, value]) => value);
+  const fields = FIELDS.map((name) => [name, $(name).value.trim()]).filter(([name, value]) => !isBegun(name, value));
+  return [['status', status], ...fields].filter(([, value]) => value);
 }
+
+/** Whether a number is still being typed: it has fewer digits than any number has. */
+const isBegun = (name, value) => ['from', 'to'].includes(name) && /^[+\d\s-]*$/.test(value) && value.replace(/\D/g, '').length < 7;
 
 /** Keeps in the address what is looked at, so that it can be passed on and survives a reload. */
 function remember() {
