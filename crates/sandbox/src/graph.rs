@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use laneway_wire::graph::server::{
-    BlockVerb, ConversionFields, DEFAULT_VERSION, Edge, MessageRequest, Operation, Paging, PagingCursors,
-    Parameters, Path, Refusal, UsageKind, block_answer, block_request, blocklist_answer, blocklist_query,
-    conversion_batch, dataset_answer, datasets_answer, encode_id, events_answer, id_query, message_answer,
-    message_request, phone_numbers_answer, success_answer, usage_header,
+    AppRef, BlockVerb, ConversionFields, DEFAULT_VERSION, Edge, MessageRequest, Operation, Paging,
+    PagingCursors, Parameters, Path, Refusal, UsageKind, app_answer, block_answer, block_request,
+    blocklist_answer, blocklist_query, conversion_batch, dataset_answer, datasets_answer, dead_token_answer,
+    debug_token_answer, encode_id, events_answer, id_query, message_answer, message_request,
+    phone_numbers_answer, subscribed_apps_answer, success_answer, usage_header,
 };
 
 use crate::faults::{Cut, Fault, Target};
@@ -114,7 +115,9 @@ pub(crate) fn answer(shared: &Shared, call: Call) -> Reply {
             }),
         })
     });
-    let body = shown_body(&call, decoded.is_ok_and(|parameters| !parameters.contains(TOKEN)));
+    let is_without_token =
+        decoded.is_ok_and(|parameters| !TOKENS.iter().any(|name| parameters.contains(name)));
+    let body = shown_body(&call, is_without_token);
     let path = shown_path(&call);
     shared.logged(LoggedCall {
         at: shared.clock.now(),
@@ -137,6 +140,16 @@ const USED_UP_PERCENT: u32 = 100;
 
 /// The parameter that carries a token when no header does.
 const TOKEN: &str = "access_token";
+/// The parameter that carries a token that is asked about.
+const INPUT_TOKEN: &str = "input_token";
+/// What is never shown.
+const TOKENS: [&str; 2] = [TOKEN, INPUT_TOKEN];
+
+/// What a token of the sandbox may do. Meta, "Conversions API for Business Messaging" and "Get started" (D).
+const SCOPES: [&str; 3] =
+    ["whatsapp_business_management", "whatsapp_business_messaging", "whatsapp_business_manage_events"];
+/// The name of every account's app.
+const APP_NAME: &str = "Laneway sandbox";
 
 fn decode(call: &Call) -> Result<Parameters<'_>, Refusal> {
     let body = call.body.as_ref().ok_or(Refusal::BodyTooLarge)?;
@@ -186,6 +199,14 @@ fn dispatch(
             Ok(success(body, None))
         }
         Operation::PhoneNumbers => ctx.phone_numbers(path),
+        Operation::SubscribedApps => Ok(ctx.subscribed_apps()),
+        Operation::Subscribe => ctx.subscribe(true),
+        Operation::Unsubscribe => ctx.subscribe(false),
+        Operation::DebugToken => ctx.debug_token(),
+        Operation::App => {
+            let id = shared.inner().world.app_of(&waba_id);
+            Ok(success(app_answer(AppRef { id: &id, name: APP_NAME }), None))
+        }
     }
 }
 
@@ -218,15 +239,25 @@ fn authorised(
     let owns = match path.edge {
         Edge::Messages | Edge::BlockUsers => world.owns_number(waba_id, path.object),
         Edge::Events => world.owns_dataset(waba_id, path.object),
-        Edge::Dataset | Edge::PhoneNumbers => waba_id == path.object,
+        Edge::Dataset | Edge::PhoneNumbers | Edge::SubscribedApps => waba_id == path.object,
+        Edge::DebugToken | Edge::App => true,
     };
     if owns {
         return Ok(waba_id.to_owned());
     }
     let verb = match operation {
-        Operation::Messages | Operation::Block | Operation::Events | Operation::MakeDataset => "post",
-        Operation::UnBlock => "delete",
-        Operation::Blocklist | Operation::Dataset | Operation::PhoneNumbers => "get",
+        Operation::Messages
+        | Operation::Block
+        | Operation::Events
+        | Operation::MakeDataset
+        | Operation::Subscribe => "post",
+        Operation::UnBlock | Operation::Unsubscribe => "delete",
+        Operation::Blocklist
+        | Operation::Dataset
+        | Operation::PhoneNumbers
+        | Operation::SubscribedApps
+        | Operation::DebugToken
+        | Operation::App => "get",
     };
     Err(Refusal::UnknownObject { verb, id: path.object.to_owned() })
 }
@@ -304,6 +335,37 @@ impl Context<'_> {
         Ok(success(phone_numbers_answer(&page.rows, paging), None))
     }
 
+    fn subscribed_apps(&self) -> Outcome {
+        let inner = self.shared.inner();
+        let id = inner.world.subscribed_app(self.waba_id);
+        success(subscribed_apps_answer(id.as_deref().map(|id| AppRef { id, name: APP_NAME })), None)
+    }
+
+    fn subscribe(&self, subscribed: bool) -> Result<Outcome, Refusal> {
+        self.shared.change(|inner| {
+            inner.world.subscribe(self.waba_id, subscribed);
+            Ok::<_, Refusal>(())
+        })?;
+        Ok(success(success_answer().to_vec(), None))
+    }
+
+    /// A token may ask about its own app's; that of another account is another app's.
+    fn debug_token(&self) -> Result<Outcome, Refusal> {
+        let token = self.parameters.text(INPUT_TOKEN)?.filter(|token| !token.is_empty());
+        let token = token.ok_or(Refusal::ParameterRequired(INPUT_TOKEN))?;
+        let inner = self.shared.inner();
+        let body = match inner.world.waba_of_token(&token) {
+            None => dead_token_answer(),
+            Some(waba_id) if waba_id != self.waba_id => return Err(Refusal::OtherAppsToken),
+            Some(waba_id) => {
+                let app = inner.world.app_of(waba_id);
+                let user = format!("1{app}");
+                debug_token_answer(AppRef { id: &app, name: APP_NAME }, &SCOPES, waba_id, &user)
+            }
+        };
+        Ok(success(body, None))
+    }
+
     /// The address of a neighbouring page.
     fn page_address(&self, path: Path<'_>, limit: u64, side: &str, cursor: &str) -> String {
         let host = self.call.host.as_deref().unwrap_or("localhost");
@@ -371,9 +433,9 @@ fn shown_body(call: &Call, is_without_token: bool) -> Bytes {
     }
     let alone = Parameters::decode(None, call.content_type.as_deref(), body);
     match (alone, std::str::from_utf8(body)) {
-        (Ok(parameters), _) if !parameters.contains(TOKEN) => body.clone(),
+        (Ok(parameters), _) if !TOKENS.iter().any(|name| parameters.contains(name)) => body.clone(),
         (Ok(_), Ok(text)) if !text.trim_start().starts_with('{') => Bytes::from(without_token(text)),
-        (Err(_), Ok(text)) if !text.contains(TOKEN) => body.clone(),
+        (Err(_), Ok(text)) if !TOKENS.iter().any(|name| text.contains(name)) => body.clone(),
         (Ok(_) | Err(_), _) => Bytes::from_static(b"[not shown: it may hold an access token]"),
     }
 }
@@ -382,7 +444,10 @@ fn without_token(form: &str) -> String {
     let shown = |pair| {
         // A name may hide behind percent signs, so the decoded one is looked at.
         let decoded: Vec<(String, String)> = serde_urlencoded::from_str(pair).unwrap_or_default();
-        if decoded.iter().any(|(name, _)| name == TOKEN) { "access_token=[redacted]" } else { pair }
+        match TOKENS.iter().find(|token| decoded.iter().any(|(name, _)| name == *token)) {
+            Some(token) => Cow::Owned(format!("{token}=[redacted]")),
+            None => Cow::Borrowed(pair),
+        }
     };
     form.split('&').map(shown).collect::<Vec<_>>().join("&")
 }

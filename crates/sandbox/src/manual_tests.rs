@@ -110,7 +110,7 @@ const SWITCHES: [(&str, &[&str], &str); 17] = [
     ),
 ];
 
-const CALLS: [FaultCall; 9] = [
+const CALLS: [FaultCall; 12] = [
     FaultCall::Any,
     FaultCall::Messages,
     FaultCall::Typing,
@@ -120,6 +120,9 @@ const CALLS: [FaultCall; 9] = [
     FaultCall::Events,
     FaultCall::Dataset,
     FaultCall::PhoneNumbers,
+    FaultCall::SubscribedApps,
+    FaultCall::DebugToken,
+    FaultCall::App,
 ];
 
 const PRESETS: [Preset; 6] = [
@@ -142,6 +145,9 @@ fn of_call(call: FaultCall) -> &'static str {
         FaultCall::Events => "`POST /{dataset_id}/events`",
         FaultCall::Dataset => "`GET` and `POST /{waba_id}/dataset`",
         FaultCall::PhoneNumbers => "`GET /{waba_id}/phone_numbers`",
+        FaultCall::SubscribedApps => "`GET`, `POST` and `DELETE /{waba_id}/subscribed_apps`",
+        FaultCall::DebugToken => "`GET /debug_token`",
+        FaultCall::App => "`GET /app`",
     }
 }
 

@@ -59,6 +59,9 @@ struct Waba {
     /// Whether the access token was revoked.
     #[serde(default)]
     revoked: bool,
+    /// Whether the account's app was unsubscribed from its webhooks.
+    #[serde(default)]
+    unsubscribed: bool,
     /// The business-scoped id of every user the account has met.
     people: BTreeMap<Phone, String>,
     /// The clicks on the account's ads, by click id.
@@ -137,14 +140,15 @@ impl World {
         Ok(())
     }
 
-    /// Forgets every chat, block, click and conversion. Accounts, numbers and switches stay and revoked tokens are
-    /// restored, so that whoever is configured with them keeps working.
+    /// Forgets every chat, block, click and conversion. Accounts, numbers and switches stay, revoked tokens are
+    /// restored and apps are subscribed again, so that whoever is configured with them keeps working.
     pub(crate) fn reset(&mut self) {
         for waba in self.wabas.values_mut() {
             waba.people.clear();
             waba.by_user_id.clear();
             waba.clicks.clear();
             waba.revoked = false;
+            waba.unsubscribed = false;
         }
         for number in self.numbers.values_mut() {
             number.chats.clear();

@@ -3,11 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
 
 use laneway_wire::graph::server::{
-    BlockAnswer, BlockEntry, BlockVerb, BlockedRow, ContactRef, ConversionFields, ConversionRefusal, Cursor,
-    EventTime, KNOWN_ERRORS, MessageRequest, MissingTokenCode, Paging, PagingCursors, Parameters, Path,
-    PhoneNumberRow, Refusal, RequestedError, UserRefusal, block_answer, block_request, blocklist_answer,
-    blocklist_query, conversion_batch, dataset_answer, datasets_answer, encode_id, events_answer,
-    message_answer, message_request, phone_numbers_answer, success_answer,
+    AppRef, BlockAnswer, BlockEntry, BlockVerb, BlockedRow, ContactRef, ConversionFields, ConversionRefusal,
+    Cursor, EventTime, KNOWN_ERRORS, MessageRequest, MissingTokenCode, Paging, PagingCursors, Parameters,
+    Path, PhoneNumberRow, Refusal, RequestedError, UserRefusal, app_answer, block_answer, block_request,
+    blocklist_answer, blocklist_query, conversion_batch, dataset_answer, datasets_answer, dead_token_answer,
+    debug_token_answer, encode_id, events_answer, message_answer, message_request, phone_numbers_answer,
+    subscribed_apps_answer, success_answer,
 };
 
 /// A fixture's bytes, without the line end an editor may have left.
@@ -144,6 +145,23 @@ fn other_answers() {
     let paging =
         r#"],"paging":{"cursors":{"before":"MQ==","after":"Mg=="},"next":"http://graph.example/next"}}"#;
     assert!(page.ends_with(paging), "{page}");
+    let app = AppRef { id: "1234567890123456", name: "Business Messaging App" };
+    check(
+        &subscribed_apps_answer(Some(app)),
+        r#"{"data":[{"whatsapp_business_api_data":{"id":"1234567890123456","name":"Business Messaging App","link":"https://www.facebook.com/games/?app_id=1234567890123456"}}]}"#,
+    );
+    check(
+        &app_answer(app),
+        r#"{"link":"https://www.facebook.com/games/?app_id=1234567890123456","name":"Business Messaging App","id":"1234567890123456"}"#,
+    );
+    check(&subscribed_apps_answer(None), r#"{"data":[]}"#);
+    let app = AppRef { id: "670843887433847", name: "JaspersMarket" };
+    check(
+        &debug_token_answer(app, &["whatsapp_business_management"], "102289599326934", "10222270944537964"),
+        r#"{"data":{"app_id":"670843887433847","application":"JaspersMarket","data_access_expires_at":0,"expires_at":0,"granular_scopes":[{"scope":"whatsapp_business_management","target_ids":["102289599326934"]}],"is_valid":true,"scopes":["whatsapp_business_management"],"type":"SYSTEM_USER","user_id":"10222270944537964"}}"#,
+    );
+    let dead: serde_json::Value = serde_json::from_slice(&dead_token_answer()).unwrap();
+    assert_eq!((&dead["data"]["is_valid"], &dead["data"]["error"]["code"]), (&false.into(), &190.into()));
     let cursor = |offset| Cursor { offset, version_us: 1 };
     let rows = [BlockedRow::UserId("US.1".to_owned())];
     let next = "http://graph.example/next".to_owned();
@@ -161,10 +179,12 @@ fn other_answers() {
 /// Every refusal with its status, type, code and subcode.
 #[test]
 fn the_table_of_refusals() {
+    let others = Refusal::OtherAppsToken;
     let object = Refusal::UnknownObject { verb: "post", id: "1".to_owned() };
     let path = Refusal::UnknownPath { path: "/1/x".to_owned(), nearest: "POST /x" };
     let event = |why| Refusal::conversion(3, why);
     let rows = [
+        (others, 400, 100, None),
         (Refusal::MissingToken(MissingTokenCode::Code190), 401, 190, None),
         (Refusal::MissingToken(MissingTokenCode::Code200), 403, 200, None),
         (Refusal::MissingToken(MissingTokenCode::Code104), 400, 104, None),

@@ -87,6 +87,12 @@ pub enum FaultCall {
     Dataset,
     /// `GET …/phone_numbers`.
     PhoneNumbers,
+    /// `GET`, `POST` and `DELETE …/subscribed_apps`.
+    SubscribedApps,
+    /// `GET /debug_token`.
+    DebugToken,
+    /// `GET /app`.
+    App,
 }
 
 /// When a connection is cut.
@@ -341,6 +347,12 @@ impl FaultCall {
             FaultCall::Events => target.operation == Operation::Events,
             FaultCall::Dataset => matches!(target.operation, Operation::Dataset | Operation::MakeDataset),
             FaultCall::PhoneNumbers => target.operation == Operation::PhoneNumbers,
+            FaultCall::SubscribedApps => matches!(
+                target.operation,
+                Operation::SubscribedApps | Operation::Subscribe | Operation::Unsubscribe
+            ),
+            FaultCall::DebugToken => target.operation == Operation::DebugToken,
+            FaultCall::App => target.operation == Operation::App,
         }
     }
 
@@ -353,7 +365,12 @@ impl FaultCall {
             | FaultCall::Block
             | FaultCall::Unblock
             | FaultCall::Events => true,
-            FaultCall::Blocklist | FaultCall::Dataset | FaultCall::PhoneNumbers => false,
+            FaultCall::Blocklist
+            | FaultCall::Dataset
+            | FaultCall::PhoneNumbers
+            | FaultCall::SubscribedApps
+            | FaultCall::DebugToken
+            | FaultCall::App => false,
         }
     }
 }
@@ -364,7 +381,15 @@ impl Fault {
         match (self, target.operation) {
             (
                 Fault::Lie,
-                Operation::Blocklist | Operation::Dataset | Operation::MakeDataset | Operation::PhoneNumbers,
+                Operation::Blocklist
+                | Operation::Dataset
+                | Operation::MakeDataset
+                | Operation::PhoneNumbers
+                | Operation::SubscribedApps
+                | Operation::Subscribe
+                | Operation::Unsubscribe
+                | Operation::DebugToken
+                | Operation::App,
             ) => false,
             (Fault::Lie, Operation::Messages | Operation::Block | Operation::UnBlock | Operation::Events)
             | (Fault::Error(_) | Fault::Cut(_), _) => true,

@@ -49,7 +49,7 @@ fn what_a_rule_may_not_say() {
     for latency in ["", "soon", "301s", "1"] {
         check_refused(json!({"latency": latency}), FaultError::Latency);
     }
-    for call in ["blocklist", "dataset", "phone_numbers"] {
+    for call in ["blocklist", "dataset", "phone_numbers", "subscribed_apps", "debug_token", "app"] {
         check_refused(json!({"call": call, "lie": true}), FaultError::LieWithoutEffect);
         check_refused(json!({"call": call, "preset": "lying_200"}), FaultError::LieWithoutEffect);
     }

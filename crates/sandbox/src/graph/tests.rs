@@ -173,6 +173,13 @@ fn who_may_call_what() {
         ("POST /v26.0/<their dataset>/events", JSON, Some("<token>"), "{}", (400, 100, 33)),
         ("GET /v26.0/<their waba>/dataset", None, Some("<token>"), "", (400, 100, 33)),
         ("GET /v26.0/<their waba>/phone_numbers", None, Some("<token>"), "", (400, 100, 33)),
+        ("GET /v26.0/<their waba>/subscribed_apps", None, Some("<token>"), "", (400, 100, 33)),
+        ("DELETE /v26.0/<their waba>/subscribed_apps", None, Some("<token>"), "", (400, 100, 33)),
+        ("GET /v26.0/debug_token?input_token=<token>", None, None, "", (401, 190, 0)),
+        ("GET /v26.0/debug_token?input_token=<token>", None, Some("EAAx"), "", (401, 190, 0)),
+        ("GET /v26.0/debug_token?input_token=<their token>", None, Some("<token>"), "", (400, 100, 0)),
+        ("GET /v26.0/debug_token", None, Some("<token>"), "", (400, 100, 0)),
+        ("GET /app", None, Some("EAAx"), "", (401, 190, 0)),
         ("POST /v26.0/<number>/mesages", JSON, Some("<token>"), READ, (404, 2500, 0)),
         ("GET /v26.0/<number>/messages", None, Some("<token>"), "", (404, 2500, 0)),
         ("GET /", None, None, "", (404, 2500, 0)),
@@ -192,6 +199,9 @@ fn an_unknown_path_names_the_nearest() {
         ("POST /<dataset>/event/", "POST /{dataset_id}/events"),
         ("DELETE /<waba>/dataset", "GET, POST /{waba_id}/dataset"),
         ("GET /<waba>/phone_number", "GET /{waba_id}/phone_numbers"),
+        ("GET /<waba>/subscribed_app", "GET, POST, DELETE /{waba_id}/subscribed_apps"),
+        ("GET /v26.0/debugtoken", "GET /debug_token?input_token={token}"),
+        ("POST /v26.0/app", "GET /app"),
     ];
     for (request, nearest) in rows {
         let answer = bench.json(request, "");
@@ -547,6 +557,55 @@ fn a_list_of_numbers_has_pages() {
 }
 
 #[test]
+fn an_app_is_subscribed_and_unsubscribed() {
+    let bench = Bench::new(Switches::default());
+    let webhook =
+        crate::world::Webhook { url: "http://127.0.0.1:1/".to_owned(), verify_token: String::new() };
+    let number = crate::phone::Phone::lenient(&bench.ours.number).unwrap();
+    bench.shared.inner().world.set_webhook(&number, Some(webhook));
+    let body = |request: &str| -> serde_json::Value {
+        serde_json::from_slice(&bench.json(request, "").body).unwrap()
+    };
+    let noticed = || {
+        let message =
+            UserMessage { from: CUSTOMER, to: &bench.ours.number, text: "Hi", ad: false, kind: Kind::Text };
+        let (now, mut inner) = (bench.shared.clock.now(), bench.shared.inner());
+        let inner = &mut *inner;
+        inner.world.user_writes(&mut inner.mint, &message, now).unwrap();
+        inner.world.take_notices().len()
+    };
+    let list = "GET /v26.0/<waba>/subscribed_apps";
+    let app = body("GET /v26.0/app");
+    let row = serde_json::json!({"data": [{"whatsapp_business_api_data": {"id": app["id"], "name": app["name"], "link": app["link"]}}]});
+    let none = serde_json::json!({"data": []});
+    assert_ne!(app["id"], bench.shared.inner().world.app_of(&bench.theirs.waba_id).as_str());
+    assert_eq!((body(list), noticed()), (row.clone(), 1));
+    for (method, expected, notices) in
+        [("DELETE", &none, 0), ("DELETE", &none, 0), ("POST", &row, 1), ("POST", &row, 1)]
+    {
+        bench.check(&format!("{method} /v26.0/<waba>/subscribed_apps"), "", SUCCESS);
+        assert_eq!((&body(list), noticed()), (expected, notices), "{method}");
+    }
+}
+
+#[test]
+fn a_token_is_told_about() {
+    let bench = Bench::new(Switches::default());
+    let ask = |token: &str| -> serde_json::Value {
+        let answer = bench.json(&format!("GET /v26.0/debug_token?input_token={token}"), "");
+        serde_json::from_slice::<serde_json::Value>(&answer.body).unwrap()["data"].take()
+    };
+    let own = ask("<token>");
+    let waba = serde_json::json!([bench.ours.waba_id]);
+    assert_eq!((&own["is_valid"], &own["expires_at"]), (&true.into(), &0.into()), "{own}");
+    assert_eq!(own["app_id"], bench.shared.inner().world.app_of(&bench.ours.waba_id).as_str());
+    assert!(own["scopes"].as_array().unwrap().contains(&"whatsapp_business_messaging".into()));
+    assert!(own["granular_scopes"].as_array().unwrap().iter().all(|granted| granted["target_ids"] == waba));
+    let nobodys = ask("EAAx");
+    assert_eq!((&nobodys["is_valid"], &nobodys["error"]["code"]), (&false.into(), &190.into()));
+}
+
+#[test]
 fn no_token_reaches_the_log() {
     let bench = Bench::new(Switches::default());
     let token = bench.ours.access_token.clone();
@@ -554,6 +613,10 @@ fn no_token_reaches_the_log() {
     let calls = [
         ("POST /<number>/messages?access_token=<token>&x=1", JSON, READ),
         ("POST /<number>/messages?access%5Ftoken=<token>", JSON, READ),
+        ("GET /debug_token?input_token=<token>&x=1", JSON, ""),
+        ("GET /debug_token?input%5Ftoken=<token>", JSON, ""),
+        ("GET /debug_token", FORM, "input_token=<token>"),
+        ("GET /debug_token", JSON, r#"{"input_token":"<token>"}"#),
         (MESSAGES, FORM, form),
         (MESSAGES, FORM, "access%5Ftoken=<token>&a=1"),
         (MESSAGES, JSON, r#"{"access_token":"<token>"}"#),

@@ -91,6 +91,12 @@ function title(method, edge, body) {
       return 'Data set';
     case 'phone_numbers':
       return 'Numbers';
+    case 'subscribed_apps':
+      return 'Subscription';
+    case 'app':
+      return 'App';
+    case 'debug_token':
+      return 'Token';
     default:
       return 'Unknown call';
   }

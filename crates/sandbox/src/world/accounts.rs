@@ -163,6 +163,7 @@ impl World {
             dataset_id: fresh(|| mint.dataset_id(), |id| !self.index.waba_by_dataset.contains_key(id)),
             dataset_made,
             revoked: false,
+            unsubscribed: false,
             people: BTreeMap::new(),
             clicks: BTreeMap::new(),
             by_user_id: BTreeMap::new(),
@@ -226,6 +227,23 @@ impl World {
         let waba = self.wabas.get_mut(id).expect("the index names accounts that exist");
         waba.revoked = revoked;
         Ok(id.clone())
+    }
+
+    /// The id of the account's app: the account's own, read from behind.
+    pub(crate) fn app_of(&self, waba_id: &str) -> String {
+        format!("6{}", waba_id.chars().rev().collect::<String>())
+    }
+
+    /// The app that is subscribed to the account's webhooks, if it is.
+    pub(crate) fn subscribed_app(&self, waba_id: &str) -> Option<String> {
+        self.wabas.get(waba_id).filter(|waba| !waba.unsubscribed).map(|_| self.app_of(waba_id))
+    }
+
+    /// Subscribes the account's app to its webhooks, or unsubscribes it.
+    pub(crate) fn subscribe(&mut self, waba_id: &str, subscribed: bool) {
+        if let Some(waba) = self.wabas.get_mut(waba_id) {
+            waba.unsubscribed = !subscribed;
+        }
     }
 
     /// The ids of a business number, of its account and of its data set.

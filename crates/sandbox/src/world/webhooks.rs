@@ -61,7 +61,8 @@ impl World {
         std::mem::take(&mut self.notices)
     }
 
-    /// Notes what a number's business is to be told about a user; a number without a webhook is told nothing.
+    /// Notes what a number's business is to be told about a user; a number without a webhook, and one whose app is not
+    /// subscribed, is told nothing.
     pub(super) fn notify(
         &mut self,
         number_id: &str,
@@ -72,6 +73,9 @@ impl World {
     ) {
         let Some(number) = self.numbers.get(number_id) else { return };
         let (Some(webhook), Some(waba)) = (&number.webhook, self.wabas.get(&number.waba_id)) else { return };
+        if waba.unsubscribed {
+            return;
+        }
         let hides_numbers = self.switches.webhook_bsuid;
         let digits = user.digits();
         let short = &digits[digits.len() - 4..];

@@ -23,9 +23,10 @@ mod requested;
 mod wamid;
 
 pub use answer::{
-    BlockAnswer, BlockVerb, BlockedRow, ContactRef, FIXED_HEADERS, Paging, PagingCursors, PhoneNumberRow,
-    UsageKind, block_answer, blocklist_answer, dataset_answer, datasets_answer, events_answer,
-    message_answer, phone_numbers_answer, success_answer, usage_header,
+    AppRef, BlockAnswer, BlockVerb, BlockedRow, ContactRef, FIXED_HEADERS, Paging, PagingCursors,
+    PhoneNumberRow, UsageKind, app_answer, block_answer, blocklist_answer, dataset_answer, datasets_answer,
+    dead_token_answer, debug_token_answer, events_answer, message_answer, phone_numbers_answer,
+    subscribed_apps_answer, success_answer, usage_header,
 };
 pub use cursor::{Cursor, decode_id, encode_id};
 pub use notification::{

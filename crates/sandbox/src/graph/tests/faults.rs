@@ -10,7 +10,7 @@ const TYPING: &str = r#"{"messaging_product":"whatsapp","status":"read","message
 const CUSTOMER_BLOCK: &str = r#"{"messaging_product":"whatsapp","block_users":[{"user":"+316012345678"}]}"#;
 
 /// One call of each kind, with a name.
-const CALLS: [(&str, &str, &str); 10] = [
+const CALLS: [(&str, &str, &str); 15] = [
     ("read", MESSAGES, READ),
     ("typing", MESSAGES, TYPING),
     ("text", MESSAGES, TEXT),
@@ -21,6 +21,11 @@ const CALLS: [(&str, &str, &str); 10] = [
     ("dataset", "GET /v26.0/<waba>/dataset", ""),
     ("make dataset", "POST /v26.0/<waba>/dataset", ""),
     ("phone numbers", "GET /v26.0/<waba>/phone_numbers", ""),
+    ("apps", "GET /v26.0/<waba>/subscribed_apps", ""),
+    ("unsubscribe", "DELETE /v26.0/<waba>/subscribed_apps", ""),
+    ("subscribe", "POST /v26.0/<waba>/subscribed_apps", ""),
+    ("token", "GET /v26.0/debug_token?input_token=<token>", ""),
+    ("app", "GET /v26.0/app", ""),
 ];
 
 impl Bench {
@@ -70,15 +75,23 @@ fn which_calls_a_rule_is_about() {
     check("events", &["events"]);
     check("dataset", &["dataset", "make dataset"]);
     check("phone_numbers", &["phone numbers"]);
+    check("subscribed_apps", &["apps", "unsubscribe", "subscribe"]);
+    check("debug_token", &["token"]);
+    check("app", &["app"]);
     let whose = |mut whose: Value, expected: &[&str]| {
         whose["code"] = json!(1);
         whose["http_status"] = json!(418);
         check_covered(&whose, expected);
     };
     whose(json!({}), &all);
-    whose(json!({"number": "00316098765432"}), &all);
-    whose(json!({"phone_number_id": "<number>"}), &all);
-    whose(json!({"number": "+316098765432", "phone_number_id": "<number>", "access_token": "<token>"}), &all);
+    // What is about no object is about no number.
+    let of_number: Vec<_> = all.into_iter().filter(|name| !["token", "app"].contains(name)).collect();
+    whose(json!({"number": "00316098765432"}), &of_number);
+    whose(json!({"phone_number_id": "<number>"}), &of_number);
+    whose(
+        json!({"number": "+316098765432", "phone_number_id": "<number>", "access_token": "<token>"}),
+        &of_number,
+    );
     whose(json!({"access_token": "<token>", "call": "typing"}), &["typing"]);
     whose(json!({"phone_number_id": "<their number>"}), &[]);
     whose(json!({"access_token": "<their token>"}), &[]);

@@ -78,6 +78,21 @@ pub struct PhoneNumberRow {
     pub quality_rating: &'static str,
 }
 
+/// A Meta app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppRef<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Its name.
+    pub name: &'a str,
+}
+
+impl AppRef<'_> {
+    fn link(self) -> String {
+        format!("https://www.facebook.com/games/?app_id={}", self.id)
+    }
+}
+
 /// Where a page stands in its list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Paging {
@@ -260,6 +275,87 @@ pub fn phone_numbers_answer(rows: &[PhoneNumberRow], paging: Option<Paging>) -> 
         paging: Option<Paging>,
     }
     encode(&Body { data: rows, paging })
+}
+
+/// The apps that are subscribed to an account's webhooks; here it is one or none. github.com/facebook/openapi @ecba623
+/// `business-messaging-api_v23.0.yaml`, line 27351 (D).
+pub fn subscribed_apps_answer(app: Option<AppRef<'_>>) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        data: Vec<Row<'a>>,
+    }
+    #[derive(Serialize)]
+    struct Row<'a> {
+        whatsapp_business_api_data: App<'a>,
+    }
+    #[derive(Serialize)]
+    struct App<'a> {
+        id: &'a str,
+        name: &'a str,
+        link: String,
+    }
+    let row = app
+        .map(|app| Row { whatsapp_business_api_data: App { id: app.id, name: app.name, link: app.link() } });
+    encode(&Body { data: row.into_iter().collect() })
+}
+
+/// The app that a token is of, asked by the alias `app` (C).
+pub fn app_answer(app: AppRef<'_>) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        link: String,
+        name: &'a str,
+        id: &'a str,
+    }
+    encode(&Body { link: app.link(), name: app.name, id: app.id })
+}
+
+/// What there is to know of a token that works: of a system user, without an end, for everything about one account. Keys
+/// as in the example of <https://developers.facebook.com/documentation/business-messaging/whatsapp/solution-providers/manage-accounts>
+/// (D); `type` is a guess (U).
+pub fn debug_token_answer(app: AppRef<'_>, scopes: &[&str], waba_id: &str, user_id: &str) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        data: Data<'a>,
+    }
+    #[derive(Serialize)]
+    struct Data<'a> {
+        app_id: &'a str,
+        application: &'a str,
+        data_access_expires_at: u64,
+        expires_at: u64,
+        granular_scopes: Vec<Granted<'a>>,
+        is_valid: bool,
+        scopes: &'a [&'a str],
+        #[serde(rename = "type")]
+        kind: &'static str,
+        user_id: &'a str,
+    }
+    #[derive(Serialize)]
+    struct Granted<'a> {
+        scope: &'a str,
+        target_ids: [&'a str; 1],
+    }
+    let granted = scopes.iter().map(|scope| Granted { scope, target_ids: [waba_id] });
+    encode(&Body {
+        data: Data {
+            app_id: app.id,
+            application: app.name,
+            data_access_expires_at: 0,
+            expires_at: 0,
+            granular_scopes: granted.collect(),
+            is_valid: true,
+            scopes,
+            kind: "SYSTEM_USER",
+            user_id,
+        },
+    })
+}
+
+/// What there is to know of a token that does not work. Graph API reference, "Debug-Token": `error` and `is_valid` (D).
+pub fn dead_token_answer() -> Vec<u8> {
+    const BODY: &str = r#"{"data":{"error":{"code":190,"message":"Invalid OAuth access token."},"is_valid":false,"scopes":[]}}"#;
+    BODY.as_bytes().to_vec()
 }
 
 /// The value of `x-business-use-case-usage`: percentages of the account's limits, and minutes until access returns.

@@ -1,4 +1,5 @@
-//! Graph paths: `/{version}/{object}/{edge}`, the version optional.
+//! Graph paths: `/{version}/{object}/{edge}`, the version optional; and those that are about no
+//! object, such as `/{version}/debug_token`.
 
 /// The version that answers when a path names none: the current one of July 2026, as Meta's changelog has it (D).
 pub const DEFAULT_VERSION: &str = "v26.0";
@@ -16,6 +17,12 @@ pub enum Edge {
     Dataset,
     /// `/{waba_id}/phone_numbers`.
     PhoneNumbers,
+    /// `/{waba_id}/subscribed_apps`.
+    SubscribedApps,
+    /// `/debug_token`, without an object.
+    DebugToken,
+    /// `/app`, without an object.
+    App,
 }
 
 /// A call that exists: an edge together with one of its methods.
@@ -37,6 +44,16 @@ pub enum Operation {
     MakeDataset,
     /// `GET /{waba_id}/phone_numbers`.
     PhoneNumbers,
+    /// `GET /{waba_id}/subscribed_apps`.
+    SubscribedApps,
+    /// `POST /{waba_id}/subscribed_apps`.
+    Subscribe,
+    /// `DELETE /{waba_id}/subscribed_apps`.
+    Unsubscribe,
+    /// `GET /debug_token`.
+    DebugToken,
+    /// `GET /app`.
+    App,
 }
 
 /// A Graph path taken apart.
@@ -45,7 +62,7 @@ pub struct Path<'a> {
     /// The version as written, such as `v26.0`; `None` for an unversioned path, which Meta documents as allowed for
     /// `block_users` (D).
     pub version: Option<&'a str>,
-    /// The id of the object.
+    /// The id of the object; empty where there is none.
     pub object: &'a str,
     /// What is asked of it.
     pub edge: Edge,
@@ -53,8 +70,16 @@ pub struct Path<'a> {
 
 impl Edge {
     /// Every edge.
-    pub const ALL: [Edge; 5] =
-        [Edge::Messages, Edge::BlockUsers, Edge::Events, Edge::Dataset, Edge::PhoneNumbers];
+    pub const ALL: [Edge; 8] = [
+        Edge::Messages,
+        Edge::BlockUsers,
+        Edge::Events,
+        Edge::Dataset,
+        Edge::PhoneNumbers,
+        Edge::SubscribedApps,
+        Edge::DebugToken,
+        Edge::App,
+    ];
 
     /// The edge as it stands in a path.
     pub fn name(self) -> &'static str {
@@ -64,6 +89,9 @@ impl Edge {
             Edge::Events => "events",
             Edge::Dataset => "dataset",
             Edge::PhoneNumbers => "phone_numbers",
+            Edge::SubscribedApps => "subscribed_apps",
+            Edge::DebugToken => "debug_token",
+            Edge::App => "app",
         }
     }
 
@@ -75,6 +103,9 @@ impl Edge {
             Edge::Events => "POST /{dataset_id}/events",
             Edge::Dataset => "GET, POST /{waba_id}/dataset",
             Edge::PhoneNumbers => "GET /{waba_id}/phone_numbers",
+            Edge::SubscribedApps => "GET, POST, DELETE /{waba_id}/subscribed_apps",
+            Edge::DebugToken => "GET /debug_token?input_token={token}",
+            Edge::App => "GET /app",
         }
     }
 
@@ -104,6 +135,20 @@ impl Edge {
                 "GET" => Some(Operation::PhoneNumbers),
                 _ => None,
             },
+            Edge::SubscribedApps => match method {
+                "GET" => Some(Operation::SubscribedApps),
+                "POST" => Some(Operation::Subscribe),
+                "DELETE" => Some(Operation::Unsubscribe),
+                _ => None,
+            },
+            Edge::DebugToken => match method {
+                "GET" => Some(Operation::DebugToken),
+                _ => None,
+            },
+            Edge::App => match method {
+                "GET" => Some(Operation::App),
+                _ => None,
+            },
         }
     }
 }
@@ -118,9 +163,13 @@ impl<'a> Path<'a> {
             Some((first, rest)) if is_version(first) => (Some(first), rest),
             _ => (None, path),
         };
-        let (object, name) = rest.split_once('/')?;
+        let (object, name) = rest.split_once('/').map_or((None, rest), |(object, name)| (Some(object), name));
         let edge = Edge::ALL.into_iter().find(|edge| edge.name() == name)?;
-        if object.is_empty() { None } else { Some(Path { version, object, edge }) }
+        match (object, edge) {
+            (None, Edge::DebugToken | Edge::App) => Some(Path { version, object: "", edge }),
+            (None | Some(""), _) | (Some(_), Edge::DebugToken | Edge::App) => None,
+            (Some(object), _) => Some(Path { version, object, edge }),
+        }
     }
 }
 
@@ -152,6 +201,14 @@ mod tests {
         check("/data/events", Some((None, "data", Edge::Events)));
         check("/102/dataset", Some((None, "102", Edge::Dataset)));
         check("/102/phone_numbers", Some((None, "102", Edge::PhoneNumbers)));
+        check("/102/subscribed_apps", Some((None, "102", Edge::SubscribedApps)));
+        check("/v26.0/debug_token", Some((Some("v26.0"), "", Edge::DebugToken)));
+        check("/debug_token", Some((None, "", Edge::DebugToken)));
+        check("/app", Some((None, "", Edge::App)));
+        check("/102/debug_token", None);
+        check("/102/app", None);
+        check("//debug_token", None);
+        check("/subscribed_apps", None);
         check("/v26/messages", Some((None, "v26", Edge::Messages)));
         check("/v26.0/messages", None);
         check("/106/message", None);
@@ -179,6 +236,14 @@ mod tests {
             (Edge::Dataset, "DELETE", None),
             (Edge::PhoneNumbers, "GET", Some(Operation::PhoneNumbers)),
             (Edge::PhoneNumbers, "POST", None),
+            (Edge::SubscribedApps, "GET", Some(Operation::SubscribedApps)),
+            (Edge::SubscribedApps, "POST", Some(Operation::Subscribe)),
+            (Edge::SubscribedApps, "DELETE", Some(Operation::Unsubscribe)),
+            (Edge::SubscribedApps, "PUT", None),
+            (Edge::DebugToken, "GET", Some(Operation::DebugToken)),
+            (Edge::DebugToken, "POST", None),
+            (Edge::App, "GET", Some(Operation::App)),
+            (Edge::App, "DELETE", None),
         ];
         for (edge, method, expected) in rows {
             assert_eq!(edge.operation(method), expected, "{method} {edge:?}");

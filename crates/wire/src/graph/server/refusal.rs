@@ -29,6 +29,8 @@ pub enum Refusal {
         /// The nearest that exists.
         nearest: &'static str,
     },
+    /// The token that is asked about is another app's: 100 (C).
+    OtherAppsToken,
     /// The body is not what its `Content-Type` says: 100 (I).
     UnreadableBody,
     /// The body is larger than the sandbox reads.
@@ -224,6 +226,11 @@ impl Refusal {
                 404,
                 2500,
                 &format!("Unknown path components: {path}. The nearest known call is {nearest}"),
+            ),
+            Refusal::OtherAppsToken => plain(
+                400,
+                100,
+                "(#100) The token that asks must belong to the app of the token it asks about",
             ),
             Refusal::UnreadableBody => UNREADABLE_BODY.row(),
             Refusal::BodyTooLarge => plain(413, 1, "The request is larger than this server reads"),
