@@ -23,7 +23,31 @@ impl Live {
     const QUIET: Self = Self { sending: false, waiting_for: None, next_attempt_at: None };
 }
 
+/// Where the wish to give an open event up stands, once [`Control::Discard`](crate::Control::Discard) was handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GivingUp {
+    /// Its end is being committed: by this wish, or by what came before it.
+    Ending,
+    /// A call carries it, and is not stopped.
+    Called,
+    /// What a call of it has led to is being committed; after that it can be given up, if it is open still.
+    NotYet,
+}
+
 impl Engine {
+    /// Where the wish to give the event up stands; `None` if it is not open.
+    pub fn giving_up(&self, sequence: Sequence) -> Option<GivingUp> {
+        match self.entries[self.sequences.get(sequence)?].state {
+            State::Called => Some(GivingUp::Called),
+            State::Ending | State::Failing => Some(GivingUp::Ending),
+            State::Held => None,
+            // What was superseded by an event about somebody else comes back.
+            State::Settling | State::Superseded | State::Ready | State::Part | State::Later | State::Lane => {
+                Some(GivingUp::NotYet)
+            }
+        }
+    }
+
     /// What is going on with an open event; `None` if it is not open.
     pub fn live(&self, now: Now, sequence: Sequence) -> Option<Live> {
         let open = &self.entries[self.sequences.get(sequence)?];

@@ -25,7 +25,7 @@ use crate::pauses::{PauseKey, Pauses, Way};
 use crate::policy::{KindPolicy, LostAnswer, Policy};
 use crate::sequences::Sequences;
 
-pub use live::Live;
+pub use live::{GivingUp, Live};
 
 /// The engine of one queue.
 #[derive(Debug)]

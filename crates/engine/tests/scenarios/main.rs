@@ -599,9 +599,40 @@ fn an_operator_gives_up_what_waits_but_not_what_is_under_way() {
         accept 3 Typing b due=10s
         discard 1 2 3
         > settle 1: 2 discarded (Discarded), 3 discarded (Discarded)
+        giving_up 1
+        > Called
+        giving_up 2
+        > Ending
         settled 1
+        giving_up 2
+        > none
         count
         > open 1 calls 1 settlements 0
+        ",
+    );
+}
+
+#[test]
+fn what_a_call_led_to_is_committed_before_an_event_can_be_given_up() {
+    check(
+        "
+        accept 1 Block a
+        > load 1 [1]
+        loaded 1
+        > send 1 [1]
+        answer 1 transient
+        > settle 1 call 1: 1 retrying
+        discard 1
+        giving_up 1
+        > NotYet
+        settled 1
+        discard 1
+        > settle 2: 1 discarded (Discarded)
+        giving_up 1
+        > Ending
+        settled 2
+        giving_up 1
+        > none
         ",
     );
 }

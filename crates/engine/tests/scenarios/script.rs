@@ -11,7 +11,7 @@
 //! answer CALL OUTCOME…                 confirmed relayed rejected transient not_sent unknown refused_together doubtful
 //!                                      unauthorized[@SCOPE] throttled[@SCOPE][=30s]; `all OUTCOME` says it of each
 //! +30s        time passes              wake        time passes until the engine wants to be woken
-//! live SEQUENCE    count    recounted    start    stop    discard SEQUENCE…
+//! live SEQUENCE    giving_up SEQUENCE    count    recounted    start    stop    discard SEQUENCE…
 //! configure [with NUMBER…] [only NUMBER…] [relaying KIND+KIND] [relaying nothing]
 //! ```
 //! The numbers A and B are configured unless a story says otherwise; they share one token for conversions, one at CM.com,
@@ -134,6 +134,10 @@ impl Stage {
                 Input::Tick
             }
             "live" => return vec![self.live(number(0))],
+            "giving_up" => {
+                let stands = self.engine.giving_up(number(0));
+                return vec![stands.map_or("none".to_owned(), |stands| format!("{stands:?}"))];
+            }
             "recounted" => {
                 let recounted = self.engine.recounted();
                 let text: Vec<_> =

@@ -9,7 +9,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, Uri};
-use laneway_journal::{Queue, Record, Sequence};
+use laneway_journal::{Queue, Record};
 use laneway_model::{EventId, EventKind, Status, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -21,9 +21,9 @@ use super::pace::TOGETHER;
 use super::problem::{Problem, ProblemBody, ProblemCode};
 use super::query::{Query, quoted};
 use super::state::EventState;
-use super::{Api, answer};
+use super::{Api, RETRY_AFTER, answer};
 use crate::config::{Account, Scopes};
-use crate::driver::{Changed, Full, Room};
+use crate::driver::{Changed, Full, GivingUp, Room};
 use crate::telemetry::Route;
 
 /// The most events that one call tries again.
@@ -171,28 +171,57 @@ async fn discarded(api: &Api, id: &str, headers: &HeaderMap, uri: &Uri) -> Resul
     Query::read(uri, &[])?;
     let record = own(api, account, id).await?;
     let id = record.row.id;
-    let sequences = vec![id.sequence()];
     if record.status.is_open() {
-        give_up(api, id.sequence()).await;
-    } else {
-        let (lease, now) = (api.node.driver.lease(), api.node.clock.wall());
-        let given_up = api.node.journal.discard(lease, &sequences, now, DISCARDED).await;
-        let given_up = given_up.map_err(|error| unavailable(api, &error))?;
-        if given_up.is_empty() {
-            return Err(wrong_status(&record, "it has ended, and is no dead letter"));
-        }
-        // One that holds its lane lets it go on.
-        api.node.driver.discard(given_up).await;
+        return given_up(api, account, id).await;
     }
-    let was_open = record.status.is_open();
+    let (lease, now) = (api.node.driver.lease(), api.node.clock.wall());
+    let dead = api.node.journal.discard(lease, &[id.sequence()], now, DISCARDED).await;
+    let dead = dead.map_err(|error| unavailable(api, &error))?;
+    if dead.is_empty() {
+        return Err(wrong_status(&record, "it has ended, and is no dead letter"));
+    }
+    // One that holds its lane lets it go on.
+    api.node.driver.discard(dead).await;
     let record = find(api, account, id).await?;
-    if !was_open {
-        tell(api, &record);
-    }
+    tell(api, &record);
     match record.status {
         Status::Discarded => Ok(states(api, vec![record]).await?.remove(0)),
+        Status::Accepted
+        | Status::Sending
+        | Status::Retrying
+        | Status::Confirmed
+        | Status::Relayed
+        | Status::Superseded
+        | Status::Expired
+        | Status::Failed
+        | Status::InDoubt => Err(wrong_status(&record, "it was given up, and somebody had it tried again")),
+    }
+}
+
+/// Has the engine give an open event up, and waits until that is committed.
+async fn given_up(api: &Api, account: &Account, id: EventId) -> Result<EventState, Problem> {
+    let driver = &api.node.driver;
+    let ended = driver.final_wait(id.sequence());
+    let wish = async {
+        let stands = driver.give_up(id.sequence()).await;
+        if stands == Some(GivingUp::Ending) {
+            ended.done().await;
+        }
+        stands
+    };
+    // Whether it ended or the time is over, what it is then is told.
+    let stands = tokio::time::timeout(DISCARD_PATIENCE, wish).await;
+    let is_called = stands == Ok(Some(GivingUp::Called));
+    let record = find(api, account, id).await?;
+    match record.status {
+        Status::Discarded => Ok(states(api, vec![record]).await?.remove(0)),
+        Status::Accepted | Status::Sending | Status::Retrying if is_called => {
+            let message = format!("event {id} is sending: a call for it is under way, and is not stopped");
+            Err(Problem::new(ProblemCode::WrongStatus, message))
+        }
         Status::Accepted | Status::Sending | Status::Retrying => {
-            Err(wrong_status(&record, "a call for it is under way, and is not stopped"))
+            let message = "what becomes of the event cannot be stored now";
+            Err(Problem::new(ProblemCode::Unavailable, message).retry_after(RETRY_AFTER))
         }
         Status::Confirmed
         | Status::Relayed
@@ -216,18 +245,6 @@ fn tell(api: &Api, record: &Record) {
             reason: record.reason.clone(),
             at: record.updated_at,
         });
-    }
-}
-
-/// Has the engine give an open event up, and waits for that unless a call carries it.
-async fn give_up(api: &Api, sequence: Sequence) {
-    let driver = &api.node.driver;
-    let ended = driver.final_wait(sequence);
-    driver.discard(vec![sequence]).await;
-    let live = driver.live(vec![sequence]).await;
-    if !live.iter().flatten().any(|live| live.sending) {
-        // Whether it ended or the time is over, what it is then is told.
-        tokio::time::timeout(DISCARD_PATIENCE, ended.done()).await.unwrap_or_default();
     }
 }
 

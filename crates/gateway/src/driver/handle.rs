@@ -7,8 +7,9 @@ use laneway_journal::{Lease, Sequence};
 use laneway_model::{AccountName, EventId, EventKind, Person, PhoneNumber, Status, Timestamp};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-pub use laneway_engine::Live;
+pub use laneway_engine::{GivingUp, Live};
 
+use super::give_up::Wish;
 use super::room::{Full, Room, Rooms};
 
 /// An event that has just ended, as it is shown to whoever watches.
@@ -66,6 +67,7 @@ pub struct Handle {
 pub(super) enum Command {
     Live(Vec<Sequence>, oneshot::Sender<Vec<Option<Live>>>),
     Discard(Vec<Sequence>),
+    GiveUp(Wish),
 }
 
 /// What the driver and its handles both see.
@@ -106,6 +108,15 @@ impl Handle {
     pub async fn discard(&self, sequences: Vec<Sequence>) {
         // Once the driver is gone, nothing is delivered any more.
         self.commands.send(Command::Discard(sequences)).await.unwrap_or_default();
+    }
+
+    /// Gives an open event up, and answers where that stands: `None` if it is not open. An event whose call has just
+    /// ended without ending it is given up once that is committed. That its end is committed is told by
+    /// [`Handle::final_wait`].
+    pub async fn give_up(&self, sequence: Sequence) -> Option<GivingUp> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(Command::GiveUp(Wish { sequence, answer })).await.ok()?;
+        answered.await.ok().flatten()
     }
 
     /// The driver's right to work on events: whoever opens or ends events beside it does so under the same.

@@ -8,11 +8,13 @@ mod alike;
 mod bodies;
 mod calls;
 mod directory;
+mod give_up;
 mod handle;
 mod metrics;
 mod reports;
 mod room;
 mod shadow;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -38,10 +40,12 @@ use crate::telemetry::Telemetry;
 use bodies::Bodies;
 use calls::Call;
 use directory::{Directory, Target};
+use give_up::Wish;
 use handle::{Command, Shared};
 use shadow::Shadows;
+use told::Outcome;
 
-pub use handle::{Changed, Ended, FinalWait, Handle, Live};
+pub use handle::{Changed, Ended, FinalWait, GivingUp, Handle, Live};
 pub use metrics::Delivery;
 pub use room::{Full, Room};
 
@@ -90,6 +94,8 @@ pub struct Driver {
     seen: Sequence,
     /// Settlements on their way: what is announced when they are committed.
     settling: BTreeMap<SettlementId, Vec<Outcome>>,
+    /// Wishes that wait for something to be committed.
+    wishes: Vec<Wish>,
 }
 
 /// What a task beside the driver has done.
@@ -122,14 +128,6 @@ enum Done {
     },
     /// The journal will do nothing any more.
     Lost(laneway_journal::Error),
-}
-
-/// What is said of an event when its settlement is committed.
-struct Outcome {
-    change: Change,
-    ended: Option<Ended>,
-    changed: Option<Changed>,
-    shadow: Option<shadow::Job>,
 }
 
 /// Why the driver cannot start or go on.
@@ -202,6 +200,7 @@ impl Driver {
             looked: Now::default(),
             seen: 0,
             settling: BTreeMap::new(),
+            wishes: Vec::new(),
         };
         driver.looked = driver.now();
         driver.configure();
@@ -307,6 +306,7 @@ impl Driver {
                 answer.send(live).unwrap_or_default();
             }
             Command::Discard(sequences) => self.tell(Input::Control(Control::Discard(sequences))),
+            Command::GiveUp(wish) => self.give_up(wish),
         }
     }
 }
@@ -560,70 +560,6 @@ impl Driver {
         });
     }
 
-    /// What there is to say of a change once it is committed.
-    fn outcome(&self, now: Timestamp, call: Option<&Call>, change: Change) -> Outcome {
-        let member = call.and_then(|call| call.member(change.sequence));
-        let ended = member.filter(|_| !change.status.is_open()).map(|member| {
-            self.telemetry.delivery.ended(
-                member.event.kind(),
-                change.status,
-                now.since(member.event.accepted_at),
-            );
-            Ended {
-                id: member.id,
-                kind: member.event.kind(),
-                person: member.event.person.as_ref().map(laneway_model::Person::masked),
-                status: change.status,
-                at: now,
-                call: call.and_then(Call::line),
-                trace_id: call.and_then(Call::trace_id),
-                reason: call.and_then(|call| call.reason(&change)),
-            }
-        });
-        let changed = member.filter(|_| self.shared.is_followed()).map(|member| Changed {
-            id: member.id,
-            account: member.event.account.clone(),
-            kind: member.event.kind(),
-            business: member.event.business,
-            person: member.event.person.clone(),
-            status: change.status,
-            reason: call.filter(|_| !change.status.is_open()).and_then(|call| call.reason(&change)),
-            at: now,
-        });
-        let shadow = member.zip(call).and_then(|(member, call)| {
-            let second = self.directory.shadow(member.event.business, member.event.kind())?;
-            shadow::Job::new(member, change.status, call.outcome(change.sequence), second)
-        });
-        Outcome { change, ended, changed, shadow }
-    }
-
-    /// Tells a change of a row that no call carried.
-    fn changed_without_call(&self, row: &Row, status: Status, reason: Option<String>) -> Option<Changed> {
-        Some(Changed {
-            id: row.id,
-            account: row.account.clone(),
-            kind: EventKind::from_code(row.kind)?,
-            business: row.business,
-            person: row.person.clone(),
-            status,
-            reason,
-            at: self.clock.wall(),
-        })
-    }
-
-    fn ended_without_call(&self, row: &Row, change: &Change) -> Option<Ended> {
-        Some(Ended {
-            id: row.id,
-            kind: EventKind::from_code(row.kind)?,
-            person: row.person.as_ref().map(laneway_model::Person::masked),
-            status: change.status,
-            at: self.clock.wall(),
-            call: None,
-            trace_id: None,
-            reason: calls::reason(change, None),
-        })
-    }
-
     fn alarm(&self, alarm: Alarm) {
         match alarm {
             Alarm::Unauthorized { business, family, route, scope } => {
@@ -646,42 +582,6 @@ impl Driver {
             }
         }
         self.telemetry.delivery.alarm(alarm);
-    }
-}
-
-// Reports of tasks.
-impl Driver {
-    fn settled(&mut self, settlement: SettlementId, rows: &[Row], unlike: &[Sequence]) {
-        let mut outcomes = self.settling.remove(&settlement).unwrap_or_default();
-        outcomes.retain(|outcome| !unlike.contains(&outcome.change.sequence));
-        for outcome in outcomes.iter_mut().filter(|outcome| outcome.ended.is_none()) {
-            let row = rows.iter().find(|row| row.id.sequence() == outcome.change.sequence);
-            outcome.ended = row.and_then(|row| self.ended_without_call(row, &outcome.change));
-            outcome.changed = outcome.changed.take().or_else(|| {
-                let reason = outcome.ended.as_ref().and_then(|ended| ended.reason.clone());
-                self.changed_without_call(row?, outcome.change.status, reason)
-            });
-        }
-        for outcome in &mut outcomes {
-            outcome.changed.take().into_iter().for_each(|changed| self.shared.tell_changed(changed));
-            outcome.shadow.take().into_iter().for_each(|job| self.shadows.follow(job));
-        }
-        let finals = outcomes.iter().filter(|outcome| !outcome.change.status.is_open());
-        self.shared.settled(finals.map(|outcome| outcome.change.sequence));
-        for ended in outcomes.into_iter().filter_map(|outcome| outcome.ended) {
-            tracing::debug!(
-                event.id = %ended.id,
-                event.r#type = %ended.kind,
-                person = ended.person.as_deref(),
-                status = %ended.status,
-                call = ended.call.as_deref(),
-                reason = ended.reason.as_deref(),
-                "an event ended"
-            );
-            if self.shared.is_watched() {
-                self.shared.announce(ended);
-            }
-        }
     }
 }
 

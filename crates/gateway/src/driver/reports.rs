@@ -21,6 +21,7 @@ impl Driver {
     }
 
     fn take_report(&mut self, done: Done) -> Result<(), Error> {
+        let is_settled = matches!(done, Done::Settled { .. });
         let input = match done {
             Done::Loaded { call, members, rows } => self.loaded(call, &members, &rows),
             Done::Begun { call, begun } => {
@@ -49,6 +50,9 @@ impl Driver {
             Done::Lost(error) => return Err(Error::Journal(error)),
         };
         self.tell(input);
+        if is_settled {
+            self.look_at_wishes();
+        }
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::client::{Answer, Client};
 use crate::events_cm::BLOCK;
 use crate::node::{NOW, SALON, SHOP, SHOP_READ_ONLY, Setup, TestNode};
+use crate::passthrough::Upstream;
 
 async fn act(client: &mut Client, path: &str, token: &str) -> Answer {
     client.send(Method::POST, path, &[("x-cm-producttoken", token)], "").await
@@ -179,4 +180,64 @@ async fn what_was_done_before_a_failure_is_told() {
     drop(taken);
     assert_eq!(act(&mut client, &rest, SHOP).await.json(), json!({"count": 60, "cursor": null}));
     assert_eq!(act(&mut client, "/api/v1/events/retry", SHOP).await.json()["count"], 0);
+}
+
+#[tokio::test]
+async fn an_open_event_is_given_up_unless_a_call_carries_it() {
+    let graph = Upstream::listen().await;
+    let node = TestNode::with(Setup { graph_url: Some(graph.url()), ..Setup::default() }).await;
+    let mut client = node.client().await;
+    let discard = |id: &str| format!("/api/v1/events/{id}/discard");
+    let block = client.post(SHOP, BLOCK).await.event_id();
+    let mut call = graph.accept().await;
+    assert!(call.head().await.starts_with("POST "));
+
+    let refused = act(&mut client, &discard(&block), SHOP).await;
+    assert_eq!((refused.status.as_u16(), &refused.json()["error"]["code"]), (409, &json!("wrong_status")));
+    let message = refused.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert_eq!(message, format!("event {block} is sending: a call for it is under way, and is not stopped"));
+
+    // What waits for its turn behind it is in no call.
+    let unblock = client.post(SHOP, BLOCK.replace("Block", "UnBlock")).await.event_id();
+    let waiting = client.get(&format!("/api/v1/events/{unblock}"), SHOP).await.json();
+    assert_eq!((&waiting["status"], &waiting["waiting_for"]), (&json!("accepted"), &json!("lane")));
+    let given_up = act(&mut client, &discard(&unblock), SHOP).await;
+    assert_eq!((given_up.status.as_u16(), &given_up.json()["status"]), (200, &json!("discarded")));
+    assert_eq!(given_up.json()["reason"], "An operator gave it up.");
+
+    let mut changes = node.node.driver.changed();
+    let trouble = r#"{"error":{"message":"(#2) Try again","type":"OAuthException","code":2}}"#;
+    let length = trouble.len();
+    call.write(&format!("HTTP/1.1 500 Oh no\r\nContent-Length: {length}\r\n\r\n{trouble}")).await;
+    assert_eq!(changes.recv().await.unwrap().status, Status::Retrying);
+    let given_up = act(&mut client, &discard(&block), SHOP).await;
+    let state = given_up.json();
+    assert_eq!((given_up.status.as_u16(), &state["status"]), (200, &json!("discarded")), "{state}");
+    assert_eq!(state["attempts"][0]["outcome"], "transient", "what was tried is still told");
+    // It is over.
+    assert_eq!(act(&mut client, &discard(&block), SHOP).await.status, 409);
+}
+
+#[tokio::test]
+async fn a_wish_that_meets_the_end_of_a_call_waits_for_what_the_call_led_to() {
+    let graph = Upstream::listen().await;
+    let node = TestNode::with(Setup { graph_url: Some(graph.url()), ..Setup::default() }).await;
+    let mut client = node.client().await;
+    let id = client.post(SHOP, BLOCK).await.event_id();
+    let mut call = graph.accept().await;
+    call.head().await;
+    let mut changes = node.node.driver.changed();
+    call.write("HTTP/1.1 500 Oh no\r\nContent-Length: 0\r\n\r\n").await;
+    // Whether the call is still under way or its outcome is being stored, the answer is true.
+    let path = format!("/api/v1/events/{id}/discard");
+    let answer = act(&mut client, &path, SHOP).await;
+    let retrying = changes.recv().await.unwrap();
+    assert_eq!(retrying.status, Status::Retrying, "{}", answer.json());
+    if answer.status != 200 {
+        let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains("is sending: a call for it is under way"), "{message}");
+        assert_eq!(act(&mut client, &path, SHOP).await.status, 200);
+    }
+    let state = client.get(&format!("/api/v1/events/{id}"), SHOP).await.json();
+    assert_eq!(state["status"], "discarded", "{state}");
 }
