@@ -4,7 +4,7 @@
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::driver::{Browser, DESK, PHONE};
+use crate::driver::{Browser, DESK, NARROW, PHONE};
 use crate::harness::{CUSTOMER, Dev};
 use crate::view::View;
 
@@ -88,17 +88,27 @@ fn every_view_of_the_phone_page_is_accessible() {
     view.message_has("phone", "Hello?", ".under");
     dev.world.host.post("/sandbox/faults", r#"{"call":"block","code":131000}"#).json();
     view.press("#phone", "Write from an ad");
-    for tab in ["Calls", "Ledger", "Blocked", "Webhooks", "Faults", "Clock"] {
-        view.press("#behind", tab);
-        browser.run("document.querySelectorAll('#behind details').forEach((each) => each.open = true)", &[]);
-        check(browser, &format!("accessible-{}", tab.to_lowercase()));
-    }
-    view.on(PHONE, |view| {
-        for name in ["phone", "inbox", "behind"] {
-            view.browser.click(&format!("document.querySelector('.views [data-view={name}]')"));
-            check(&view.browser, &format!("accessible-phone-{name}"));
+    let every_tab = |screen: &str| {
+        for tab in ["Calls", "Ledger", "Blocked", "Webhooks", "Faults", "Clock"] {
+            view.press("#behind", tab);
+            browser
+                .run("document.querySelectorAll('#behind details').forEach((each) => each.open = true)", &[]);
+            check(browser, &format!("accessible-{screen}{}", tab.to_lowercase()));
         }
-    });
+    };
+    every_tab("");
+    view.press("#inbox", "Conversion");
+    browser.run("document.querySelector('#phone .line.mine:last-child .copier').open = true", &[]);
+    check(browser, "accessible-unfolded");
+    for (screen, name) in [(PHONE, "phone"), (NARROW, "narrow")] {
+        view.on(screen, |view| {
+            for side in ["phone", "inbox", "behind"] {
+                view.browser.click(&format!("document.querySelector('.views [data-view={side}]')"));
+                check(&view.browser, &format!("accessible-{name}-{side}"));
+            }
+            every_tab(&format!("{name}-"));
+        });
+    }
     for (opener, dialog) in [("+", "person-dialog"), ("↺", "reset-dialog"), ("Reference", "reference")] {
         view.press(".bar", opener);
         browser.until(&format!("document.querySelector('#{dialog}').open"));

@@ -78,6 +78,15 @@ for (const target of document.querySelectorAll('button, a[href], summary, select
   if (width < 23.5 || height < 23.5) faults.push(`${width.toFixed(0)} by ${height.toFixed(0)} pixels: ${name(target)}`);
 }
 
+/** Whether what is beyond the edge can be scrolled to. */
+const scrolls = (element) => element && (/auto|scroll/.test(getComputedStyle(element).overflowX) || scrolls(element.parentElement));
+for (const target of document.querySelectorAll('button, a[href], summary, select, input, textarea')) {
+  const { left, right } = target.getBoundingClientRect();
+  if (shown(target) && !target.matches('.skip') && (left < -0.5 || right > innerWidth + 0.5) && !scrolls(target.parentElement)) {
+    faults.push(`beyond the edge of the screen, ${left.toFixed(0)} to ${right.toFixed(0)}: ${name(target)}`);
+  }
+}
+
 const ids = [...document.querySelectorAll('[id]')].map((element) => element.id);
 for (const id of new Set(ids.filter((id, index) => ids.indexOf(id) !== index))) faults.push(`the id ${id} is there twice`);
 for (const attribute of ['for', 'aria-controls', 'aria-labelledby', 'aria-describedby']) {
@@ -86,6 +95,13 @@ for (const attribute of ['for', 'aria-controls', 'aria-labelledby', 'aria-descri
       if (!document.getElementById(id)) faults.push(`${attribute} names ${id}, which is not there: ${name(element)}`);
     }
   }
+}
+
+for (const element of document.querySelectorAll('[tabindex]')) {
+  if (element.tabIndex > 0) faults.push(`a tabindex of its own order: ${name(element)}`);
+}
+for (const inner of document.querySelectorAll(':is(a, button, summary) :is(a, button, summary, input, select, textarea)')) {
+  faults.push(`what is pressed inside of what is pressed: ${name(inner)}`);
 }
 
 if (document.documentElement.lang === '') faults.push('the page has no language');

@@ -4,7 +4,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::accessible;
-use crate::driver::{Browser, DESK, PHONE};
+use crate::driver::{Browser, DESK, NARROW, PHONE};
 use crate::harness::{CUSTOMER, Dev, Shop, TOKENS};
 use crate::view::button;
 
@@ -18,6 +18,7 @@ fn the_console_follows_what_becomes_of_events() {
     browser.go(&format!("{}/console#sandbox={}", dev.gateway.0.url(), dev.world.host.url()));
     browser.until("document.body.dataset.ready && document.querySelector('#state.on')");
     browser.until("document.querySelector('#none').checkVisibility()");
+    accessible::check(&browser, "console-empty");
 
     let wamid = dev.world.chat(CUSTOMER)[0]["wamid"].clone();
     let read = dev.deliver(CUSTOMER, &json!({"type": "MarkAsRead", "custom": {"message_id": wamid}}));
@@ -36,8 +37,10 @@ fn the_console_follows_what_becomes_of_events() {
     browser.until("document.querySelector('#detail .attempts li').textContent.includes('code 100')");
     browser.until("document.querySelector('#detail pre').textContent.includes('12.60')");
     accessible::check(&browser, "console-desk");
-    browser.resize(PHONE);
-    accessible::check(&browser, "console-phone");
+    for (screen, name) in [(PHONE, "phone"), (NARROW, "narrow")] {
+        browser.resize(screen);
+        accessible::check(&browser, &format!("console-{name}"));
+    }
     browser.resize(DESK);
 
     browser.click(&button("#statuses", "All"));

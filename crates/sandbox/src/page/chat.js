@@ -71,13 +71,13 @@ export function adCard(clickId) {
       clickId ? h('span.soft', null, `click ${short(clickId, 10, 5)}`) : null));
 }
 
-/** What stands for a message that the Cloud API does not carry. */
-const UNSUPPORTED = '(something that is no text)';
+/** A message in words, also one that the Cloud API does not carry. */
+export const inWords = (message) => message.text || '(something that is no text)';
 
 function body(row, side, open) {
   const { message } = row;
   const end = h('span.bubble-end', null, h('time', { datetime: message.sent_at }, time(message.sent_at)), row.ticks);
-  const parts = [message.ctwa_clid ? adCard(message.ctwa_clid) : null, h('p', { dir: 'auto' }, message.text || UNSUPPORTED, end)];
+  const parts = [message.ctwa_clid ? adCard(message.ctwa_clid) : null, h('p', { dir: 'auto' }, inWords(message), end)];
   const kind = row.mine ? 'mine' : 'theirs';
   const who = row.mine ? 'You' : side === 'phone' ? 'Business' : 'Customer';
   const chips = row.chips.map((chip) =>

@@ -1,5 +1,6 @@
 // The chats on the customer's phone: one row for each business, with what has not been read there.
 
+import { inWords } from './chat.js';
 import { follow, h } from './dom.js';
 import * as icons from './icons.js';
 import { phone as shown, time } from './words.js';
@@ -23,7 +24,7 @@ export function createHome(open) {
     h('button.chat-row', { type: 'button', 'data-focus': 'open', onclick: () => open(business) },
       h('span.avatar.shop', { 'aria-hidden': 'true' }, icons.shop()),
       h('span.names', null, h('strong', null, 'Your business'), h('span.preview', null, shown(business)),
-        h('span.preview', null, isTyping ? 'typing…' : last ? `${last.direction === 'in' ? 'You: ' : ''}${last.text}` : 'Write first')),
+        h('span.preview', null, isTyping ? 'typing…' : last ? `${last.direction === 'in' ? 'You: ' : ''}${inWords(last)}` : 'Write first')),
       h('span.row-end', null, last ? h('time', { datetime: last.sent_at }, time(last.sent_at)) : null,
         unread ? h('span.count', null, String(unread), h('span.unseen', null, ' unread')) : null)));
 

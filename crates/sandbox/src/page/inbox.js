@@ -1,6 +1,6 @@
 // The business's side: its chats, what reached it, and what it can do about a customer.
 
-import { avatar, blockNotes, chipsOf, composer, lines, showLines, stayAtEnd } from './chat.js';
+import { avatar, blockNotes, chipsOf, composer, inWords, lines, showLines, stayAtEnd } from './chat.js';
 import { follow, h, say } from './dom.js';
 import * as icons from './icons.js';
 import { countdown, phone as shown, time } from './words.js';
@@ -53,7 +53,7 @@ export function createInbox(root, actions) {
 
   function chat(row) {
     const { last } = row;
-    const text = last ? `${last.direction === 'out' ? 'You: ' : ''}${last.text}` : '';
+    const text = last ? `${last.direction === 'out' ? 'You: ' : ''}${inWords(last)}` : '';
     return h('li', null,
       h(`button.chat-row${row.current ? '.current' : ''}`, {
         type: 'button', 'aria-current': row.current ? 'true' : null, 'data-focus': 'chat', onclick: () => actions.choose(row.user),

@@ -1,7 +1,7 @@
 // The customer's side: what a person with WhatsApp sees, and a little that WhatsApp keeps to itself.
 
 import { copies } from './calls.js';
-import { adCard, chipsOf, composer, lines, showLines, stayAtEnd } from './chat.js';
+import { adCard, chipsOf, composer, inWords, lines, showLines, stayAtEnd } from './chat.js';
 import { h, say } from './dom.js';
 import { createHome, unreadOf } from './home.js';
 import * as icons from './icons.js';
@@ -95,7 +95,7 @@ export function createPhone(root, actions) {
   /** What copies a message of the customer as a command or as a test. */
   function copier(message) {
     const details = h('details.copier', null,
-      h('summary.chip', { 'data-focus': 'copy', 'aria-label': `Copy the message “${message.text}”` }, '⋯'),
+      h('summary.chip', { 'data-focus': 'copy', 'aria-label': `Copy the message “${inWords(message)}”` }, '⋯'),
       h('div.chips', null, ...copies(actions, recipe, message)));
     return details;
   }
