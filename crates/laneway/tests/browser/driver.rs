@@ -78,6 +78,9 @@ impl Browser {
             "goog:loggingPrefs": {"browser": "ALL"}, "timeouts": {"script": PATIENCE_MS + 5_000}});
         let session = browser.ask("POST", "/session", &json!({"capabilities": {"alwaysMatch": wanted}}));
         browser.session = format!("/session/{}", session["sessionId"].as_str().unwrap());
+        // Other windows of this machine take no focus away, and what is copied may be.
+        browser.devtools("Emulation.setFocusEmulationEnabled", &json!({"enabled": true}));
+        browser.devtools("Browser.grantPermissions", &json!({"permissions": ["clipboardSanitizedWrite"]}));
         Some(browser)
     }
 

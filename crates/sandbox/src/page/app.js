@@ -99,9 +99,10 @@ const actions = {
       await navigator.clipboard.writeText(text);
       toast(said);
     } catch {
-      // Without the right to the clipboard the text is shown, to be copied by hand.
+      // Without the right to the clipboard the text is shown, to be copied by hand; Escape puts it away.
       $('toast').replaceChildren(h('pre', { tabindex: '0' }, text));
       $('toast').classList.add('up');
+      clearTimeout(toastTimer);
     }
     $('toast').dataset.copied = text;
   },
@@ -361,7 +362,7 @@ $('skip').addEventListener('click', (event) => {
   view('phone');
   phone.write();
 });
-$('toast').addEventListener('click', () => $('toast').classList.remove('up'));
+addEventListener('keydown', (event) => event.key === 'Escape' && $('toast').classList.remove('up'));
 for (const button of document.querySelectorAll('.views button')) {
   button.addEventListener('click', () => view(button.dataset.view));
 }
