@@ -104,6 +104,12 @@ impl Groups {
         !self.waiting.is_empty()
     }
 
+    /// How many events wait in parts, and one of them.
+    pub(crate) fn in_parts(&self) -> (usize, Option<Slot>) {
+        let first = self.waiting.front().and_then(|part| part.members.first().copied());
+        (self.waiting.iter().map(|part| part.members.len()).sum(), first)
+    }
+
     /// A call was opened.
     pub(crate) fn opened(&mut self) {
         self.in_flight += 1;

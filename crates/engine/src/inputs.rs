@@ -28,6 +28,13 @@ impl Now {
         self.wall.saturating_add(delay)
     }
 
+    /// The wall-clock instant of a monotonic moment, in milliseconds, before or after this one.
+    pub(crate) fn wall_at(self, ms: u64) -> Timestamp {
+        let after = Duration::from_millis(ms.saturating_sub(self.elapsed_ms));
+        let before = Duration::from_millis(self.elapsed_ms.saturating_sub(ms));
+        self.wall.saturating_add(after).saturating_sub(before)
+    }
+
     /// The monotonic moment, in milliseconds, that is `delay` from now.
     pub(crate) fn elapsed_after(self, delay: Duration) -> u64 {
         self.elapsed_ms.saturating_add(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX))
@@ -282,6 +289,10 @@ pub enum Alarm {
         route: Route,
         /// How far the pause reaches.
         scope: Scope,
+        /// The service's code.
+        code: Option<u32>,
+        /// And its subcode.
+        subcode: Option<u32>,
     },
     /// Calls work again.
     Recovered {

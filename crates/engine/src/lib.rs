@@ -35,7 +35,7 @@ pub(crate) mod pauses;
 mod policy;
 mod sequences;
 
-pub use engine::{Counts, Engine, GivingUp, Live};
+pub use engine::{Counts, Covers, Engine, GivingUp, Live, Paused, Why};
 pub use inputs::{
     Alarm, CallId, Cause, Change, Control, Effect, Entry, Input, KindSet, Now, NumberSetup, Reason, ScopeId,
     Sequence, SettlementId,

@@ -203,6 +203,16 @@ impl Number {
         })
     }
 
+    /// Every track on which events are ready: its first, and how many there are.
+    pub(crate) fn ready(&self) -> impl Iterator<Item = (Track, Slot, usize)> {
+        Track::all().filter_map(move |track| {
+            let (queue, groups) = (&self.tracks[track.0], &self.groups[track.0]);
+            let (in_parts, of_part) = groups.in_parts();
+            let first = queue.fresh.first().or_else(|| queue.retries.first()).or(of_part)?;
+            Some((track, first, queue.len + in_parts))
+        })
+    }
+
     /// How many events the next group of this track may have, with so many ready, if one may leave now.
     pub(crate) fn next_size(&self, track: Track, ready: usize, group_max: usize) -> Option<usize> {
         self.groups[track.0].next_size(ready, group_max)

@@ -1,10 +1,10 @@
 //! What stops the calls of a scope: rests, which end by themselves, and refused credentials, which end when a call works.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use laneway_model::{Family, Route, Scope};
+use laneway_model::{Failure, Family, Route, Scope, Timestamp};
 
-use crate::inputs::{CallId, NumberSetup, ScopeId};
+use crate::inputs::{CallId, Now, NumberSetup, ScopeId};
 
 /// What a pause covers. Numbers are meant by their place in the engine's table. Calls to Meta and calls to CM.com have
 /// nothing in common that a pause could cover: another service, another token.
@@ -57,23 +57,49 @@ pub(crate) enum Obstacle {
 #[derive(Debug, Default)]
 pub(crate) struct Pauses {
     rests: BTreeMap<PauseKey, Rest>,
+    /// The rests by their ends, so that those that are over are forgotten.
+    ends: BTreeSet<(u64, PauseKey)>,
     refusals: BTreeMap<PauseKey, Refusal>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Rest {
+/// When a pause began, and what the service said.
+#[derive(Clone, Debug)]
+pub(crate) struct Began {
+    pub(crate) at: Timestamp,
+    pub(crate) code: Option<u32>,
+    pub(crate) subcode: Option<u32>,
+    pub(crate) detail: Option<String>,
+}
+
+impl Began {
+    /// With this failure.
+    pub(crate) fn with(now: Now, failure: &Failure) -> Self {
+        let detail = Some(failure.detail.clone());
+        Self { at: now.wall, code: failure.code, subcode: failure.subcode, detail }
+    }
+
+    /// With nothing that the service said.
+    pub(crate) const fn in_silence(now: Now) -> Self {
+        Self { at: now.wall, code: None, subcode: None, detail: None }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Rest {
     /// Monotonic, milliseconds.
-    until_ms: u64,
-    cause: RestCause,
+    pub(crate) until_ms: u64,
+    pub(crate) cause: RestCause,
+    pub(crate) began: Began,
 }
 
 /// A credential or a permission that does not work.
-#[derive(Clone, Copy, Debug)]
-struct Refusal {
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
     /// When one call may try it. Monotonic, milliseconds.
-    probe_at_ms: u64,
+    pub(crate) probe_at_ms: u64,
     /// That call, while it is under way.
-    probe: Option<CallId>,
+    pub(crate) probe: Option<CallId>,
+    pub(crate) began: Began,
 }
 
 impl PauseKey {
@@ -146,10 +172,41 @@ impl Pauses {
     }
 
     /// Lets a scope rest, or rest longer.
-    pub(crate) fn rest(&mut self, key: PauseKey, cause: RestCause, until_ms: u64) {
-        if self.rests.get(&key).is_none_or(|known| known.until_ms < until_ms) {
-            self.rests.insert(key, Rest { until_ms, cause });
+    pub(crate) fn rest(&mut self, now_ms: u64, key: PauseKey, cause: RestCause, until_ms: u64, began: Began) {
+        self.forget_what_is_over(now_ms);
+        let mut rest = Rest { until_ms, cause, began };
+        if let Some(known) = self.rests.get(&key) {
+            if known.until_ms >= until_ms {
+                return;
+            }
+            self.ends.remove(&(known.until_ms, key));
+            if known.cause == cause {
+                // It is the same pause, and longer.
+                rest.began.at = known.began.at;
+            }
         }
+        self.rests.insert(key, rest);
+        self.ends.insert((until_ms, key));
+    }
+
+    fn forget_what_is_over(&mut self, now_ms: u64) {
+        while let Some((until_ms, key)) =
+            self.ends.first().copied().filter(|(until_ms, _)| *until_ms <= now_ms)
+        {
+            self.ends.remove(&(until_ms, key));
+            self.rests.remove(&key);
+        }
+    }
+
+    /// The rests in force.
+    pub(crate) fn rests(&self, now_ms: u64) -> impl Iterator<Item = (PauseKey, &Rest)> {
+        let rests = self.rests.iter().map(|(key, rest)| (*key, rest));
+        rests.filter(move |(_, rest)| rest.until_ms > now_ms)
+    }
+
+    /// The refused scopes.
+    pub(crate) fn refusals(&self) -> impl Iterator<Item = (PauseKey, &Refusal)> {
+        self.refusals.iter().map(|(key, refusal)| (*key, refusal))
     }
 
     pub(crate) fn is_resting(&self, now_ms: u64, key: PauseKey) -> bool {
@@ -157,9 +214,9 @@ impl Pauses {
     }
 
     /// Notes that a scope's credential was refused, and says whether that is new.
-    pub(crate) fn refuse(&mut self, key: PauseKey, probe_at_ms: u64) -> bool {
+    pub(crate) fn refuse(&mut self, key: PauseKey, probe_at_ms: u64, began: Began) -> bool {
         let is_new = !self.refusals.contains_key(&key);
-        let refusal = self.refusals.entry(key).or_insert(Refusal { probe_at_ms, probe: None });
+        let refusal = self.refusals.entry(key).or_insert(Refusal { probe_at_ms, probe: None, began });
         refusal.probe_at_ms = refusal.probe_at_ms.max(probe_at_ms);
         is_new
     }
@@ -187,7 +244,7 @@ impl Pauses {
     /// Takes over a new configuration. Credentials may have been mended, so every refused scope may be tried at once, with
     /// one call as always; a scope that no number belongs to any more is forgotten, and so are rests that are over.
     pub(crate) fn reconfigure(&mut self, now_ms: u64, belongs: impl Fn(PauseKey) -> bool) {
-        self.rests.retain(|_, rest| rest.until_ms > now_ms);
+        self.forget_what_is_over(now_ms);
         self.refusals.retain(|key, _| belongs(*key));
         for refusal in self.refusals.values_mut() {
             refusal.probe_at_ms = refusal.probe_at_ms.min(now_ms);

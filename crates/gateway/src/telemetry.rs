@@ -42,6 +42,8 @@ pub enum Route {
     Events,
     /// `GET /api/v1/blocklist/{business}`.
     BlockList,
+    /// `GET /api/v1/pauses`.
+    Pauses,
     /// `POST /api/v1/events/retry`, `/api/v1/events/{id}/retry` and `/discard`.
     Redrive,
     /// `GET /api/v1/events/stream`.
@@ -346,6 +348,7 @@ impl Route {
             Self::CmOther => "/v1.0/*",
             Self::Event => "/api/v1/events/{id}",
             Self::Events => "/api/v1/events",
+            Self::Pauses => "/api/v1/pauses",
             Self::BlockList => "/api/v1/blocklist/{business}",
             Self::Redrive => "/api/v1/events/*",
             Self::Stream => "/api/v1/events/stream",

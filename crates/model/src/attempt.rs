@@ -189,6 +189,24 @@ impl From<&Outcome> for AttemptOutcome {
     }
 }
 
+impl Scope {
+    /// Every scope, narrowest first.
+    pub const ALL: [Self; 6] =
+        [Self::Event, Self::NumberFamily, Self::Number, Self::Waba, Self::Credential, Self::App];
+
+    /// The word users see.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Event => "event",
+            Self::NumberFamily => "number_family",
+            Self::Number => "number",
+            Self::Waba => "waba",
+            Self::Credential => "credential",
+            Self::App => "app",
+        }
+    }
+}
+
 impl Route {
     /// The number that is stored.
     pub const fn code(self) -> u8 {

@@ -119,6 +119,17 @@ pub enum Family {
     Conversions,
 }
 
+impl Family {
+    /// The word users see.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Messages => "messages",
+            Self::Blocks => "blocks",
+            Self::Conversions => "conversions",
+        }
+    }
+}
+
 impl Event {
     /// The event's type.
     pub fn kind(&self) -> EventKind {

@@ -5,6 +5,7 @@ mod enter;
 mod hold;
 mod live;
 mod outcomes;
+mod paused;
 mod routes;
 mod settle;
 mod supersede;
@@ -26,6 +27,7 @@ use crate::policy::{KindPolicy, LostAnswer, Policy};
 use crate::sequences::Sequences;
 
 pub use live::{GivingUp, Live};
+pub use paused::{Covers, Paused, Why};
 
 /// The engine of one queue.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use crate::decide::{self, Decision, Tried};
 use crate::entries::Slot;
 use crate::inputs::{Alarm, CallId, Cause, Effect, Now};
 use crate::numbers::Tells;
-use crate::pauses::{PauseKey, RestCause, Way};
+use crate::pauses::{Began, PauseKey, RestCause, Way};
 
 use super::{Call, Engine, Parts, Phase, Step};
 
@@ -129,10 +129,10 @@ impl Engine {
                 FailureClass::Throttled { .. } if failure.scope == Scope::Event => tells.works = true,
                 FailureClass::Throttled { until } => {
                     tells.throttled = true;
-                    self.throttle(now, call, failure.scope, until);
+                    self.throttle(now, call, failure, until);
                 }
                 FailureClass::Unauthorized => {
-                    refused.extend(self.refuse(now, call, failure.scope, effects));
+                    refused.extend(self.refuse(now, call, failure, effects));
                 }
             }
             tells.nothing = false;
@@ -144,19 +144,29 @@ impl Engine {
         self.end_probes(now, id, call, tells.works, &refused, effects);
     }
 
-    fn throttle(&mut self, now: Now, call: &Call, scope: Scope, until: Option<Timestamp>) {
-        if let Some(key) = self.pause_key(call, scope) {
+    fn throttle(&mut self, now: Now, call: &Call, failure: &Failure, until: Option<Timestamp>) {
+        if let Some(key) = self.pause_key(call, failure.scope) {
             let wait = decide::named_wait(now, until).unwrap_or(self.policy.limits.throttle);
-            self.pauses.rest(key, RestCause::Throttle, now.elapsed_after(wait));
+            let (until_ms, began) = (now.elapsed_after(wait), Began::with(now, failure));
+            self.pauses.rest(now.elapsed_ms, key, RestCause::Throttle, until_ms, began);
         }
     }
 
-    fn refuse(&mut self, now: Now, call: &Call, scope: Scope, effects: &mut Vec<Effect>) -> Option<PauseKey> {
-        let key = self.pause_key(call, scope)?;
-        if self.pauses.refuse(key, now.elapsed_after(self.policy.limits.probe)) {
+    fn refuse(
+        &mut self,
+        now: Now,
+        call: &Call,
+        failure: &Failure,
+        effects: &mut Vec<Effect>,
+    ) -> Option<PauseKey> {
+        let key = self.pause_key(call, failure.scope)?;
+        let probe_at_ms = now.elapsed_after(self.policy.limits.probe);
+        if self.pauses.refuse(key, probe_at_ms, Began::with(now, failure)) {
             let business = self.numbers[call.number as usize].business;
             let (Way { family, route }, scope) = (call.way, key.scope());
-            effects.push(Effect::Alarm(Alarm::Unauthorized { business, family, route, scope }));
+            let (code, subcode) = (failure.code, failure.subcode);
+            let alarm = Alarm::Unauthorized { business, family, route, scope, code, subcode };
+            effects.push(Effect::Alarm(alarm));
         }
         Some(key)
     }
@@ -178,7 +188,8 @@ impl Engine {
         let in_a_row = self.numbers[number as usize].count_inconclusive(route);
         if let Some(rests) = in_a_row.checked_sub(limits.outage_calls).filter(|rests| *rests > 0) {
             let rest = backoff::delay(&limits, Jitter::draw(&mut self.random), rests).min(limits.outage_max);
-            self.pauses.rest(key, RestCause::Outage, now.elapsed_after(rest));
+            let until_ms = now.elapsed_after(rest);
+            self.pauses.rest(now.elapsed_ms, key, RestCause::Outage, until_ms, Began::in_silence(now));
         }
     }
 

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use laneway_engine::{Alarm, CallId, KindPolicy, KindSet, Limits, Now, NumberSetup, ScopeId};
+use laneway_engine::{
+    Alarm, CallId, Covers, KindPolicy, KindSet, Limits, Now, NumberSetup, Paused, ScopeId, Why,
+};
 use laneway_model::{FailureClass, Family, Outcome, PhoneNumber, Route, Scope};
 
 /// What a pause covers.
@@ -136,6 +138,27 @@ impl Numbers {
         });
         for refusal in self.refusals.values_mut() {
             refusal.probe_at_ms = refusal.probe_at_ms.min(now.elapsed_ms);
+        }
+    }
+
+    /// What the engine says is paused must be so, and what a credential pauses must be told.
+    pub(crate) fn check(&self, now: Now, paused: &[Paused]) {
+        let key = |paused: &Paused| match (paused.covers, paused.route) {
+            (Covers::Family(business, family), route) => Key::Family(business, family, route),
+            (Covers::Number(business), route) => Key::Number(business, route),
+            (Covers::Waba(id), _) => Key::Waba(id),
+            (Covers::Credential(id), Route::Meta) => Key::Credential(id),
+            (Covers::Credential(id), Route::Cm) => Key::RelayCredential(id),
+            (Covers::App(id), _) => Key::App(id),
+        };
+        let refused = paused.iter().filter(|paused| paused.why == Why::Unauthorized);
+        let told: BTreeMap<_, _> = refused.map(|paused| (key(paused), paused.until.is_none())).collect();
+        let known: BTreeMap<_, _> =
+            self.refusals.iter().map(|(key, refusal)| (*key, refusal.probe.is_some())).collect();
+        assert_eq!(told, known);
+        for rest in paused.iter().filter(|paused| paused.why == Why::Throttled) {
+            let until_ms = now.elapsed_ms + millis(rest.until.unwrap().since(now.wall));
+            assert_eq!(self.rests.get(&key(rest)), Some(&until_ms), "{rest:?}");
         }
     }
 
@@ -292,7 +315,14 @@ impl Numbers {
                             refusal.probe_at_ms = refusal.probe_at_ms.max(probe_at_ms);
                         } else {
                             self.refusals.insert(key, Refusal { probe_at_ms, probe: None });
-                            alarms.push(Alarm::Unauthorized { business, family, route, scope: key.scope() });
+                            alarms.push(Alarm::Unauthorized {
+                                business,
+                                family,
+                                route,
+                                scope: key.scope(),
+                                code: None,
+                                subcode: None,
+                            });
                         }
                         refused.push(key);
                     }

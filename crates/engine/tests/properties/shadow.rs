@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use laneway_engine::{
-    Alarm, CallId, Cause, Change, Class, Effect, Entry, KindPolicy, LostAnswer, NumberSetup, Policy, Reason,
-    Sequence, SettlementId, Supersedes,
+    Alarm, CallId, Cause, Change, Class, Effect, Entry, KindPolicy, LostAnswer, NumberSetup, Paused, Policy,
+    Reason, Sequence, SettlementId, Supersedes,
 };
 use laneway_engine::{Limits, Now};
 use laneway_model::{Failure, FailureClass, Family, Outcome, PhoneNumber, Route, Scope, Status, Timestamp};
@@ -121,6 +121,11 @@ impl Shadow {
             expired: 0,
             expected: Expected::default(),
         }
+    }
+
+    /// The engine says that this is paused.
+    pub(crate) fn check_paused(&self, paused: &[Paused]) {
+        self.numbers.check(self.now, paused);
     }
 
     pub(crate) fn is_running(&self) -> bool {

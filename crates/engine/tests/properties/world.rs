@@ -176,6 +176,7 @@ impl World {
             let sending = live.is_some_and(|live| live.sending);
             assert_eq!(sending, matches!(stage, Stage::Called(_)), "{sequence}");
         }
+        self.shadow.check_paused(&self.engine.paused(self.now));
         let counts = self.engine.counts();
         assert_eq!((counts.open, counts.calls, counts.settlements), self.shadow.counts());
         for at in 0..NUMBERS {

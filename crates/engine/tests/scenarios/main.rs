@@ -5,6 +5,7 @@
 mod groups;
 mod lanes;
 mod outage;
+mod paused;
 mod routes;
 mod script;
 mod trouble;

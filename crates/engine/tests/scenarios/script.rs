@@ -11,7 +11,7 @@
 //! answer CALL OUTCOME…                 confirmed relayed rejected transient not_sent unknown refused_together doubtful
 //!                                      unauthorized[@SCOPE] throttled[@SCOPE][=30s]; `all OUTCOME` says it of each
 //! +30s        time passes              wake        time passes until the engine wants to be woken
-//! live SEQUENCE    giving_up SEQUENCE    count    recounted    start    stop    discard SEQUENCE…
+//! live SEQUENCE    giving_up SEQUENCE    paused    count    recounted    start    stop    discard SEQUENCE…
 //! configure [with NUMBER…] [only NUMBER…] [relaying KIND+KIND] [relaying nothing]
 //! ```
 //! The numbers A and B are configured unless a story says otherwise; they share one token for conversions, one at CM.com,
@@ -24,8 +24,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use laneway_engine::{
-    Alarm, Cause, Change, Control, Effect, Engine, Entry, Input, KindSet, Now, NumberSetup, Policy, Reason,
-    ScopeId,
+    Alarm, Cause, Change, Control, Covers, Effect, Engine, Entry, Input, KindSet, Now, NumberSetup, Paused,
+    Policy, Reason, ScopeId,
 };
 use laneway_model::{
     EventKind, Failure, FailureClass, Family, Outcome, PhoneNumber, Route, Scope, Timestamp,
@@ -138,6 +138,7 @@ impl Stage {
                 let stands = self.engine.giving_up(number(0));
                 return vec![stands.map_or("none".to_owned(), |stands| format!("{stands:?}"))];
             }
+            "paused" => return self.engine.paused(self.now).iter().map(|one| self.paused(one)).collect(),
             "recounted" => {
                 let recounted = self.engine.recounted();
                 let text: Vec<_> =
@@ -233,6 +234,24 @@ impl Stage {
         }
     }
 
+    fn paused(&self, paused: &Paused) -> String {
+        let covers = match paused.covers {
+            Covers::Family(business, family) => format!("{} {family:?}", letter(business)),
+            Covers::Number(business) => letter(business).to_string(),
+            Covers::Waba(id) => format!("WABA {}", id.0),
+            Covers::Credential(id) => format!("credential {}", id.0),
+            Covers::App(id) => format!("app {}", id.0),
+        };
+        let until = match paused.until {
+            None => "is being tried".to_owned(),
+            Some(until) if until < self.now.wall => "is to be tried".to_owned(),
+            Some(until) => format!("until +{:?}", until.since(self.now.wall)),
+        };
+        let (route, why) = (at(paused.route), paused.why.as_str());
+        let since = self.now.wall.since(paused.since);
+        format!("{covers}{route} {why} since -{since:?} {until}, {} wait", paused.waiting)
+    }
+
     fn live(&self, sequence: u64) -> String {
         let Some(live) = self.engine.live(self.now, sequence) else { return "none".to_owned() };
         if live.sending {
@@ -311,7 +330,7 @@ fn effect_text(effect: &Effect) -> String {
             let changes: Vec<String> = changes.iter().map(change_text).collect();
             format!("settle {settlement}{cause}: {}", changes.join(", "))
         }
-        Effect::Alarm(Alarm::Unauthorized { business, family, route, scope }) => {
+        Effect::Alarm(Alarm::Unauthorized { business, family, route, scope, .. }) => {
             format!("alarm Unauthorized {} {family:?} {scope:?}{}", letter(*business), at(*route))
         }
         Effect::Alarm(Alarm::Recovered { business, family, route, scope }) => {

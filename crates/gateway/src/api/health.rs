@@ -10,6 +10,7 @@ use serde::Serialize;
 use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
 
+use super::pauses::PauseState;
 use super::problem::{Problem, ProblemBody, ProblemCode};
 use super::{Api, answer, auth};
 use crate::telemetry::Route;
@@ -45,6 +46,10 @@ pub(super) struct NodeState {
     /// The journal's own figures; null when it does not answer.
     #[schema(required)]
     journal: Option<JournalFigures>,
+    /// What is paused now, with every account's; null when the delivery does not answer. A pause is no reason not to be
+    /// ready.
+    #[schema(required)]
+    pauses: Option<Vec<PauseState>>,
 }
 
 /// `ready`, or what the node is doing instead.
@@ -121,6 +126,10 @@ pub(super) async fn ready(State(api): State<Arc<Api>>, headers: HeaderMap) -> Re
 pub(super) async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
     let response = match admitted(&api, &headers) {
         Ok(()) => {
+            // Throttles and outages end with time, which nobody is told of.
+            if let Some(pauses) = api.node.driver.pauses().await {
+                api.node.telemetry.delivery.paused(&pauses);
+            }
             let (content_type, text) = api.node.telemetry.encode();
             answer::raw(StatusCode::OK, content_type, text)
         }
@@ -153,7 +162,9 @@ async fn readiness(api: &Api) -> NodeState {
         (Readiness::Ready, None) => NodeStatus::NotReady,
         (Readiness::Ready, Some(_)) => NodeStatus::Ready,
     };
-    NodeState { status, missing, journal }
+    let pauses = api.node.driver.pauses().await;
+    let pauses = pauses.map(|pauses| pauses.iter().map(PauseState::masked).collect());
+    NodeState { status, missing, journal, pauses }
 }
 
 impl JournalFigures {

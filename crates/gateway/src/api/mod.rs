@@ -20,6 +20,7 @@ mod openapi;
 mod pace;
 mod page;
 mod passthrough;
+mod pauses;
 mod problem;
 mod query;
 mod rate;
@@ -65,7 +66,7 @@ pub fn public(node: Node, limits: BodyLimits) -> Router {
     finish(public_routes(), node, limits)
 }
 
-/// `/readyz`, `/metrics`, `/healthz` and `/console`, with what the console asks for: `/api/v1/events`. Where the
+/// `/readyz`, `/metrics`, `/healthz` and `/console`, with what the console asks for: `/api/v1/events` and `/api/v1/pauses`. Where the
 /// configuration has an `admin_token`, the first two ask for it; events ask for a product token, as everywhere.
 pub fn admin(node: Node) -> Router {
     finish(admin_routes(), node, BodyLimits::default())
@@ -97,6 +98,7 @@ fn event_routes() -> Router<Arc<Api>> {
         .route("/api/v1/events/retry", routing::post(events_redrive::retry_many))
         .route("/api/v1/events/{id}/retry", routing::post(events_redrive::retry))
         .route("/api/v1/events/{id}/discard", routing::post(events_redrive::discard))
+        .route("/api/v1/pauses", routing::get(pauses::list))
         .route("/openapi.json", routing::get(openapi::get))
 }
 

@@ -14,7 +14,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::{
     Api, answer, blocklist, contacts, events, events_batch, events_cm, events_redrive, events_stream, health,
-    webhooks,
+    pauses, webhooks,
 };
 use crate::accept::RefusalCode;
 use crate::telemetry::Route;
@@ -44,7 +44,7 @@ pub(super) async fn get(State(api): State<Arc<Api>>) -> Response {
     ),
     paths(
         events_cm::post, events_batch::post, events::list, events_redrive::retry_many, events_stream::get, events::get, events_redrive::retry,
-        events_redrive::discard, contacts::get, contacts::erase, blocklist::get, webhooks::challenge, webhooks::meta, webhooks::cm, health::live, health::ready, health::metrics, get
+        events_redrive::discard, contacts::get, contacts::erase, blocklist::get, pauses::list, webhooks::challenge, webhooks::meta, webhooks::cm, health::live, health::ready, health::metrics, get
     ),
     tags(
         (name = "cm", description = "The endpoint that CM.com's clients know"),

@@ -208,7 +208,7 @@ pub(super) fn words(description: &str, words: impl Iterator<Item = &'static str>
 }
 
 /// A schema of exactly these words, or null.
-fn words_or_null(description: &str, words: impl Iterator<Item = &'static str>) -> Object {
+pub(super) fn words_or_null(description: &str, words: impl Iterator<Item = &'static str>) -> Object {
     let either = SchemaType::from_iter([Type::String, Type::Null]);
     let words = words.map(Some).chain([None]).map(serde_json::Value::from);
     let schema = ObjectBuilder::new().schema_type(either).description(Some(description));

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use laneway_channel::{cm, meta};
 use laneway_engine::{NumberSetup, ScopeId};
-use laneway_model::{EventKind, PhoneNumber, Route};
+use laneway_model::{AccountName, EventKind, PhoneNumber, Route};
 
+use super::pauses::Covered;
 use crate::config::{Account, Config, OnDeadLetter, Routing, Shadowing, Waba};
 
 /// How every configured number is reached, and what it shares with others.
@@ -22,6 +23,8 @@ struct Reached {
     cm: Option<Arc<cm::Target>>,
     route: Routing,
     shadow: Shadowing,
+    account: AccountName,
+    setup: NumberSetup,
 }
 
 /// Where one call goes.
@@ -70,10 +73,17 @@ impl Directory {
                     access_token: waba.access_token.clone(),
                     conversions_token: waba.conversions_token.clone(),
                 };
-                let (route, shadow) = (account.route.clone(), account.shadow.clone());
-                let reached = Reached { meta: Arc::new(meta), cm: cm.clone(), route, shadow };
+                let setup = self.scopes.setup(number.number, account, waba, per_call);
+                setups.push(setup);
+                let reached = Reached {
+                    meta: Arc::new(meta),
+                    cm: cm.clone(),
+                    route: account.route.clone(),
+                    shadow: account.shadow.clone(),
+                    account: account.name.clone(),
+                    setup,
+                };
                 self.numbers.insert(number.number, reached);
-                setups.push(self.scopes.setup(number.number, account, waba, per_call));
             }
         }
         setups
@@ -83,6 +93,22 @@ impl Directory {
     pub(super) fn target(&self, business: PhoneNumber, kind: EventKind) -> Option<Target> {
         let reached = self.numbers.get(&business)?;
         reached.by(reached.route.of(kind))
+    }
+
+    /// What the engine knows of a number.
+    pub(super) fn setup(&self, business: PhoneNumber) -> Option<&NumberSetup> {
+        self.numbers.get(&business).map(|reached| &reached.setup)
+    }
+
+    /// The same of all numbers that are meant.
+    pub(super) fn setups(&self, is_meant: impl Fn(&NumberSetup) -> bool) -> Vec<&NumberSetup> {
+        self.numbers.values().map(|reached| &reached.setup).filter(|setup| is_meant(setup)).collect()
+    }
+
+    /// Whose a number is.
+    pub(super) fn covered(&self, business: PhoneNumber) -> Option<Covered> {
+        let reached = self.numbers.get(&business)?;
+        Some(Covered { account: reached.account.clone(), waba: reached.meta.waba_id.clone(), business })
     }
 
     /// Where shadows of events of this kind go; `None` if they have none.

@@ -10,6 +10,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 pub use laneway_engine::{GivingUp, Live};
 
 use super::give_up::Wish;
+use super::pauses::Pause;
 use super::room::{Full, Room, Rooms};
 
 /// An event that has just ended, as it is shown to whoever watches.
@@ -66,6 +67,7 @@ pub struct Handle {
 #[derive(Debug)]
 pub(super) enum Command {
     Live(Vec<Sequence>, oneshot::Sender<Vec<Option<Live>>>),
+    Pauses(oneshot::Sender<Vec<Pause>>),
     Discard(Vec<Sequence>),
     GiveUp(Wish),
 }
@@ -101,6 +103,13 @@ impl Handle {
             return vec![None; count];
         }
         answered.await.unwrap_or_else(|_| vec![None; count])
+    }
+
+    /// The pauses in force; `None` once the driver is gone.
+    pub async fn pauses(&self) -> Option<Vec<Pause>> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(Command::Pauses(answer)).await.ok()?;
+        answered.await.ok()
     }
 
     /// Gives up those of these events that no call carries now; the others are left alone. What comes of it is told by

@@ -4,8 +4,8 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use laneway_channel::meta::Verb;
-use laneway_engine::Alarm;
-use laneway_model::{AttemptOutcome, EventKind, Outcome, Route, Status};
+use laneway_engine::{Alarm, Why};
+use laneway_model::{AttemptOutcome, EventKind, Outcome, Route, Scope, Status};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -13,6 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use super::pauses::Pause;
 use super::shadow::Shown;
 
 /// Counters and histograms of delivery.
@@ -25,6 +26,7 @@ pub struct Delivery {
     ended_seconds: Histogram,
     open: Gauge<u64, AtomicU64>,
     alarms: Counter,
+    pauses: Family<PauseLabels, Gauge<u64, AtomicU64>>,
     clock_steps: Counter,
     shadows: Family<ShadowLabels, Counter>,
 }
@@ -44,6 +46,13 @@ struct AttemptLabels {
 struct EndedLabels {
     r#type: &'static str,
     status: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PauseLabels {
+    route: &'static str,
+    scope: &'static str,
+    class: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -72,6 +81,7 @@ impl Delivery {
             ended_seconds: Histogram::new(exponential_buckets(0.001, 4.0, 16)),
             open: Gauge::default(),
             alarms: Counter::default(),
+            pauses: Family::default(),
             clock_steps: Counter::default(),
             shadows: Family::default(),
         };
@@ -91,6 +101,11 @@ impl Delivery {
         registry.register("open_events", "Events that are not final", this.open.clone());
         registry.register("alarms", "Pauses begun for a refused token or permission", this.alarms.clone());
         registry.register(
+            "pauses",
+            "Pauses in force, by the route of the calls, scope and class",
+            this.pauses.clone(),
+        );
+        registry.register(
             "clock_steps",
             "Steps of the wall clock by more than a minute",
             this.clock_steps.clone(),
@@ -104,6 +119,7 @@ impl Delivery {
         for (route, kind) in EventKind::all().flat_map(|kind| [(Route::Meta, kind), (Route::Cm, kind)]) {
             drop(this.shadows.get_or_create(&ShadowLabels::new(route, kind, Shown::Dropped)));
         }
+        this.paused(&[]);
         this
     }
 
@@ -140,6 +156,19 @@ impl Delivery {
         self.shadows.get_or_create(&ShadowLabels::new(route, kind, shown)).inc();
     }
 
+    /// These pauses are in force, and no others.
+    pub fn paused(&self, pauses: &[Pause]) {
+        for (route, scope, why) in PAUSABLE.iter().flat_map(|(route, scopes)| {
+            let of_route = scopes.iter().flat_map(|scope| Why::ALL.map(|why| (*route, *scope, why)));
+            of_route.filter(|(_, scope, why)| *why != Why::Outage || *scope == Scope::Number)
+        }) {
+            let is_alike = |pause: &&Pause| (pause.route, pause.scope, pause.why) == (route, scope, why);
+            let count = pauses.iter().filter(is_alike).count();
+            let labels = PauseLabels { route: route.as_str(), scope: scope.as_str(), class: why.as_str() };
+            self.pauses.get_or_create(&labels).set(u64::try_from(count).unwrap_or(u64::MAX));
+        }
+    }
+
     /// A person must act, or need no longer.
     pub(super) fn alarm(&self, alarm: Alarm) {
         match alarm {
@@ -148,6 +177,12 @@ impl Delivery {
         }
     }
 }
+
+/// What can be paused, by route. An outage pauses numbers only.
+const PAUSABLE: [(Route, &[Scope]); 2] = [
+    (Route::Meta, &[Scope::NumberFamily, Scope::Number, Scope::Waba, Scope::Credential, Scope::App]),
+    (Route::Cm, &[Scope::NumberFamily, Scope::Number, Scope::Credential]),
+];
 
 const fn verb_word(verb: Verb) -> &'static str {
     match verb {

@@ -11,6 +11,7 @@ mod directory;
 mod give_up;
 mod handle;
 mod metrics;
+mod pauses;
 mod reports;
 mod room;
 mod shadow;
@@ -22,7 +23,7 @@ use std::time::Duration;
 
 use laneway_channel::{cm, http, meta};
 use laneway_engine::{
-    Alarm, CallId, Cause, Change, Control, Effect, Engine, Entry, Input, Now, Policy, Reason, SettlementId,
+    CallId, Cause, Change, Control, Effect, Engine, Entry, Input, Now, Policy, Reason, SettlementId,
 };
 use laneway_journal::{
     Feed, Fresh, Journal, Lease, NewCall, OpenRow, Queue, Row, Sequence, Settlement, Wake,
@@ -47,6 +48,7 @@ use told::Outcome;
 
 pub use handle::{Changed, Ended, FinalWait, GivingUp, Handle, Live};
 pub use metrics::Delivery;
+pub use pauses::{Covered, Pause};
 pub use room::{Full, Room};
 
 /// What the driver works with.
@@ -305,6 +307,7 @@ impl Driver {
                 // Whoever asked may have gone away.
                 answer.send(live).unwrap_or_default();
             }
+            Command::Pauses(answer) => answer.send(self.pauses()).unwrap_or_default(),
             Command::Discard(sequences) => self.tell(Input::Control(Control::Discard(sequences))),
             Command::GiveUp(wish) => self.give_up(wish),
         }
@@ -558,30 +561,6 @@ impl Driver {
             };
             report_to(&done, report).await;
         });
-    }
-
-    fn alarm(&self, alarm: Alarm) {
-        match alarm {
-            Alarm::Unauthorized { business, family, route, scope } => {
-                tracing::error!(
-                    number = %business.masked(),
-                    route = route.as_str(),
-                    family = ?family,
-                    scope = ?scope,
-                    "a token or a permission is refused; the calls it covers are paused and tried again in 5 minutes"
-                );
-            }
-            Alarm::Recovered { business, family, route, scope } => {
-                tracing::info!(
-                    number = %business.masked(),
-                    route = route.as_str(),
-                    family = ?family,
-                    scope = ?scope,
-                    "calls work again"
-                );
-            }
-        }
-        self.telemetry.delivery.alarm(alarm);
     }
 }
 

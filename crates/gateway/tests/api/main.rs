@@ -13,6 +13,7 @@ mod node;
 mod openapi;
 mod operator;
 mod passthrough;
+mod pauses;
 mod relay;
 mod schema;
 mod server;
