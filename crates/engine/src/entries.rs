@@ -126,12 +126,16 @@ impl List {
     }
 }
 
-/// The table of open events.
+/// The table of open events. It grows by whole chunks that never move, so that no event waits while millions are copied.
 #[derive(Debug, Default)]
 pub(crate) struct Entries {
-    table: Vec<Open>,
+    chunks: Vec<Vec<Open>>,
     free: Vec<Slot>,
 }
+
+/// How many entries a chunk of the table has, as a power of two: 256 KiB.
+const CHUNK_BITS: u32 = 12;
+const CHUNK: usize = 1 << CHUNK_BITS;
 
 impl Open {
     pub(crate) fn new(entry: &crate::Entry, number: u32, due_ms: u64) -> Self {
@@ -162,11 +166,18 @@ impl Open {
 impl Entries {
     pub(crate) fn insert(&mut self, open: Open) -> Slot {
         if let Some(slot) = self.free.pop() {
-            self.table[slot.index()] = open;
+            self[slot] = open;
             return slot;
         }
-        let slot = Slot::new(self.table.len());
-        self.table.push(open);
+        let slot = Slot::new(self.slots());
+        match self.chunks.last_mut().filter(|last| last.len() < CHUNK) {
+            Some(last) => last.push(open),
+            None => {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                chunk.push(open);
+                self.chunks.push(chunk);
+            }
+        }
         slot
     }
 
@@ -176,7 +187,12 @@ impl Entries {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.table.len() - self.free.len()
+        self.slots() - self.free.len()
+    }
+
+    /// How many places there are, free ones included.
+    fn slots(&self) -> usize {
+        self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len())
     }
 
     pub(crate) fn push_back(&mut self, list: &mut List, chain: Chain, slot: Slot) {
@@ -248,13 +264,13 @@ impl std::ops::Index<Slot> for Entries {
     type Output = Open;
 
     fn index(&self, slot: Slot) -> &Open {
-        &self.table[slot.index()]
+        &self.chunks[slot.index() >> CHUNK_BITS][slot.index() & (CHUNK - 1)]
     }
 }
 
 impl std::ops::IndexMut<Slot> for Entries {
     fn index_mut(&mut self, slot: Slot) -> &mut Open {
-        &mut self.table[slot.index()]
+        &mut self.chunks[slot.index() >> CHUNK_BITS][slot.index() & (CHUNK - 1)]
     }
 }
 

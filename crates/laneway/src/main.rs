@@ -25,6 +25,10 @@ mod token;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use mimalloc::MiMalloc;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// The WhatsApp events gateway that you run yourself.
 #[derive(Debug, Parser)]

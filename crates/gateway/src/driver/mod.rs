@@ -26,10 +26,11 @@ use laneway_engine::{
     CallId, Cause, Change, Control, Effect, Engine, Entry, Input, Now, Policy, Reason, SettlementId,
 };
 use laneway_journal::{
-    Feed, Fresh, Journal, Lease, NewCall, OpenRow, Queue, Row, Sequence, Settlement, Wake,
+    Feed, Fresh, Journal, Lease, NewCall, OpenPage, OpenRow, Queue, Row, Sequence, Settlement, Wake,
 };
 use laneway_model::{Action, Answer, EventKind, Route, Status, Timestamp};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -316,17 +317,22 @@ impl Driver {
 
 // News of rows.
 impl Driver {
-    /// Tells the engine of every open row after the last one it knows.
+    /// Tells the engine of every open row after the last one it knows. A page is read while the engine takes the one before
+    /// it in.
     async fn load(&mut self) -> Result<(), Error> {
-        loop {
-            let page =
-                self.journal.load_open(self.lease, self.seen, LOAD_PAGE).await.map_err(Error::Journal)?;
+        let mut next = Some(self.read_page());
+        while let Some(page) = next.take() {
+            let page = page.await.unwrap_or(Err(laneway_journal::Error::Closed)).map_err(Error::Journal)?;
             self.seen = self.seen.max(page.complete_to);
+            next = page.more.then(|| self.read_page());
             self.accept(page.rows.iter().map(entry).collect());
-            if !page.more {
-                return Ok(());
-            }
         }
+        Ok(())
+    }
+
+    fn read_page(&self) -> JoinHandle<Result<OpenPage, laneway_journal::Error>> {
+        let (journal, lease, seen) = (self.journal.clone(), self.lease, self.seen);
+        tokio::spawn(async move { journal.load_open(lease, seen, LOAD_PAGE).await })
     }
 
     async fn take_news(&mut self, wake: Wake) -> Result<(), Error> {
