@@ -122,9 +122,16 @@ fn paths() {
             client::Endpoint::PhoneNumbers { waba: &waba(), limit: 1, after: Some("MTA=") },
             "/102290129340398/phone_numbers?limit=1&after=MTA%3D",
         ),
+        (client::Endpoint::SubscribedApps(&waba()), "/102290129340398/subscribed_apps"),
+        (client::Endpoint::DebugToken("EAA|x&y"), "/debug_token?input_token=EAA%7Cx%26y"),
+        (client::Endpoint::App, "/app"),
     ] {
         assert_eq!(endpoint.path(), path);
     }
+    assert_eq!(
+        client::challenge_query("1158201444", "open sesame"),
+        "hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token=open+sesame"
+    );
 }
 
 /// An answer as its reader sees it.
@@ -139,6 +146,12 @@ fn read(name: &str, body: &[u8]) -> String {
         format!("{:?}", client::DatasetAnswer::read(body))
     } else if name.starts_with("phone-numbers") {
         format!("{:?}", client::PhoneNumbersAnswer::read(body))
+    } else if name.starts_with("subscribed-apps") {
+        format!("{:?}", client::SubscribedAppsAnswer::read(body))
+    } else if name.starts_with("debug-token") {
+        format!("{:?}", client::TokenAnswer::read(body))
+    } else if name.starts_with("app") {
+        format!("{:?}", client::AppAnswer::read(body))
     } else {
         format!("{:?}", client::MessagesAnswer::read(body))
     }

@@ -3,8 +3,11 @@
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderValue, USER_AGENT};
 use http::{Method, Request};
-use laneway_model::{PhoneNumber, PhoneNumberId, WabaId};
-use laneway_wire::graph::client::{DatasetAnswer, Endpoint, GraphError, PhoneNumbersAnswer};
+use laneway_model::{PhoneNumber, PhoneNumberId, Timestamp, WabaId};
+use laneway_wire::graph::client::{
+    AppAnswer, AppEntry, DatasetAnswer, Endpoint, GraphError, PhoneNumbersAnswer, SubscribedAppsAnswer,
+    TokenAnswer, challenge_query,
+};
 
 use super::classify::without;
 use super::codes::{self, Class};
@@ -55,6 +58,32 @@ pub struct ListedNumbers {
     pub numbers: Vec<ListedNumber>,
     /// Whether that is all; the list is read up to a limit of 10,000.
     pub is_whole: bool,
+}
+
+/// A Meta app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct App {
+    /// Its id.
+    pub id: String,
+    /// Its name, if it is told.
+    pub name: Option<String>,
+    /// Where a WABA's notifications go instead of the app's own callback, if anywhere.
+    pub callback: Option<String>,
+}
+
+/// What Meta tells of a token.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenState {
+    /// Why it does not work, if it does not.
+    pub dead: Option<String>,
+    /// The app that it is of: id and name.
+    pub app: Option<App>,
+    /// When it, or the access to data that it gives, ends; `None` for never.
+    pub ends_at: Option<Timestamp>,
+    /// What it may do.
+    pub scopes: Vec<String>,
+    /// For which objects it may do it; what is not here, it may do for all (inferred).
+    pub granted: Vec<(String, Vec<String>)>,
 }
 
 impl Client {
@@ -112,6 +141,79 @@ impl Client {
         Ok(answer.ids)
     }
 
+    /// The apps that are subscribed to a WABA's webhooks. Meta, "Webhooks, subscribed apps" (documented).
+    ///
+    /// # Errors
+    /// [`Error`] when there is no answer to go by.
+    pub async fn subscribed_apps(&self, account: &Account, token: &Secret) -> Result<Vec<App>, Error> {
+        let body = self.ask(account, token, Endpoint::SubscribedApps(&account.waba_id)).await?;
+        let answer = SubscribedAppsAnswer::read(&body.bytes).ok_or_else(no_graph)?;
+        body.judge(answer.error.as_ref(), token)?;
+        Ok(answer.apps.into_iter().map(App::of).collect())
+    }
+
+    /// The app that a token is of; it is asked without writing the token into an address (seen in the field).
+    ///
+    /// # Errors
+    /// [`Error`] when there is no answer to go by.
+    pub async fn app(&self, account: &Account, token: &Secret) -> Result<App, Error> {
+        let body = self.ask(account, token, Endpoint::App).await?;
+        let answer = AppAnswer::read(&body.bytes).ok_or_else(no_graph)?;
+        body.judge(answer.error.as_ref(), token)?;
+        answer.app.map(App::of).ok_or_else(|| Error::NoAnswer("Meta's answer names no app.".to_owned()))
+    }
+
+    /// What there is to know of a token, asked with the token itself. Graph API reference, "Debug-Token" (documented; that
+    /// a token may ask about itself is seen in the field). The token stands in the address, where the logs of whatever is
+    /// between may show it: whoever calls this has been told.
+    ///
+    /// # Errors
+    /// [`Error`] when there is no answer to go by.
+    pub async fn token_state(&self, account: &Account, token: &Secret) -> Result<TokenState, Error> {
+        let body = self.ask(account, token, Endpoint::DebugToken(token.expose())).await?;
+        let answer = TokenAnswer::read(&body.bytes).ok_or_else(no_graph)?;
+        body.judge(answer.error.as_ref(), token)?;
+        let is_valid = answer.is_valid.ok_or_else(|| {
+            Error::NoAnswer("Meta's answer does not say whether the token works.".to_owned())
+        })?;
+        let words = answer.token_error.as_ref().map(|error| without(token, &error.words().join(" / ")));
+        let ends = [answer.expires_at, answer.data_access_expires_at];
+        let app = answer.app_id.map(|id| App { id, name: answer.application, callback: None });
+        Ok(TokenState {
+            dead: (!is_valid).then(|| words.unwrap_or_default()),
+            app,
+            ends_at: ends.into_iter().flatten().filter(|end| *end > 0).min().map(Timestamp::from_secs),
+            scopes: answer.scopes,
+            granted: answer.granted.into_iter().map(|granted| (granted.scope, granted.targets)).collect(),
+        })
+    }
+
+    /// Asks a callback what Meta asks it when it is set up, and says whether it answers as Meta wants it. Meta, "Webhooks,
+    /// verification requests" (documented).
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when it answers something else, [`Error::NoAnswer`] when it does not answer.
+    pub async fn challenge(
+        &self,
+        callback: &str,
+        verify_token: &Secret,
+        challenge: &str,
+    ) -> Result<(), Error> {
+        let address = format!("{callback}?{}", challenge_query(challenge, verify_token.expose()));
+        let mut request = Request::new(Bytes::new());
+        *request.uri_mut() = address
+            .parse()
+            .map_err(|_| Error::Refused(format!("{callback} is no http or https address.")))?;
+        request.headers_mut().insert(USER_AGENT, HeaderValue::from_static("laneway"));
+        let reply = self.http.call(request).await;
+        let reply = reply.map_err(|error| Error::NoAnswer(super::classify::told(&error)))?;
+        match (reply.status.is_success(), reply.body == challenge.as_bytes()) {
+            (true, true) => Ok(()),
+            (true, false) => Err(Error::Refused("It answers, but not with the challenge.".to_owned())),
+            (false, _) => Err(Error::Refused(format!("It answers {}.", reply.status.as_u16()))),
+        }
+    }
+
     async fn ask(&self, account: &Account, token: &Secret, endpoint: Endpoint<'_>) -> Result<Body, Error> {
         self.call(account, token, Method::GET, endpoint).await
     }
@@ -133,6 +235,12 @@ impl Client {
         let reply = self.http.call(request).await;
         let reply = reply.map_err(|error| Error::NoAnswer(super::classify::told(&error)))?;
         Ok(Body { status: reply.status, bytes: reply.body })
+    }
+}
+
+impl App {
+    fn of(entry: AppEntry) -> Self {
+        Self { id: entry.id, name: entry.name, callback: entry.callback }
     }
 }
 

@@ -123,6 +123,67 @@ pub struct PhoneNumberEntry {
     pub verified_name: Option<String>,
 }
 
+/// The answer about the apps that are subscribed to a WABA's webhooks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubscribedAppsAnswer {
+    /// The apps.
+    pub apps: Vec<AppEntry>,
+    /// The error, if there is one.
+    pub error: Option<GraphError>,
+}
+
+/// An app, in [`SubscribedAppsAnswer`] and [`AppAnswer`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppEntry {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: Option<String>,
+    /// `override_callback_uri`: where this WABA's notifications go instead of the app's own callback.
+    pub callback: Option<String>,
+}
+
+/// The answer about the app that a token is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppAnswer {
+    /// The app.
+    pub app: Option<AppEntry>,
+    /// The error, if there is one.
+    pub error: Option<GraphError>,
+}
+
+/// The answer about a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenAnswer {
+    /// `is_valid`.
+    pub is_valid: Option<bool>,
+    /// `app_id`.
+    pub app_id: Option<String>,
+    /// `application`, the app's name.
+    pub application: Option<String>,
+    /// `expires_at`, in Unix seconds; 0 for never.
+    pub expires_at: Option<u64>,
+    /// `data_access_expires_at`, the same for the data that it gives access to.
+    pub data_access_expires_at: Option<u64>,
+    /// `scopes`: what it may do.
+    pub scopes: Vec<String>,
+    /// `granular_scopes`: for whom it may do it.
+    pub granted: Vec<GrantedScope>,
+    /// `data.error`: why it does not work.
+    pub token_error: Option<GraphError>,
+    /// The error of the question itself, if there is one.
+    pub error: Option<GraphError>,
+}
+
+/// One of a token's scopes, with what it is granted for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantedScope {
+    /// The scope.
+    pub scope: String,
+    /// The ids of what it is granted for; none where it is granted for all (inferred).
+    pub targets: Vec<String>,
+}
+
 impl GraphError {
     /// Meta's own words, most general first, none of them twice; empty if there are none.
     pub fn words(&self) -> Vec<&str> {
@@ -257,6 +318,62 @@ impl PhoneNumbersAnswer {
     }
 }
 
+impl AppEntry {
+    fn read(app: &Map<String, Value>) -> Option<Self> {
+        Some(Self { id: string(app, "id")?, name: string(app, "name"), callback: None })
+    }
+}
+
+impl SubscribedAppsAnswer {
+    /// Reads the answer about the subscribed apps. An app stands in `whatsapp_business_api_data`, as in Meta's examples, or
+    /// is the row itself, as in Meta's schema; one without an id is skipped.
+    pub fn read(body: &[u8]) -> Option<Self> {
+        let answer = object(body)?;
+        let entry = |row: &Map<String, Value>| {
+            let app = row.get("whatsapp_business_api_data").and_then(Value::as_object).unwrap_or(row);
+            Some(AppEntry { callback: string(row, "override_callback_uri"), ..AppEntry::read(app)? })
+        };
+        Some(Self { apps: rows(&answer).filter_map(entry).collect(), error: GraphError::of(&answer) })
+    }
+}
+
+impl AppAnswer {
+    /// Reads the answer about the app that a token is of.
+    pub fn read(body: &[u8]) -> Option<Self> {
+        let answer = object(body)?;
+        Some(Self { app: AppEntry::read(&answer), error: GraphError::of(&answer) })
+    }
+}
+
+impl TokenAnswer {
+    /// Reads the answer about a token.
+    pub fn read(body: &[u8]) -> Option<Self> {
+        let answer = object(body)?;
+        let none = Map::new();
+        let data = answer.get("data").and_then(Value::as_object).unwrap_or(&none);
+        let texts = |list: Option<&Value>| {
+            let texts = list.and_then(Value::as_array).into_iter().flatten();
+            texts.filter_map(text).collect::<Vec<_>>()
+        };
+        let granted = |row: &Map<String, Value>| {
+            Some(GrantedScope { scope: string(row, "scope")?, targets: texts(row.get("target_ids")) })
+        };
+        Some(Self {
+            is_valid: data.get("is_valid").and_then(Value::as_bool),
+            app_id: string(data, "app_id"),
+            application: string(data, "application"),
+            expires_at: number(data, "expires_at"),
+            data_access_expires_at: number(data, "data_access_expires_at"),
+            scopes: texts(data.get("scopes")),
+            granted: objects(data.get("granular_scopes").and_then(Value::as_array))
+                .filter_map(granted)
+                .collect(),
+            token_error: GraphError::of(data),
+            error: GraphError::of(&answer),
+        })
+    }
+}
+
 /// How many minutes the header `x-business-use-case-usage` says that a WABA must wait; none if it has not to wait, or
 /// says nothing about it. The header is as captured in Meta's Postman collection: for each business object a list of
 /// uses, each with `estimated_time_to_regain_access`.
@@ -284,7 +401,12 @@ fn cursor_after(answer: &Map<String, Value>) -> Option<String> {
 }
 
 pub(super) fn string(object: &Map<String, Value>, name: &str) -> Option<String> {
-    match object.get(name)? {
+    text(object.get(name)?)
+}
+
+/// A text, also where it is written as a number.
+fn text(value: &Value) -> Option<String> {
+    match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,

@@ -13,8 +13,9 @@ mod object;
 mod request;
 
 pub use answer::{
-    BlockListAnswer, BlockUsersAnswer, BlockedUser, DatasetAnswer, EventsAnswer, GraphError, MessagesAnswer,
-    PhoneNumberEntry, PhoneNumbersAnswer, minutes_to_regain_access,
+    AppAnswer, AppEntry, BlockListAnswer, BlockUsersAnswer, BlockedUser, DatasetAnswer, EventsAnswer,
+    GrantedScope, GraphError, MessagesAnswer, PhoneNumberEntry, PhoneNumbersAnswer, SubscribedAppsAnswer,
+    TokenAnswer, minutes_to_regain_access,
 };
 pub use custom::{is_known_custom, known_custom};
 pub use notification::{
@@ -22,5 +23,6 @@ pub use notification::{
     NotifiedLocation, NotifiedMedia, NotifiedMessage, NotifiedStatus, Referral, SystemNews,
 };
 pub use request::{
-    Endpoint, PARTNER_AGENT, block_user, block_users, conversion, events, mark_as_read, typing,
+    Endpoint, PARTNER_AGENT, block_user, block_users, challenge_query, conversion, events, mark_as_read,
+    typing,
 };

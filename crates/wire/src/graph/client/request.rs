@@ -41,6 +41,21 @@ pub enum Endpoint<'a> {
         /// The cursor `paging.cursors.after` of the page before; none for the first.
         after: Option<&'a str>,
     },
+    /// `GET`: the apps that are subscribed to a WABA's webhooks. github.com/facebook/openapi @ecba623
+    /// `business-messaging-api_v23.0.yaml`, line 27351 (documented).
+    SubscribedApps(&'a WabaId),
+    /// `GET`: what there is to know of a token. Graph API reference, "Debug-Token" (documented). The token stands in the
+    /// address, where the logs of whatever is between may show it.
+    DebugToken(&'a str),
+    /// `GET`: the app that the asking token is of (seen in the field).
+    App,
+}
+
+/// The query with which Meta asks whether a callback is the right one. Meta, "Webhooks, verification requests"
+/// (documented).
+pub fn challenge_query(challenge: &str, verify_token: &str) -> String {
+    let query = [("hub.mode", "subscribe"), ("hub.challenge", challenge), ("hub.verify_token", verify_token)];
+    serde_urlencoded::to_string(query).expect("texts have a query form")
 }
 
 impl Endpoint<'_> {
@@ -57,6 +72,12 @@ impl Endpoint<'_> {
             Self::PhoneNumbers { waba, limit, after } => {
                 format!("/{waba}/phone_numbers?{}", page_query(*limit, *after))
             }
+            Self::SubscribedApps(waba) => format!("/{waba}/subscribed_apps"),
+            Self::DebugToken(token) => {
+                let query = serde_urlencoded::to_string([("input_token", token)]);
+                format!("/debug_token?{}", query.expect("texts have a query form"))
+            }
+            Self::App => "/app".to_owned(),
         }
     }
 }
