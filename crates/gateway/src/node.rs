@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::driver::{self, Driver};
 use crate::inbound::{LastHeard, LastMessages};
+use crate::outbox::{self, Outbox};
 use crate::server::{self, Bound, Limits};
 use crate::telemetry::Telemetry;
 
@@ -27,6 +28,8 @@ pub struct Node {
     pub journal: Journal,
     /// The driver of the events queue.
     pub driver: driver::Handle,
+    /// What goes to accounts' own addresses.
+    pub outbox: Outbox,
     /// Asks Meta what only it knows. Events are delivered by the driver's own.
     pub meta: meta::Client,
     /// Until when notifications have come.
@@ -53,6 +56,7 @@ pub struct Running {
     /// Stops the driver; after the servers, so that everything acknowledged has been told to it.
     stop_driving: CancellationToken,
     driver: JoinHandle<Result<(), driver::Error>>,
+    couriers: Vec<JoinHandle<Result<(), driver::Error>>>,
 }
 
 /// Why a node cannot start.
@@ -97,7 +101,7 @@ pub async fn start(
     telemetry: Arc<Telemetry>,
 ) -> Result<Running, StartError> {
     let now = Arc::clone(&config.borrow());
-    let (journal, feed) = open_journal(&now).await?;
+    let (journal, mut feed) = open_journal(&now).await?;
     let public = listen(now.listen).await?;
     let admin = match now.admin_listen {
         Some(address) => Some(listen(address).await?),
@@ -105,8 +109,17 @@ pub async fn start(
     };
     let seed = getrandom::u64().map_err(StartError::Random)?;
     let messages = LastMessages::default();
+    let parts = outbox::Parts {
+        journal: journal.clone(),
+        config: config.clone(),
+        clock: Arc::clone(&clock),
+        telemetry: Arc::clone(&telemetry),
+        seed,
+    };
+    let (outbox, couriers) = Outbox::start(&mut feed, parts).await.map_err(StartError::Driver)?;
     let parts = driver::Parts {
         messages: messages.clone(),
+        outbox: outbox.clone(),
         journal: journal.clone(),
         feed,
         config: config.clone(),
@@ -122,6 +135,7 @@ pub async fn start(
         config,
         journal,
         driver: handle,
+        outbox,
         meta,
         heard,
         messages,
@@ -131,21 +145,39 @@ pub async fn start(
     };
     let (stop_serving, stop_driving) = (CancellationToken::new(), CancellationToken::new());
     let (address, admin_address) = (public.address(), admin.as_ref().map(Bound::address));
-    let mut servers = vec![tokio::spawn(purge(node.clone(), stop_serving.clone()))];
+    let servers = serve(&node, public, admin, &stop_serving);
     let driver = tokio::spawn(driver.run(stop_driving.clone()));
+    let couriers =
+        couriers.map(|courier| tokio::spawn(courier.run(node.driver.clone(), stop_driving.clone()))).into();
+    readiness.send_replace(Readiness::Ready);
+    Ok(Running {
+        node,
+        address,
+        admin_address,
+        readiness,
+        stop_serving,
+        servers,
+        stop_driving,
+        driver,
+        couriers,
+    })
+}
+
+/// Serves clients and operators, and begins the housekeeping.
+fn serve(node: &Node, public: Bound, admin: Option<Bound>, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
+    let mut servers = vec![tokio::spawn(purge(node.clone(), stop.clone()))];
     match admin {
         None => {
             let router = api::everything(node.clone(), BodyLimits::default());
-            servers.push(tokio::spawn(public.serve(router, stop_serving.clone())));
+            servers.push(tokio::spawn(public.serve(router, stop.clone())));
         }
         Some(admin) => {
             let router = api::public(node.clone(), BodyLimits::default());
-            servers.push(tokio::spawn(public.serve(router, stop_serving.clone())));
-            servers.push(tokio::spawn(admin.serve(api::admin(node.clone()), stop_serving.clone())));
+            servers.push(tokio::spawn(public.serve(router, stop.clone())));
+            servers.push(tokio::spawn(admin.serve(api::admin(node.clone()), stop.clone())));
         }
     }
-    readiness.send_replace(Readiness::Ready);
-    Ok(Running { node, address, admin_address, readiness, stop_serving, servers, stop_driving, driver })
+    servers
 }
 
 async fn open_journal(config: &Config) -> Result<(Journal, Feed), StartError> {
@@ -195,6 +227,11 @@ impl Running {
             Some(ended) => ended,
             None => self.driver.await,
         };
+        for courier in self.couriers {
+            if let Some(Err(error)) = report_panic(courier.await) {
+                tracing::error!(%error, "a courier stopped; what it had to carry is kept");
+            }
+        }
         self.node.journal.close().await;
         report_panic(ended).unwrap_or(Ok(()))
     }
@@ -219,6 +256,9 @@ async fn purge(node: Node, stop: CancellationToken) {
         let received_before = now.saturating_sub(retention.notifications);
         let journal = &node.journal;
         purge_all("events", || journal.purge(Queue::Events, settled_before, PURGE_STEP)).await;
+        purge_all("callbacks", || journal.purge(Queue::Callbacks, settled_before, PURGE_STEP)).await;
+        // A forward holds what a notification says, and is kept as long.
+        purge_all("forwards", || journal.purge(Queue::Forwards, received_before, PURGE_STEP)).await;
         purge_all("notifications", || journal.purge_notifications(received_before, PURGE_STEP)).await;
         purge_all("keys", || journal.purge_keys(now, PURGE_STEP)).await;
     }

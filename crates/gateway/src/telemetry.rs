@@ -16,6 +16,7 @@ use prometheus_client::registry::Registry;
 use crate::accept::{Refusal, RefusalCode};
 use crate::driver::Delivery;
 use crate::inbound::Heard;
+use crate::outbox::Posts;
 
 /// The registry and everything in it. One per node; passed in, never global.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub struct Telemetry {
     journal: Journal,
     /// What the driver counts.
     pub delivery: Delivery,
+    /// What the outbox counts.
+    pub posts: Posts,
 }
 
 /// The place that a request asked for, as the label `route` names it.
@@ -174,7 +177,8 @@ impl Telemetry {
         let inbound = Inbound::register(&mut registry);
         let journal = Journal::register(&mut registry);
         let delivery = Delivery::register(&mut registry);
-        Self { registry, http, accept, inbound, journal, delivery }
+        let posts = Posts::register(&mut registry);
+        Self { registry, http, accept, inbound, journal, delivery, posts }
     }
 
     /// All metrics in the OpenMetrics text format, and its content type.

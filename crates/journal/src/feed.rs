@@ -7,13 +7,17 @@ use tokio::sync::Notify;
 
 use crate::{Fresh, Queue, Wake};
 
-/// Receives what has just been committed. It is bounded: what does not fit is left out, and [`Wake::Behind`] says so
-/// once everything before it has been read. A row may then come twice, by `load_open` and by the feed.
+/// Receives what has just been committed, of one queue or of several. It is bounded: what does not fit is left out, and
+/// [`Wake::Behind`] says so once everything before it has been read. A row may then come twice, by `load_open` and by the
+/// feed.
 ///
 /// The news of a requeue is never left out, because a requeued row is not found after the last sequence seen; instead
 /// `requeue` answers [`Error::Busy`](crate::Error::Busy) while there is no room.
 pub struct Feed {
     shared: Arc<Shared>,
+    /// Those that it tells of.
+    queues: Vec<Queue>,
+    news: Arc<Notify>,
 }
 
 /// The writer's end of the feed. Publishing never waits.
@@ -24,16 +28,22 @@ pub(crate) struct Publisher {
 
 struct Shared {
     state: Mutex<State>,
-    news: Notify,
 }
 
-#[derive(Default)]
 struct State {
-    wakes: VecDeque<Wake>,
-    rows: usize,
-    behind: [bool; 3],
+    /// In the order of [`Queue::ALL`].
+    channels: [Channel; 3],
     ended: bool,
+}
+
+/// The news of one queue.
+struct Channel {
+    wakes: VecDeque<Vec<Fresh>>,
+    rows: usize,
+    behind: bool,
     abandoned: bool,
+    /// Wakes whoever reads it.
+    reader: Arc<Notify>,
 }
 
 /// Whether news may be left out.
@@ -45,10 +55,20 @@ pub(crate) enum Weight {
     Kept,
 }
 
-/// A feed that holds at most this many rows.
+/// A feed of every queue that holds at most this many rows of each.
 pub(crate) fn feed(rows_max: usize) -> (Publisher, Feed) {
-    let shared = Arc::new(Shared { state: Mutex::default(), news: Notify::new() });
-    (Publisher { shared: Arc::clone(&shared), rows_max }, Feed { shared })
+    let news = Arc::new(Notify::new());
+    let channel = |_| Channel {
+        wakes: VecDeque::new(),
+        rows: 0,
+        behind: false,
+        abandoned: false,
+        reader: Arc::clone(&news),
+    };
+    let state = State { channels: std::array::from_fn(channel), ended: false };
+    let shared = Arc::new(Shared { state: Mutex::new(state) });
+    let publisher = Publisher { shared: Arc::clone(&shared), rows_max };
+    (publisher, Feed { shared, queues: Queue::ALL.into(), news })
 }
 
 impl Shared {
@@ -58,29 +78,47 @@ impl Shared {
     }
 }
 
+impl State {
+    fn channel(&mut self, queue: Queue) -> &mut Channel {
+        &mut self.channels[queue.index()]
+    }
+}
+
 impl Feed {
-    /// The next news; none after the journal has been closed and everything has been read.
+    /// The next news; none after the journal has been closed and everything has been read. News of one queue come in
+    /// commit order; those of different queues do not.
     pub async fn next(&mut self) -> Option<Wake> {
         loop {
             if let Some(answer) = self.poll() {
                 return answer;
             }
-            self.shared.news.notified().await;
+            self.news.notified().await;
         }
+    }
+
+    /// Gives one queue to another reader: from now on its news come by the feed that is returned, and by no other.
+    pub fn split(&mut self, queue: Queue) -> Self {
+        let news = Arc::new(Notify::new());
+        self.queues.retain(|own| *own != queue);
+        let mut state = self.shared.state();
+        state.channel(queue).reader = Arc::clone(&news);
+        drop(state);
+        Self { shared: Arc::clone(&self.shared), queues: vec![queue], news }
     }
 
     fn poll(&self) -> Option<Option<Wake>> {
         let mut state = self.shared.state();
-        if let Some(wake) = state.wakes.pop_front() {
-            if let Wake::Rows(_, rows) = &wake {
-                state.rows -= rows.len();
+        for queue in self.queues.iter().copied() {
+            let channel = state.channel(queue);
+            if let Some(rows) = channel.wakes.pop_front() {
+                channel.rows -= rows.len();
+                return Some(Some(Wake::Rows(queue, rows)));
             }
-            return Some(Some(wake));
         }
-        let behind = Queue::ALL.into_iter().find(|queue| state.behind[queue.index()]);
-        if let Some(queue) = behind {
-            state.behind[queue.index()] = false;
-            return Some(Some(Wake::Behind(queue)));
+        for queue in self.queues.iter().copied() {
+            if std::mem::take(&mut state.channel(queue).behind) {
+                return Some(Some(Wake::Behind(queue)));
+            }
         }
         state.ended.then_some(None)
     }
@@ -89,15 +127,20 @@ impl Feed {
 impl Drop for Feed {
     fn drop(&mut self) {
         let mut state = self.shared.state();
-        *state = State { abandoned: true, ..State::default() };
+        for queue in self.queues.iter().copied() {
+            let channel = state.channel(queue);
+            (channel.abandoned, channel.behind, channel.rows) = (true, false, 0);
+            channel.wakes.clear();
+        }
     }
 }
 
 impl Publisher {
     /// Whether there is room for so many rows. Only the writer adds rows, so room that was there stays.
-    pub(crate) fn has_room(&self, rows: usize) -> bool {
-        let state = self.shared.state();
-        state.abandoned || state.rows + rows <= self.rows_max
+    pub(crate) fn has_room(&self, queue: Queue, rows: usize) -> bool {
+        let mut state = self.shared.state();
+        let channel = state.channel(queue);
+        channel.abandoned || channel.rows + rows <= self.rows_max
     }
 
     /// Adds news, or notes that it did not fit.
@@ -106,24 +149,27 @@ impl Publisher {
             return;
         }
         let mut state = self.shared.state();
-        if state.abandoned {
+        let channel = state.channel(queue);
+        if channel.abandoned {
             return;
         }
-        let fits = state.rows + rows.len() <= self.rows_max && !state.behind[queue.index()];
+        let fits = channel.rows + rows.len() <= self.rows_max && !channel.behind;
         if fits || weight == Weight::Kept {
-            state.rows += rows.len();
-            state.wakes.push_back(Wake::Rows(queue, rows));
+            channel.rows += rows.len();
+            channel.wakes.push_back(rows);
         } else {
-            state.behind[queue.index()] = true;
+            channel.behind = true;
         }
+        let reader = Arc::clone(&channel.reader);
         drop(state);
-        self.shared.news.notify_one();
+        reader.notify_one();
     }
 }
 
 impl Drop for Publisher {
     fn drop(&mut self) {
-        self.shared.state().ended = true;
-        self.shared.news.notify_one();
+        let mut state = self.shared.state();
+        state.ended = true;
+        state.channels.iter().for_each(|channel| channel.reader.notify_one());
     }
 }

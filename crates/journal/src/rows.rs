@@ -1,5 +1,6 @@
 //! What goes into the journal and what comes out.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use laneway_model::{
@@ -132,6 +133,8 @@ pub struct OpenRow {
     pub business: PhoneNumber,
     /// [`laneway_model::LaneKey::hash64`] of business and person; 0 without a person.
     pub person_hash: u64,
+    /// [`reference_hash`] of the reference; 0 without one.
+    pub reference_hash: u64,
     /// The kind.
     pub kind: u8,
     /// Accepted or retrying; or `Failed`, if the row is final and holds its lane ([`Change::holds_lane`]).
@@ -144,6 +147,13 @@ pub struct OpenRow {
     pub attempts: u32,
     /// A call that was begun for it and never settled: the process ended in between.
     pub unfinished: Option<CallId>,
+}
+
+/// A 64-bit stand-in for a reference, the same throughout one process.
+pub fn reference_hash(reference: &Reference) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    reference.as_str().hash(&mut hasher);
+    hasher.finish()
 }
 
 /// A page of rows that are open or hold their lane, in order of sequence.
@@ -234,7 +244,7 @@ pub struct EndedCall {
     pub started_at: Timestamp,
     /// When it ended.
     pub finished_at: Timestamp,
-    /// Where it went.
+    /// Where it went. For the queues of posts it says nothing: each goes to the address of its row.
     pub route: Route,
     /// The HTTP status, if there was an answer.
     pub http_status: Option<u16>,

@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 
 /// An instant in RFC 3339, in UTC, with milliseconds: `2026-11-22T12:04:31.207Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Instant(pub(super) Timestamp);
+pub(crate) struct Instant(pub(crate) Timestamp);
 
 impl Serialize for Instant {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

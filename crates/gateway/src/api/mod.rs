@@ -46,7 +46,9 @@ use problem::{Problem, ProblemCode};
 
 pub use body::BodyLimits;
 pub use health::Readiness;
+pub(crate) use instant::Instant;
 pub use openapi::openapi_json;
+pub(crate) use state::event_json;
 
 /// When it is worth trying again after the store could not take or answer something.
 const RETRY_AFTER: Duration = Duration::from_secs(5);

@@ -166,6 +166,15 @@ impl EventState {
     }
 }
 
+/// A record, overlaid with what only the driver knows of it, as `/api/v1/events/{id}` answers.
+///
+/// # Errors
+/// When the record's body cannot be read.
+pub(crate) fn event_json(record: Record, live: Option<Live>) -> Result<Box<RawValue>, FormatError> {
+    let state = EventState::of(record, live)?;
+    Ok(to_raw_value(&state).expect("an event's state can be written as JSON"))
+}
+
 impl AttemptState {
     fn of(attempt: Attempt) -> Self {
         Self {

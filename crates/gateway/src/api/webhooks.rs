@@ -27,6 +27,7 @@ use super::turned_away::{TurnedAway, read_body};
 use super::{Api, RETRY_AFTER, answer};
 use crate::config::{Account, App, Config};
 use crate::inbound::{Heard, Posts, forward_cm, forward_meta, hear_cm, hear_meta};
+use crate::outbox::PostKind;
 use crate::telemetry::{Route, Source};
 
 /// The most bytes of a notification. Meta sends up to 3 MB (documented).
@@ -259,6 +260,7 @@ async fn cm_received(
 async fn store(api: &Api, source: Source, judged: Judged) -> Result<Received, TurnedAway> {
     let Judged { raw, heard, posts } = judged;
     let touches = heard.touches.clone();
+    let posts = api.node.outbox.admit(PostKind::Forward, posts);
     let append = Append { notifications: vec![raw], touches, posts, ..Append::default() };
     if let Err(error) = api.node.journal.append(append).await {
         api.journal_failed(&error);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use laneway_journal::{Error, Journal, Queue, Sequence, Settlement};
 
-use super::{is_passing, pause};
+use super::durably;
 
 /// Takes the changes back by which one event was to supersede another about somebody else, and says which: the engine
 /// compares persons by a hash, and two may share one.
@@ -17,13 +17,7 @@ pub(super) async fn leave_out_unlike(
     let pairs: Vec<_> = changes.filter_map(|change| Some((change.sequence, change.superseded_by?))).collect();
     let asked: BTreeSet<_> = pairs.iter().flat_map(|(one, by)| [*one, *by]).collect();
     let asked: Vec<_> = asked.into_iter().collect();
-    let rows = loop {
-        match journal.rows(Queue::Events, &asked).await {
-            Ok(rows) => break rows,
-            Err(error) if is_passing(&error) => pause("reading events", &error).await,
-            Err(error) => return Err(error),
-        }
-    };
+    let rows = durably::rows(journal, Queue::Events, &asked).await?;
     let persons: BTreeMap<_, _> =
         rows.into_iter().map(|row| (row.id.sequence(), (row.business, row.person))).collect();
     // Rows that are gone can be superseded by anything: nobody sees it.

@@ -7,7 +7,7 @@ use laneway_journal::{Row, Sequence};
 
 /// The rows, limited by the bytes of their bodies. A row that does not fit is read from the journal when it is needed.
 #[derive(Debug, Default)]
-pub(super) struct Bodies {
+pub(crate) struct Bodies {
     rows: BTreeMap<Sequence, Arc<Row>>,
     bytes: usize,
 }
@@ -18,7 +18,7 @@ impl Bodies {
     /// What a row counts for beside its body.
     const ROW_BYTES: usize = 256;
 
-    pub(super) fn keep(&mut self, row: Arc<Row>) {
+    pub(crate) fn keep(&mut self, row: Arc<Row>) {
         let bytes = Self::bytes_of(&row);
         if self.bytes + bytes <= Self::BYTES_MAX {
             self.bytes += bytes;
@@ -28,7 +28,7 @@ impl Bodies {
         }
     }
 
-    pub(super) fn take(&mut self, sequence: Sequence) -> Option<Arc<Row>> {
+    pub(crate) fn take(&mut self, sequence: Sequence) -> Option<Arc<Row>> {
         let row = self.rows.remove(&sequence)?;
         self.bytes -= Self::bytes_of(&row);
         Some(row)

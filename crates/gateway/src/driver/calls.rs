@@ -208,7 +208,7 @@ impl Call {
 }
 
 /// What the journal is told of a decision that no call led to.
-pub(super) fn decided(now: Timestamp, changes: &[Change]) -> Settlement {
+pub(crate) fn decided(now: Timestamp, changes: &[Change]) -> Settlement {
     let changes = changes.iter().map(|change| journal_change(change, None)).collect();
     Settlement { at: now, changes, ..Settlement::default() }
 }
@@ -248,7 +248,8 @@ fn failed(class: FailureClass, detail: &str) -> Outcome {
     })
 }
 
-fn member_outcome(sequence: Sequence, outcome: &Outcome) -> MemberOutcome {
+/// What a call meant for one member, as the journal keeps it.
+pub(crate) fn member_outcome(sequence: Sequence, outcome: &Outcome) -> MemberOutcome {
     let (code, subcode, detail) = match outcome {
         Outcome::Confirmed | Outcome::Relayed => (None, None, None),
         Outcome::Failed(failure) => (failure.code, failure.subcode, Some(failure.detail.clone())),
@@ -256,7 +257,8 @@ fn member_outcome(sequence: Sequence, outcome: &Outcome) -> MemberOutcome {
     MemberOutcome { sequence, outcome: AttemptOutcome::from(outcome), code, subcode, detail }
 }
 
-fn journal_change(change: &Change, outcome: Option<&Outcome>) -> laneway_journal::Change {
+/// What becomes of one member, as the journal keeps it.
+pub(crate) fn journal_change(change: &Change, outcome: Option<&Outcome>) -> laneway_journal::Change {
     laneway_journal::Change {
         sequence: change.sequence,
         status: change.status,

@@ -5,9 +5,10 @@
 //! again until it can, so a full disk delays the events of that call and loses nothing.
 
 mod alike;
-mod bodies;
-mod calls;
+pub(crate) mod bodies;
+pub(crate) mod calls;
 mod directory;
+pub(crate) mod durably;
 mod give_up;
 mod handle;
 mod metrics;
@@ -25,9 +26,7 @@ use laneway_channel::{cm, http, meta};
 use laneway_engine::{
     CallId, Cause, Change, Control, Effect, Engine, Entry, Input, Now, Policy, Reason, SettlementId,
 };
-use laneway_journal::{
-    Feed, Fresh, Journal, Lease, NewCall, OpenPage, OpenRow, Queue, Row, Sequence, Settlement, Wake,
-};
+use laneway_journal::{Feed, Fresh, Journal, Lease, NewCall, OpenPage, OpenRow, Queue, Row, Sequence, Wake};
 use laneway_model::{Action, Answer, EventKind, Route, Status, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -37,6 +36,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::inbound::LastMessages;
+use crate::outbox::{Callbacks, Outbox};
 use crate::telemetry::Telemetry;
 
 use bodies::Bodies;
@@ -66,6 +66,8 @@ pub struct Parts {
     pub telemetry: Arc<Telemetry>,
     /// Which messages came lately.
     pub messages: LastMessages,
+    /// Where accounts are told what became of their events.
+    pub outbox: Outbox,
     /// The seed of the engine's randomness.
     pub seed: u64,
 }
@@ -79,6 +81,8 @@ pub struct Driver {
     clock: Arc<dyn Clock>,
     telemetry: Arc<Telemetry>,
     messages: LastMessages,
+    outbox: Outbox,
+    callbacks: Arc<Callbacks>,
     engine: Engine,
     channel: meta::Client,
     relay: cm::Client,
@@ -139,27 +143,25 @@ pub enum Error {
     /// The journal failed for good.
     #[error("the journal failed")]
     Journal(#[source] laneway_journal::Error),
-    /// The journal gave no lease: another node works on its events.
-    #[error("the journal gave no lease for the events queue")]
+    /// The journal gave no lease: another node works on its queue.
+    #[error("the journal gave no lease for a queue")]
     NoLease,
 }
 
 /// Rows that are read at a time when the open set is loaded.
-const LOAD_PAGE: usize = 20_000;
+pub(crate) const LOAD_PAGE: usize = 20_000;
 /// Reports and commands that are taken together before effects are performed.
 const REPORTS_AT_ONCE: usize = 256;
 /// Reports that may wait for the driver; a task that reports more waits.
-const REPORTS_MAX: usize = 8192;
+pub(crate) const REPORTS_MAX: usize = 8192;
 /// Commands that may wait for the driver.
-const COMMANDS_MAX: usize = 1024;
+pub(crate) const COMMANDS_MAX: usize = 1024;
 /// How long calls under way have at shutdown.
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 /// The longest sleep between two looks at the clocks.
-const SLEEP_MAX: Duration = Duration::from_secs(60);
+pub(crate) const SLEEP_MAX: Duration = Duration::from_secs(60);
 /// A difference between the clocks beyond this is a step of the wall clock, and said so.
 const CLOCK_STEP: Duration = Duration::from_secs(60);
-/// How long to wait before the journal is asked again.
-const JOURNAL_RETRY: Duration = Duration::from_millis(250);
 
 impl Driver {
     /// Takes the lease and loads every open event.
@@ -167,7 +169,7 @@ impl Driver {
     /// # Errors
     /// [`Error`] when the journal does not allow it.
     pub async fn start(parts: Parts) -> Result<(Self, Handle), Error> {
-        let Parts { journal, feed, config, clock, telemetry, messages, seed } = parts;
+        let Parts { journal, feed, config, clock, telemetry, messages, outbox, seed } = parts;
         let lease = journal
             .lease(Queue::Events)
             .await
@@ -188,6 +190,8 @@ impl Driver {
             clock,
             telemetry,
             messages,
+            outbox,
+            callbacks: Arc::default(),
             engine: Engine::new(Policy::events(), seed),
             channel: meta::Client::new(http::Limits::default()),
             relay: cm::Client::new(http::Limits::default()),
@@ -296,6 +300,7 @@ impl Driver {
         self.shared
             .rooms
             .limit(limit(config.limits.open_events), limit(config.limits.open_events_per_number));
+        self.callbacks = Arc::new(Callbacks::of(&config));
         let setups = self.directory.configure(&config);
         self.tell(Input::Control(Control::Configure(setups)));
     }
@@ -433,15 +438,12 @@ impl Driver {
         }
         let (journal, done) = (self.journal.clone(), self.done.clone());
         self.tasks.spawn(async move {
-            let report = loop {
-                match journal.rows(Queue::Events, &members).await {
-                    Ok(rows) => {
-                        let rows = rows.into_iter().map(Arc::new).collect();
-                        break Done::Loaded { call, members, rows };
-                    }
-                    Err(error) if is_passing(&error) => pause("reading events", &error).await,
-                    Err(error) => break Done::Lost(error),
+            let report = match durably::rows(&journal, Queue::Events, &members).await {
+                Ok(rows) => {
+                    let rows = rows.into_iter().map(Arc::new).collect();
+                    Done::Loaded { call, members, rows }
                 }
+                Err(error) => Done::Lost(error),
             };
             report_to(&done, report).await;
         });
@@ -479,7 +481,9 @@ impl Driver {
                     Err(laneway_journal::Error::NotOpen { sequence }) => {
                         break Done::NotOpen { call, sequence };
                     }
-                    Err(error) if is_passing(&error) => pause("beginning a call", &error).await,
+                    Err(error) if durably::is_passing(&error) => {
+                        durably::pause("beginning a call", &error).await;
+                    }
                     Err(error) => break Done::Lost(error),
                 }
             };
@@ -543,17 +547,20 @@ impl Driver {
         let outcomes = outcomes.collect();
         self.settling.insert(settlement, outcomes);
         let (journal, lease, done) = (self.journal.clone(), self.lease, self.done.clone());
+        let (outbox, callbacks) = (self.outbox.clone(), Arc::clone(&self.callbacks));
         let unknown = call.is_none() && self.shared.is_watched();
         self.tasks.spawn(async move {
             let unlike = match superseded {
                 true => alike::leave_out_unlike(&journal, &mut durable).await,
                 false => Ok(Vec::new()),
             };
+            let told = callbacks.add_to(&mut durable, &journal, &outbox).await;
+            let unlike = told.and(unlike);
             let ended = durable.changes.iter().filter(|change| unknown && !change.status.is_open());
             let ended: Vec<_> = ended.map(|change| change.sequence).collect();
             let settled = match unlike {
                 Ok(unlike) if durable.changes.is_empty() => Ok(unlike),
-                Ok(unlike) => settle_durably(&journal, lease, durable).await.map(|()| unlike),
+                Ok(unlike) => durably::settle(&journal, lease, durable).await.map(|()| unlike),
                 Err(error) => Err(error),
             };
             let report = match settled {
@@ -570,7 +577,8 @@ impl Driver {
     }
 }
 
-fn entry(row: &OpenRow) -> Entry {
+/// What the engine is told of an open row.
+pub(crate) fn entry(row: &OpenRow) -> Entry {
     Entry {
         sequence: row.sequence,
         order: row.order,
@@ -586,45 +594,13 @@ fn entry(row: &OpenRow) -> Entry {
     }
 }
 
-/// Whether the same operation may work later.
-const fn is_passing(error: &laneway_journal::Error) -> bool {
-    match error {
-        laneway_journal::Error::Full
-        | laneway_journal::Error::Busy
-        | laneway_journal::Error::Sqlite { .. } => true,
-        laneway_journal::Error::Fenced
-        | laneway_journal::Error::NotOpen { .. }
-        | laneway_journal::Error::Damaged { .. }
-        | laneway_journal::Error::Closed => false,
-    }
-}
-
-/// Asks the journal until it has stored the settlement, or never will.
-async fn settle_durably(
-    journal: &Journal,
-    lease: Lease,
-    settlement: Settlement,
-) -> Result<(), laneway_journal::Error> {
-    loop {
-        match journal.settle(lease, settlement.clone()).await {
-            Ok(()) => return Ok(()),
-            Err(error) if is_passing(&error) => pause("storing outcomes", &error).await,
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-async fn pause(doing: &'static str, error: &laneway_journal::Error) {
-    tracing::warn!(doing, %error, "the journal failed; it is asked again");
-    tokio::time::sleep(JOURNAL_RETRY).await;
-}
-
 /// Reports to the driver; once that is gone, nobody needs to know.
 async fn report_to(done: &mpsc::Sender<Done>, report: Done) {
     done.send(report).await.unwrap_or_default();
 }
 
-async fn clock_moved(moved: &mut Option<watch::Receiver<u64>>) {
+/// Resolves when the clock was set by hand; never for a clock that cannot be.
+pub(crate) async fn clock_moved(moved: &mut Option<watch::Receiver<u64>>) {
     let gone = match moved {
         Some(moved) => moved.changed().await.is_err(),
         None => std::future::pending().await,

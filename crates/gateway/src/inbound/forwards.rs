@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use laneway_channel::cm::incoming;
 use laneway_channel::meta::webhook::{Body, SIGNATURE_HEADER, sign};
-use laneway_journal::{NewRow, Queue, RawNotification};
+use laneway_journal::{NewRow, RawNotification};
 use laneway_model::{
     AppName, News, Notification, Person, PhoneNumber, PhoneNumberId, Timestamp, Update, WabaId,
 };
@@ -22,7 +22,7 @@ use crate::outbox::{CONTENT_TYPE, Forwarded, forward_row};
 const JSON: &str = "application/json";
 
 /// Rows for the queue of forwards.
-pub type Posts = Vec<(Queue, NewRow)>;
+pub type Posts = Vec<NewRow>;
 
 /// What of a notification of Meta's is passed on, and to whom, in the order in which it is sent.
 pub fn forward_meta(
@@ -156,7 +156,7 @@ impl About {
         headers: Vec<(String, String)>,
         body: Arc<[u8]>,
         now: Timestamp,
-    ) -> Option<(Queue, NewRow)> {
+    ) -> Option<NewRow> {
         let mut numbers = account.wabas.iter().flat_map(|waba| &waba.numbers);
         let first = || numbers.next().map(|number| number.number);
         let person = match &self.persons {
@@ -168,7 +168,7 @@ impl About {
             return None;
         };
         let post = Forwarded { business, person, headers, body };
-        Some((Queue::Forwards, forward_row(&account.name, forward, &post, now)))
+        Some(forward_row(&account.name, forward, &post, now))
     }
 }
 

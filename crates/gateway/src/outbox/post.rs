@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use laneway_engine::Policy;
-use laneway_journal::{CallbackBody, ForwardBody, NewRow};
+use laneway_journal::{CallbackBody, ForwardBody, NewRow, Queue};
 use laneway_model::{AccountName, EventId, Person, PhoneNumber, Reference, Status, Timestamp};
 use sha2::{Digest, Sha256};
 
@@ -14,8 +14,29 @@ use crate::config::{Callback, Forward};
 /// How long a post is tried; after that it is `expired`. As long as Meta itself goes on (documented).
 pub const KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
+/// What an event's id begins with.
+const EVENT_PREFIX: &str = "ev_";
+
 /// The name of the header that says what a body is.
 pub const CONTENT_TYPE: &str = "content-type";
+
+/// A kind of post; each has a queue of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PostKind {
+    /// What became of an event.
+    Callback,
+    /// A notification that is passed on.
+    Forward,
+}
+
+/// A post's id, as users see it: `cb_` or `fw_`, and then as the id of an event, by time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PostId {
+    /// Its kind.
+    pub kind: PostKind,
+    /// Its id in its queue.
+    pub id: EventId,
+}
 
 /// An address of an account's own. It stays the same as long as the account's name and the address do, whatever else the
 /// configuration says, so that what waits for it outlives every change of that.
@@ -46,6 +67,51 @@ pub struct Forwarded {
     pub headers: Vec<(String, String)>,
     /// The bytes.
     pub body: Arc<[u8]>,
+}
+
+impl PostKind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Callback, Self::Forward];
+
+    /// Its queue.
+    pub const fn queue(self) -> Queue {
+        match self {
+            Self::Callback => Queue::Callbacks,
+            Self::Forward => Queue::Forwards,
+        }
+    }
+
+    /// The word that users see.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Callback => "callback",
+            Self::Forward => "forward",
+        }
+    }
+
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Callback => "cb_",
+            Self::Forward => "fw_",
+        }
+    }
+}
+
+impl PostId {
+    /// Reads an id as it is written; letters after the prefix in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        PostKind::ALL.into_iter().find_map(|kind| {
+            let digits = text.strip_prefix(kind.prefix())?;
+            Some(Self { kind, id: EventId::parse(&format!("{EVENT_PREFIX}{digits}")).ok()? })
+        })
+    }
+}
+
+impl fmt::Display for PostId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = self.id.to_string();
+        write!(f, "{}{}", self.kind.prefix(), id.strip_prefix(EVENT_PREFIX).unwrap_or(&id))
+    }
 }
 
 impl AddressId {
@@ -108,6 +174,21 @@ fn row(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_say_their_kind() {
+        for (kind, expected) in [
+            (PostKind::Callback, "cb_00000000020000000000000007"),
+            (PostKind::Forward, "fw_00000000020000000000000007"),
+        ] {
+            let id = PostId { kind, id: EventId::new(Timestamp::from_millis(1 << 1), 0, 7) };
+            assert_eq!(id.to_string(), expected);
+            assert_eq!(PostId::parse(expected), Some(id));
+        }
+        for text in ["", "cb_", "ev_00000000010000000000000007", "cb_ev_00000000010000000000000007"] {
+            assert_eq!(PostId::parse(text), None, "{text:?}");
+        }
+    }
 
     #[test]
     fn an_address_is_known_by_account_and_url() {

@@ -12,6 +12,7 @@ mod forwards;
 mod node;
 mod openapi;
 mod operator;
+mod outbox;
 mod passthrough;
 mod pauses;
 mod relay;

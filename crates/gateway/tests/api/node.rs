@@ -7,10 +7,13 @@ use std::time::Duration;
 use laneway_channel::Secret;
 use laneway_gateway::api::{self, BodyLimits, Readiness};
 use laneway_gateway::clock::Clock;
-use laneway_gateway::config::{Account, Accounts, Config, Number, NumbersFrom, Scopes, Token, Waba, token};
+use laneway_gateway::config::{
+    Account, Accounts, Callback, Config, Forward, Number, NumbersFrom, Scopes, Token, Waba, token,
+};
 use laneway_gateway::driver::{Driver, Parts};
 use laneway_gateway::inbound::LastMessages;
 use laneway_gateway::node::Node;
+use laneway_gateway::outbox::{self, Outbox};
 use laneway_gateway::server::{self, Limits};
 use laneway_gateway::telemetry::Telemetry;
 use laneway_journal::{Journal, Options};
@@ -49,6 +52,9 @@ pub(crate) struct Setup {
     pub(crate) body_limits: BodyLimits,
     pub(crate) server_limits: Limits,
     pub(crate) change: fn(&mut Config),
+    /// The addresses of the account `shop`.
+    pub(crate) forwards: Vec<Forward>,
+    pub(crate) callbacks: Vec<Callback>,
     /// Where the Graph API is. Without it the driver does not run, and events stay as they are.
     pub(crate) graph_url: Option<String>,
     /// Where CM.com is.
@@ -61,6 +67,8 @@ impl Default for Setup {
             body_limits: BodyLimits::default(),
             server_limits: Limits::default(),
             change: |_| {},
+            forwards: Vec::new(),
+            callbacks: Vec::new(),
             graph_url: None,
             cm_url: None,
         }
@@ -87,15 +95,27 @@ impl TestNode {
         let directory = TempDir::new().unwrap();
         let mut config = config(directory.path().into(), setup.graph_url.as_deref());
         config.cm_url = setup.cm_url;
+        let mut accounts = config.accounts.to_vec();
+        (accounts[0].forwards, accounts[0].callbacks) = (setup.forwards, setup.callbacks);
+        config.accounts = Accounts::new(accounts);
         (setup.change)(&mut config);
         let (config_tx, config) = watch::channel(Arc::new(config));
         let (readiness_tx, readiness) = watch::channel(Readiness::Ready);
-        let (journal, feed) = Journal::open(Options::new(directory.path().join("journal"))).unwrap();
+        let (journal, mut feed) = Journal::open(Options::new(directory.path().join("journal"))).unwrap();
         let clock: Arc<dyn Clock> = Arc::new(StoppedClock);
         let telemetry = Arc::new(Telemetry::new());
         let messages = LastMessages::default();
+        let parts = outbox::Parts {
+            journal: journal.clone(),
+            config: config.clone(),
+            clock: Arc::clone(&clock),
+            telemetry: Arc::clone(&telemetry),
+            seed: 1,
+        };
+        let (outbox, couriers) = Outbox::start(&mut feed, parts).await.unwrap();
         let parts = Parts {
             messages: messages.clone(),
+            outbox: outbox.clone(),
             journal: journal.clone(),
             feed,
             config: config.clone(),
@@ -108,6 +128,10 @@ impl TestNode {
         if setup.graph_url.is_some() {
             let stop = shutdown.clone();
             tokio::spawn(async move { driver.run(stop).await.unwrap() });
+            for courier in couriers {
+                let (events, stop) = (handle.clone(), shutdown.clone());
+                tokio::spawn(async move { courier.run(events, stop).await.unwrap() });
+            }
         }
         let heard = Arc::default();
         let meta = laneway_channel::meta::Client::new(laneway_channel::http::Limits::default());
@@ -116,6 +140,7 @@ impl TestNode {
             config,
             journal: journal.clone(),
             driver: handle,
+            outbox,
             meta,
             heard,
             clock,

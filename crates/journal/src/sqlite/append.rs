@@ -16,6 +16,7 @@ use super::store::Store;
 use crate::feed::Weight;
 use crate::{
     Append, Appended, ContactTouch, Error, Fresh, NewRow, OpenRow, Queue, RawNotification, Row, Sequence,
+    reference_hash,
 };
 
 /// Rows that are going to be written: numbered, their keys taken.
@@ -150,6 +151,7 @@ fn fresh(sequence: Sequence, row: NewRow) -> Fresh {
         order: sequence,
         business: row.business,
         person_hash: 0,
+        reference_hash: row.reference.as_ref().map_or(0, reference_hash),
         kind: row.kind,
         status: Status::Accepted,
         due: row.due,

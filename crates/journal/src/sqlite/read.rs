@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use laneway_model::{AccountName, Contact, EventId, Person, PhoneNumber};
+use laneway_model::{AccountName, Contact, EventId, Person, PhoneNumber, Reference};
 use rusqlite::Connection;
 
 use super::append::lane_hash;
@@ -16,7 +16,9 @@ use super::open::{JOURNAL_FILE, second};
 use super::row::{State, Stored, find};
 use super::schema::{Sql, signed, sql};
 use super::store::{account, numbers};
-use crate::{BlockedPage, CallId, Error, Fresh, OpenPage, OpenRow, Queue, Record, Row, Sequence};
+use crate::{
+    BlockedPage, CallId, Error, Fresh, OpenPage, OpenRow, Queue, Record, Row, Sequence, reference_hash,
+};
 
 /// A connection that only reads. Every question is one short transaction.
 pub struct Reader {
@@ -274,12 +276,14 @@ fn listed_row(
     let state = row.state()?;
     let unfinished = state.last_call.filter(|call| unfinished.contains(call));
     let lane = (row.business()?, row.person()?, row.kind()?);
-    Ok((open_row(row.sequence()?, lane, &state, unfinished), state))
+    let open = open_row(row.sequence()?, lane, row.reference()?.as_ref(), &state, unfinished);
+    Ok((open, state))
 }
 
 fn open_row(
     sequence: Sequence,
     (business, person, kind): (PhoneNumber, Option<Person>, u8),
+    reference: Option<&Reference>,
     state: &State,
     unfinished: Option<CallId>,
 ) -> OpenRow {
@@ -289,6 +293,7 @@ fn open_row(
         order: state.place,
         business,
         person_hash,
+        reference_hash: reference.map_or(0, reference_hash),
         kind,
         status: state.status,
         due: state.due,
@@ -311,7 +316,8 @@ pub(super) fn fresh(
             Some(call) if is_unfinished(connection, sql, call)? => Some(call),
             Some(_) | None => None,
         };
-        let open = open_row(sequence, (row.business, row.person.clone(), row.kind), &state, unfinished);
+        let lane = (row.business, row.person.clone(), row.kind);
+        let open = open_row(sequence, lane, row.reference.as_ref(), &state, unfinished);
         Ok(Fresh { open, row: Arc::new(row) })
     })
 }

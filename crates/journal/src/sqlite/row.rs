@@ -205,7 +205,7 @@ impl<'a> Stored<'a> {
         Ok(EventId::new(self.accepted_at()?, 0, self.sequence()?))
     }
 
-    fn reference(&self) -> Result<Option<Reference>, Error> {
+    pub(super) fn reference(&self) -> Result<Option<Reference>, Error> {
         let value = self.row.get_ref(column::REFERENCE).doing(DOING)?;
         if value == ValueRef::Null {
             return Ok(None);

@@ -97,9 +97,9 @@ impl Writer {
     fn refusal(&self, op: &Op, requeued: &mut usize) -> Option<Error> {
         match op {
             Op::Append(_) if self.log.bytes > self.store.limits.log_bytes_max => Some(Error::Full),
-            Op::Requeue { sequences, .. } => {
+            Op::Requeue { lease, sequences, .. } => {
                 *requeued += sequences.len();
-                (!self.feed.has_room(*requeued)).then_some(Error::Busy)
+                (!self.feed.has_room(lease.queue, *requeued)).then_some(Error::Busy)
             }
             Op::Append(_)
             | Op::Recall(_)

@@ -129,6 +129,22 @@ pub(crate) async fn the_feed_tells_what_is_committed<H: Harness>() {
     assert_eq!(fixture.feed.next().await, None);
 }
 
+pub(crate) async fn a_queue_is_given_to_a_reader_of_its_own<H: Harness>() {
+    let mut fixture = Fixture::<H>::limited(Limits { feed_rows: 1, ..Limits::default() }).await;
+    let mut callbacks = fixture.feed.split(Queue::Callbacks);
+    fixture.append(Queue::Callbacks, vec![row(1)]).await;
+    // What one reader leaves unread takes no room from another.
+    fixture.events(vec![row(2)]).await;
+    fixture.append(Queue::Forwards, vec![row(3)]).await;
+    assert_eq!(next_rows(&mut fixture.feed, Queue::Events).await.len(), 1);
+    assert_eq!(next_rows(&mut fixture.feed, Queue::Forwards).await.len(), 1);
+    fixture.append(Queue::Callbacks, vec![row(4)]).await;
+    assert_eq!(next_rows(&mut callbacks, Queue::Callbacks).await.len(), 1);
+    assert_eq!(callbacks.next().await, Some(Wake::Behind(Queue::Callbacks)));
+    fixture.journal.close().await;
+    assert_eq!((callbacks.next().await, fixture.feed.next().await), (None, None));
+}
+
 pub(crate) async fn a_full_feed_says_behind<H: Harness>() {
     let mut fixture = Fixture::<H>::limited(Limits { feed_rows: 2, ..Limits::default() }).await;
     fixture.events(vec![row(1)]).await;

@@ -68,7 +68,7 @@ macro_rules! conforms {
 conforms! {
     queues: appends_are_numbered_in_order, rows_come_back_as_they_were, queues_are_independent,
         sequences_never_go_back, open_rows_come_in_pages, the_feed_tells_what_is_committed,
-        a_full_feed_says_behind, an_old_lease_is_fenced, a_closed_journal_says_so, an_id_is_compared_as_a_whole,
+        a_full_feed_says_behind, a_queue_is_given_to_a_reader_of_its_own, an_old_lease_is_fenced, a_closed_journal_says_so, an_id_is_compared_as_a_whole,
         appends_at_once_are_all_answered, stats_count_what_there_is;
     keys: a_repetition_is_recognised, what_is_known_is_recalled, a_conflict_outweighs_a_replay, repetitions_within_one_append,
         repetitions_at_once, a_key_is_free_from_its_instant_on, keys_outlive_their_rows, keys_belong_to_their_queue,
