@@ -45,6 +45,8 @@ pub enum Route {
     Events,
     /// `GET /api/v1/blocklist/{business}`.
     BlockList,
+    /// Everything under `/api/v1/outbox`.
+    Outbox,
     /// `GET /api/v1/pauses`.
     Pauses,
     /// `POST /api/v1/events/retry`, `/api/v1/events/{id}/retry` and `/discard`.
@@ -352,6 +354,7 @@ impl Route {
             Self::CmOther => "/v1.0/*",
             Self::Event => "/api/v1/events/{id}",
             Self::Events => "/api/v1/events",
+            Self::Outbox => "/api/v1/outbox",
             Self::Pauses => "/api/v1/pauses",
             Self::BlockList => "/api/v1/blocklist/{business}",
             Self::Redrive => "/api/v1/events/*",

@@ -24,7 +24,7 @@ use crate::config::{Account, Config, Scopes};
 use crate::telemetry::Route;
 
 /// How many events a list shows when nothing else is asked.
-const LIMIT_DEFAULT: usize = 50;
+pub(super) const LIMIT_DEFAULT: usize = 50;
 /// The most events a list shows.
 const LIMIT_MAX: usize = 200;
 /// How long `wait=final` waits when nothing else is asked, in seconds.
@@ -264,7 +264,7 @@ fn not_a_word(
     format!("{} is not {what}; {advice}", quoted(word))
 }
 
-fn limit_of(text: &str) -> Result<usize, String> {
+pub(super) fn limit_of(text: &str) -> Result<usize, String> {
     match usize::from_str(text) {
         Ok(limit @ 1..=LIMIT_MAX) => Ok(limit),
         _ => Err(format!("is {}; it is 1 to {LIMIT_MAX}", quoted(text))),

@@ -27,7 +27,7 @@ use crate::driver::{Changed, Full, GivingUp, Room};
 use crate::telemetry::Route;
 
 /// The most events that one call tries again.
-const RETRIES_MAX: usize = 1_000;
+pub(super) const RETRIES_MAX: usize = 1_000;
 /// How long a discard waits for its commit.
 const DISCARD_PATIENCE: Duration = Duration::from_secs(10);
 /// What is written to a dead letter that is given up; the engine's decisions say the same.
@@ -334,7 +334,7 @@ fn wrong_status(record: &Record, why: &str) -> Problem {
     Problem::new(ProblemCode::WrongStatus, message)
 }
 
-fn retries_of(text: &str) -> Result<usize, String> {
+pub(super) fn retries_of(text: &str) -> Result<usize, String> {
     match usize::from_str(text) {
         Ok(limit @ 1..=RETRIES_MAX) => Ok(limit),
         _ => Err(format!("is {}; it is 1 to {RETRIES_MAX}", quoted(text))),

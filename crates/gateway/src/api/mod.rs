@@ -17,6 +17,7 @@ mod events_stream;
 mod health;
 mod instant;
 mod openapi;
+mod outbox;
 mod pace;
 mod page;
 mod passthrough;
@@ -101,6 +102,10 @@ fn event_routes() -> Router<Arc<Api>> {
         .route("/api/v1/events/{id}/retry", routing::post(events_redrive::retry))
         .route("/api/v1/events/{id}/discard", routing::post(events_redrive::discard))
         .route("/api/v1/pauses", routing::get(pauses::list))
+        .route("/api/v1/outbox", routing::get(outbox::list))
+        .route("/api/v1/outbox/{id}", routing::get(outbox::get))
+        .route("/api/v1/outbox/retry", routing::post(outbox::retry_many))
+        .route("/api/v1/outbox/{id}/retry", routing::post(outbox::retry))
         .route("/openapi.json", routing::get(openapi::get))
 }
 

@@ -14,7 +14,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::{
     Api, answer, blocklist, contacts, events, events_batch, events_cm, events_redrive, events_stream, health,
-    pauses, webhooks,
+    outbox, pauses, webhooks,
 };
 use crate::accept::RefusalCode;
 use crate::telemetry::Route;
@@ -44,11 +44,12 @@ pub(super) async fn get(State(api): State<Arc<Api>>) -> Response {
     ),
     paths(
         events_cm::post, events_batch::post, events::list, events_redrive::retry_many, events_stream::get, events::get, events_redrive::retry,
-        events_redrive::discard, contacts::get, contacts::erase, blocklist::get, pauses::list, webhooks::challenge, webhooks::meta, webhooks::cm, health::live, health::ready, health::metrics, get
+        events_redrive::discard, contacts::get, contacts::erase, blocklist::get, outbox::list, outbox::get, outbox::retry, outbox::retry_many, pauses::list, webhooks::challenge, webhooks::meta, webhooks::cm, health::live, health::ready, health::metrics, get
     ),
     tags(
         (name = "cm", description = "The endpoint that CM.com's clients know"),
         (name = "events", description = "What became of events"),
+        (name = "outbox", description = "What goes to the account's own addresses"),
         (name = "contacts", description = "What is known of persons"),
         (name = "webhooks", description = "What WhatsApp tells"),
         (name = "operation", description = "For whoever runs it"),

@@ -235,7 +235,7 @@ pub(super) fn status() -> Object {
     )
 }
 
-fn waiting_for() -> Object {
+pub(super) fn waiting_for() -> Object {
     use WaitingFor::{ClickId, Credential, Lane, Operator, Throttle};
     let all = [Credential, Throttle, Lane, ClickId, Operator];
     words_or_null(
@@ -248,7 +248,7 @@ fn route() -> Object {
     words("Where it went.", [Route::Meta, Route::Cm].into_iter().map(Route::as_str))
 }
 
-fn outcome() -> Object {
+pub(super) fn outcome() -> Object {
     let outcomes = (0..=u8::MAX).filter_map(AttemptOutcome::from_code);
     words_or_null("What came of it for this event.", outcomes.map(AttemptOutcome::as_str))
 }

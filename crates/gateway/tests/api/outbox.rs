@@ -3,19 +3,20 @@
 use axum::Router;
 use axum::routing::post;
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use laneway_channel::Secret;
 use laneway_channel::post::SigningKey;
 use laneway_gateway::config::{Callback, Forward, ForwardFormat};
-use laneway_gateway::outbox::{CONTENT_TYPE, Forwarded, PostKind, forward_row};
-use laneway_journal::Append;
-use laneway_model::{PhoneNumber, Status};
+use laneway_gateway::outbox::{CONTENT_TYPE, Forwarded, PostId, PostKind, Told, callback_row, forward_row};
+use laneway_journal::{Append, Change, Queue, Settlement};
+use laneway_model::{EventId, PhoneNumber, Status};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+use crate::client::Client;
 use crate::events_cm::READ;
-use crate::node::{NOW, SHOP, Setup, TestNode};
+use crate::node::{NOW, SALON, SHOP, SHOP_READ_ONLY, Setup, TestNode};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -128,4 +129,134 @@ async fn a_forward_goes_out_byte_for_byte() {
             assert_eq!(header(&found, name), value);
         }
     }
+}
+
+/// An address that answers nobody.
+async fn dead_url() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    format!("http://{}/", listener.local_addr().unwrap())
+}
+
+/// Has a stored callback end like this, as if it had been tried.
+async fn end(node: &TestNode, id: &str, status: Status) {
+    let sequence = PostId::parse(id).unwrap().id.sequence();
+    let change = Change {
+        sequence,
+        status,
+        due: NOW,
+        reason: Some("no".to_owned()),
+        superseded_by: None,
+        possibly_duplicate: false,
+        holds_lane: false,
+    };
+    let settlement = Settlement { at: NOW, changes: vec![change], ..Settlement::default() };
+    let lease = node.journal.lease(Queue::Callbacks).await.unwrap()[0];
+    node.journal.settle(lease, settlement).await.unwrap();
+}
+
+/// A node without couriers, whose shop has a callback that tells of an event, and the ids of both.
+async fn node_with_post() -> (TestNode, Client, String, String) {
+    let url = "https://example.com/laneway";
+    let callbacks = vec![callback(url, &Callback::STATUSES)];
+    let node = TestNode::with(Setup { callbacks: callbacks.clone(), ..Setup::default() }).await;
+    let mut client = node.client().await;
+    let event = client.post(SHOP, READ).await.event_id();
+    let record = node.journal.get(Queue::Events, EventId::parse(&event).unwrap()).await.unwrap().unwrap();
+    let told = Told {
+        event: record.row.id,
+        business: record.row.business,
+        person: record.row.person,
+        status: Status::Failed,
+    };
+    let rows = vec![callback_row(&record.row.account, &callbacks[0], &told, NOW)];
+    let posts = node.node.outbox.admit(PostKind::Callback, rows);
+    node.journal.append(Append { posts, ..Append::default() }).await.unwrap();
+    let list = client.get("/api/v1/outbox", SHOP).await.json();
+    let id = list["posts"][0]["id"].as_str().unwrap().to_owned();
+    (node, client, event, id)
+}
+
+#[tokio::test]
+async fn posts_are_listed_to_their_account_alone() {
+    let (_node, mut client, event, id) = node_with_post().await;
+    let post = client.get(&format!("/api/v1/outbox/{id}"), SHOP).await.json();
+    assert_eq!(post["url"], "https://example.com/laneway");
+    assert_eq!((&post["event"], &post["type"]), (&json!(event), &json!("event.failed")));
+    assert_eq!(
+        (&post["kind"], &post["status"], &post["attempts"]),
+        (&json!("callback"), &json!("accepted"), &json!([]))
+    );
+    let count = async |client: &mut Client, query: &str, token: &str| {
+        let answer = client.get(&format!("/api/v1/outbox{query}"), token).await.json();
+        answer["posts"].as_array().unwrap().len()
+    };
+    for (query, posts) in [
+        ("", 1),
+        ("?kind=callback&status=open", 1),
+        ("?status=final", 0),
+        ("?kind=forward", 0),
+        ("?from=0031600000000", 0),
+        ("?until=2026-11-22T12:00:00Z", 0),
+    ] {
+        assert_eq!(count(&mut client, query, SHOP).await, posts, "{query}");
+        assert_eq!(count(&mut client, query, SALON).await, 0, "{query}");
+    }
+    assert_eq!(client.get(&format!("/api/v1/outbox/{id}"), SALON).await.status, StatusCode::NOT_FOUND);
+    for (path, status) in [
+        ("/api/v1/outbox?kind=event", StatusCode::BAD_REQUEST),
+        ("/api/v1/outbox?typo=1", StatusCode::BAD_REQUEST),
+        ("/api/v1/outbox/ev_00000000010000000000000007", StatusCode::NOT_FOUND),
+        ("/api/v1/outbox/cb_00000000010000000000000007", StatusCode::NOT_FOUND),
+    ] {
+        assert_eq!(client.get(path, SHOP).await.status, status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_given_up_is_tried_again() {
+    let (node, mut client, _, id) = node_with_post().await;
+    let act = async |client: &mut Client, path: &str, token: &str| {
+        client.send(Method::POST, path, &[("x-cm-producttoken", token)], "").await
+    };
+    let retry = format!("/api/v1/outbox/{id}/retry");
+    assert_eq!(act(&mut client, &retry, SHOP).await.status, StatusCode::CONFLICT, "it is open");
+    for (status, expected) in
+        [(Status::Failed, 200), (Status::Expired, 200), (Status::Discarded, 409), (Status::Confirmed, 409)]
+    {
+        let (node, mut client, _, id) = node_with_post().await;
+        end(&node, &id, status).await;
+        let answer = act(&mut client, &format!("/api/v1/outbox/{id}/retry"), SHOP).await;
+        assert_eq!(answer.status.as_u16(), expected, "{status}");
+        let after = client.get(&format!("/api/v1/outbox/{id}"), SHOP).await.json();
+        let shown = if expected == 200 { Status::Retrying } else { status };
+        assert_eq!(after["status"], shown.as_str(), "{status}");
+    }
+    end(&node, &id, Status::Failed).await;
+    assert_eq!(act(&mut client, &retry, SALON).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(act(&mut client, &retry, SHOP_READ_ONLY).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(
+        act(&mut client, "/api/v1/outbox/retry?status=confirmed", SHOP).await.status,
+        StatusCode::BAD_REQUEST
+    );
+    for (token, query, count) in [
+        (SALON, "", 0),
+        (SHOP, "?kind=forward", 0),
+        (SHOP, "?status=expired", 0),
+        (SHOP, "", 1),
+        (SHOP, "", 0),
+    ] {
+        let answer = act(&mut client, &format!("/api/v1/outbox/retry{query}"), token).await.json();
+        assert_eq!(answer, json!({"count": count, "cursor": null}), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_a_dead_address_is_shown() {
+    let node = node(Vec::new(), vec![callback(&dead_url().await, &Callback::STATUSES)]).await;
+    let mut client = node.client().await;
+    let event = client.post(SHOP, READ).await.event_id();
+    let ended = client.get(&format!("/api/v1/events/{event}?wait=final"), SHOP).await.json();
+    assert_eq!(ended["status"], "failed", "a dead address holds up no event");
+    let list = client.get("/api/v1/outbox?status=open", SHOP).await.json();
+    assert_eq!(list["posts"][0]["event"], json!(event), "{list}");
 }
