@@ -116,8 +116,8 @@ pub(crate) async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::List(list) => run_list(list).await,
         Verb::Retry(retry) if retry.ids.is_empty() => retry_many(retry).await,
-        Verb::Retry(Retry { ids, client, .. }) => each(&ids, "retry", &client).await,
-        Verb::Discard { ids, client } => each(&ids, "discard", &client).await,
+        Verb::Retry(Retry { ids, client, .. }) => each("events", &ids, "retry", &client).await,
+        Verb::Discard { ids, client } => each("events", &ids, "discard", &client).await,
         Verb::Show { id, wait, client } => {
             let query = wait.map(|timeout| format!("?wait=final&timeout={}", escape(&timeout)));
             let path = format!("/api/v1/events/{}{}", escape(&id), query.unwrap_or_default());
@@ -130,11 +130,16 @@ pub(crate) async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Does one thing with each of these events; fails if it could not be done with one of them.
-async fn each(ids: &[String], action: &str, client: &client::Options) -> anyhow::Result<ExitCode> {
+/// Does one thing with each of these events, or posts; fails if it could not be done with one of them.
+pub(crate) async fn each(
+    resource: &str,
+    ids: &[String],
+    action: &str,
+    client: &client::Options,
+) -> anyhow::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for id in ids {
-        let path = format!("/api/v1/events/{}/{action}", escape(id));
+        let path = format!("/api/v1/{resource}/{}/{action}", escape(id));
         let answer = client.request(Method::POST, &path, &[], String::new()).await?;
         if answer.status.is_success() {
             let line = format!("{} {}", text(&answer.body, "id"), text(&answer.body, "status"));
@@ -187,7 +192,7 @@ fn confirmed(question: &str) -> anyhow::Result<bool> {
 }
 
 /// The filters that are given, as a query string.
-fn query<const N: usize>(filters: [(&str, &Option<String>); N]) -> String {
+pub(crate) fn query<const N: usize>(filters: [(&str, &Option<String>); N]) -> String {
     let given =
         filters.iter().filter_map(|(name, value)| Some(format!("{name}={}", escape(value.as_ref()?))));
     given.collect::<Vec<_>>().join("&")
@@ -264,7 +269,8 @@ pub(crate) fn shown(event: &Value) -> String {
     lines.join("\n")
 }
 
-fn attempt_line(attempt: &Value) -> String {
+/// One attempt, or one try of a post.
+pub(crate) fn attempt_line(attempt: &Value) -> String {
     let mut line = format!("{}  {}", text(attempt, "started_at"), text(attempt, "outcome"));
     for (name, label) in
         [("http_status", "HTTP"), ("code", "code"), ("subcode", "subcode"), ("trace_id", "trace")]
@@ -280,7 +286,7 @@ fn attempt_line(attempt: &Value) -> String {
 }
 
 /// A field as a person reads it: text without quotes, nothing as a dash.
-fn text(value: &Value, name: &str) -> String {
+pub(crate) fn text(value: &Value, name: &str) -> String {
     match &value[name] {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),

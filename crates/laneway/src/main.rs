@@ -15,6 +15,7 @@ mod doctor;
 mod events;
 mod import;
 mod logs;
+mod outbox;
 mod sandbox;
 mod send;
 mod serve;
@@ -63,6 +64,9 @@ enum Verb {
     /// Hold a number's block list against Meta's
     #[command(subcommand)]
     Blocklist(blocklist::Verb),
+    /// Look at what goes to the account's own addresses
+    #[command(subcommand)]
+    Outbox(outbox::Verb),
     /// Remove everything about a person
     Erase(contacts::Erase),
     /// Check a configuration
@@ -104,6 +108,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Import(options) => import::run(options).await,
         Verb::Contacts(verb) => contacts::run(verb).await,
         Verb::Blocklist(verb) => blocklist::run(verb).await,
+        Verb::Outbox(verb) => outbox::run(verb).await,
         Verb::Erase(options) => contacts::erase(options).await,
         Verb::Config(verb) => config::run(verb),
         Verb::Doctor(options) => Box::pin(doctor::run(options)).await,

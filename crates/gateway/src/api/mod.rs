@@ -69,7 +69,7 @@ pub fn public(node: Node, limits: BodyLimits) -> Router {
     finish(public_routes(), node, limits)
 }
 
-/// `/readyz`, `/metrics`, `/healthz` and `/console`, with what the console asks for: `/api/v1/events` and `/api/v1/pauses`. Where the
+/// `/readyz`, `/metrics`, `/healthz` and `/console`, with what the console asks for, `/api/v1/events`, and what operators may: `/api/v1/pauses` and `/api/v1/outbox`. Where the
 /// configuration has an `admin_token`, the first two ask for it; events ask for a product token, as everywhere.
 pub fn admin(node: Node) -> Router {
     finish(admin_routes(), node, BodyLimits::default())

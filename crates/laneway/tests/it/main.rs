@@ -26,6 +26,7 @@ mod in_doubt;
 mod manual;
 mod once_only;
 mod operation;
+mod outbox;
 mod pauses;
 mod people;
 mod relay;
