@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use laneway_gateway::config::Config;
@@ -16,6 +17,12 @@ pub(crate) struct Options {
     /// The configuration file
     #[arg(long, value_name = "FILE", default_value = "laneway.toml")]
     config: PathBuf,
+    /// Ask for the tokens' scopes and expiry, which writes each token into the address of a call to Meta
+    #[arg(long)]
+    ask_token: bool,
+    /// Where Meta reaches the gateway's listen, to be asked as Meta asks it
+    #[arg(long, value_name = "URL")]
+    callback_url: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -29,7 +36,8 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
-    let findings = doctor::examine(&loaded.config).await;
+    let asked = doctor::Options { ask_token: options.ask_token, callback_url: options.callback_url };
+    let findings = doctor::examine(&Arc::new(loaded.config), &asked).await;
     if options.json {
         print(&json!({"checks": findings.iter().map(object).collect::<Vec<_>>()}).to_string())?;
     } else {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{Finished, Shop, run, shown};
 
@@ -19,45 +19,116 @@ fn results(examined: &Finished, check: &str) -> Vec<(String, Value)> {
     rows.map(|row| (row["result"].as_str().unwrap().to_owned(), row["fix"].clone())).collect()
 }
 
+/// A shop that receives notifications.
+fn shop() -> Shop {
+    let shop = Shop::open();
+    fs::write(shop.path("app_secret"), shop.world.own("app_secret")).unwrap();
+    fs::write(shop.path("verify"), "open-sesame").unwrap();
+    let app =
+        "[[app]]\nname = \"main\"\napp_secrets = [\"file:app_secret\"]\nverify_token = \"file:verify\"\n";
+    shop.configure(&shop.world.host.url(), app);
+    rewrite(&shop, "graph_url = ", "app = \"main\"\ngraph_url = ");
+    shop
+}
+
+/// Writes something else into the configuration.
+#[track_caller]
+fn rewrite(shop: &Shop, what: &str, by: &str) {
+    let config = fs::read_to_string(shop.config()).unwrap();
+    let changed = config.replacen(what, by, 1);
+    assert_ne!(changed, config);
+    fs::write(shop.config(), changed).unwrap();
+}
+
+/// The only row of a check that fails, which has to say what to do.
+#[track_caller]
+fn failed(examined: &Finished, check: &str) {
+    assert_eq!(examined.code, 1, "{examined:?}");
+    let [(result, fix)] = results(examined, check).try_into().unwrap();
+    assert_eq!(result, "failed", "{check}: {examined:?}");
+    assert!(fix.is_string(), "{check}");
+}
+
 #[test]
 fn a_good_configuration_has_no_failing_row() {
-    let shop = Shop::open();
+    let shop = shop();
+    let asked = |path: &str| {
+        shop.world.rows("/sandbox/requests").iter().any(|row| row["path"].as_str().unwrap().contains(path))
+    };
     let examined = doctor(&shop, &["--json"]);
     assert_eq!(examined.code, 0, "{examined:?}");
-    for check in ["token works", "number and id", "data set of the WABA"] {
+    for check in ["token works", "number and id", "data set of the WABA", "subscribed apps"] {
         assert_eq!(results(&examined, check), [("ok".to_owned(), Value::Null)], "{check}");
     }
     // What nothing that was asked can tell is not guessed.
-    for check in ["token scopes and expiry", "subscribed apps", "callback reachable"] {
+    for check in ["token scopes and expiry", "callback reachable"] {
         assert_eq!(results(&examined, check), [("unknown".to_owned(), Value::Null)], "{check}");
     }
-    let table = doctor(&shop, &[]);
-    assert_eq!(table.stdout.lines().filter(|line| line.starts_with("ok ")).count(), 3, "{}", table.stdout);
+    assert!(!asked("/debug_token"), "the token is in no address unless that was asked for");
+    let serve = shop.serve();
+    let callback = format!("--callback-url={}", serve.gateway.0.url());
+    let table = doctor(&shop, &["--ask-token", &callback]);
+    assert_eq!(table.stdout.lines().filter(|line| line.starts_with("ok ")).count(), 6, "{}", table.stdout);
+    assert!(
+        table.stdout.contains("It never expires; it has whatsapp_business_management"),
+        "{}",
+        table.stdout
+    );
     assert!(!table.stdout.contains(shop.world.own("access_token")));
+    assert!(asked("/debug_token"));
+
+    fs::write(shop.path("verify"), "another-word").unwrap();
+    failed(&doctor(&shop, &["--json", &callback]), "callback reachable");
+    serve.process.stop();
 }
 
 #[test]
 fn every_mistake_has_its_row_and_its_fix() {
-    let shop = Shop::open();
-    let config = fs::read_to_string(shop.config()).unwrap();
-    let wrong = config.replace(shop.world.own("dataset_id"), "99999").replace(
-        &format!("phone_number_id = \"{}", shop.world.own("phone_number_id")),
-        "phone_number_id = \"88888",
-    );
-    assert_ne!(wrong, config);
-    fs::write(shop.config(), wrong).unwrap();
+    let shop = shop();
+    rewrite(&shop, shop.world.own("dataset_id"), "99999");
+    let id = format!("phone_number_id = \"{}", shop.world.own("phone_number_id"));
+    rewrite(&shop, &id, "phone_number_id = \"88888");
+    let subscription = format!("/v26.0/{}/subscribed_apps", shop.world.own("waba_id"));
+    let bearer = format!("Bearer {}", shop.world.own("access_token"));
+    let graph = shop.world.host.with("authorization", &bearer);
+    assert_eq!(graph.send("DELETE", &subscription, "").unwrap().status, 200);
     let examined = doctor(&shop, &["--json"]);
-    assert_eq!(examined.code, 1, "{examined:?}");
-    for check in ["number and id", "data set of the WABA"] {
-        let [(result, fix)] = results(&examined, check).try_into().unwrap();
-        assert_eq!(result, "failed", "{check}");
-        assert!(fix.is_string(), "{check}");
+    for check in ["number and id", "data set of the WABA", "subscribed apps"] {
+        failed(&examined, check);
     }
+    assert_eq!(results(&examined, "token works")[0].0, "ok");
 
-    fs::write(shop.path("access_token"), "EAAG-revoked").unwrap();
+    let token = json!({"access_token": shop.world.own("access_token")}).to_string();
+    assert_eq!(shop.world.host.post("/sandbox/tokens/revoke", &token).status, 200);
+    let examined = doctor(&shop, &["--json", "--ask-token"]);
+    for check in ["token works", "token scopes and expiry"] {
+        failed(&examined, check);
+    }
+    for check in ["number and id", "data set of the WABA", "subscribed apps"] {
+        assert_eq!(results(&examined, check)[0].0, "unknown", "{check}");
+    }
+    assert!(!examined.stdout.contains(shop.world.own("access_token")));
+}
+
+#[test]
+fn what_the_configuration_leaves_out_is_examined_too() {
+    let shop = shop();
+    let config = fs::read_to_string(shop.config()).unwrap();
+    let left =
+        config.lines().filter(|line| !line.starts_with("numbers = ") && !line.starts_with("dataset_id = "));
+    fs::write(shop.config(), left.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    // Nothing is remembered yet.
     let examined = doctor(&shop, &["--json"]);
-    assert_eq!(examined.code, 1, "{examined:?}");
-    assert_eq!(results(&examined, "token works")[0].0, "failed");
-    assert_eq!(results(&examined, "number and id")[0].0, "unknown");
-    assert!(!examined.stdout.contains("EAAG-revoked"));
+    assert_eq!(results(&examined, "number and id")[0].0, "ok", "{examined:?}");
+    assert_eq!(results(&examined, "data set of the WABA")[0].0, "unknown");
+    // What was remembered is not so any more.
+    let number = json!({"number": "+316098765499", "phone_number_id": "88888"});
+    let waba = shop.world.own("waba_id");
+    let told = json!({"version": 1, "datasets": {waba: "99999"}, "numbers": {waba: [number]}});
+    fs::create_dir(shop.path("data")).unwrap();
+    fs::write(shop.path("data").join("discovered.json"), told.to_string()).unwrap();
+    let examined = doctor(&shop, &["--json"]);
+    for check in ["number and id", "data set of the WABA"] {
+        failed(&examined, check);
+    }
 }
