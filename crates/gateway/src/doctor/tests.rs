@@ -1,7 +1,8 @@
 //! What is made of Meta's answers.
 
-use laneway_channel::meta::look_up::{Error, ListedNumber, ListedNumbers, TokenState};
-use laneway_model::{PhoneNumber, PhoneNumberId, Timestamp, WabaId};
+use laneway_channel::Secret;
+use laneway_channel::meta::look_up::{App, Error, ListedNumber, ListedNumbers, TokenState};
+use laneway_model::{AppName, PhoneNumber, PhoneNumberId, Timestamp, WabaId};
 
 use super::token::judge;
 use super::*;
@@ -88,5 +89,85 @@ fn numbers() {
         let (found, said, fix) = none_written(&listed);
         assert_eq!((found, fix.is_some()), (verdict, verdict == Verdict::Bad), "{said}");
         assert!(said.contains(says), "{said}");
+    }
+}
+
+/// What is made of the answer of `GET /{waba_id}/subscribed_apps` about a WABA with the app `main`, or none, whose token is of the app 12.
+async fn apps(
+    subscribed: Result<Vec<App>, Error>,
+    receives: bool,
+    callback_url: Option<&str>,
+) -> [Answer; 2] {
+    let name = AppName::parse("main").unwrap();
+    let app =
+        config::App { name: name.clone(), app_secrets: Vec::new(), verify_token: Secret::new("open-sesame") };
+    let waba = Waba {
+        id: WabaId::parse("102").unwrap(),
+        app: receives.then_some(name),
+        access_token: Secret::new("token"),
+        conversions_token: None,
+        dataset_id: None,
+        looks_up_dataset: false,
+        graph_url: Waba::GRAPH_URL.to_owned(),
+        graph_version: Waba::GRAPH_VERSION.to_owned(),
+        max_calls_per_second: Waba::MAX_CALLS_PER_SECOND,
+        numbers: Vec::new(),
+        numbers_from: NumbersFrom::NotYet,
+    };
+    let options = Options { ask_token: false, callback_url: callback_url.map(str::to_owned) };
+    let client = meta::Client::new(Limits::default());
+    let examination = Examination {
+        waba: &waba,
+        app: receives.then_some(&app),
+        account: waba.at_meta(),
+        client: &client,
+        options: &options,
+    };
+    let own = Some(listed("12", None));
+    [examination.subscribed(&subscribed, own.as_ref()), examination.callback(&subscribed, own.as_ref()).await]
+}
+
+fn listed(id: &str, callback: Option<&str>) -> App {
+    App { id: id.to_owned(), name: Some("Shop".to_owned()), callback: callback.map(str::to_owned) }
+}
+
+#[tokio::test]
+async fn subscriptions() {
+    let refused = Error::Refused("(#10) No permission".to_owned());
+    for (subscribed, receives, verdict, says) in [
+        (Ok(vec![listed("12", None)]), true, Verdict::Good, "Shop (12)."),
+        (Ok(vec![listed("13", None)]), true, Verdict::Unknown, "own app, Shop (12), is not among them"),
+        (Ok(vec![listed("13", None)]), false, Verdict::Good, "Shop (13)."),
+        (Ok(Vec::new()), true, Verdict::Bad, "No app is subscribed"),
+        (Ok(Vec::new()), false, Verdict::Good, "No app is subscribed"),
+        (Err(refused), true, Verdict::Unknown, "No permission"),
+    ] {
+        let [(found, said, fix), _] = apps(subscribed, receives, None).await;
+        assert_eq!((found, fix.is_some()), (verdict, verdict == Verdict::Bad), "{said}");
+        assert!(said.contains(says), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn callbacks() {
+    // Nothing listens on port 1, so what is asked there has no answer, which proves nothing.
+    let (own, others) = ("http://127.0.0.1:1/own", "http://127.0.0.1:1/others");
+    let subscribed = [listed("13", Some(others)), listed("12", Some(own))];
+    for (subscribed, receives, url, verdict, says) in [
+        (&subscribed[..], true, Some("http://127.0.0.1:1"), Verdict::Unknown, "127.0.0.1:1/own, asked"),
+        (
+            &subscribed[..1],
+            true,
+            Some("http://127.0.0.1:1/"),
+            Verdict::Unknown,
+            ":1/webhooks/meta/main, asked",
+        ),
+        (&subscribed[..1], true, None, Verdict::Unknown, "/webhooks/meta/main"),
+        (&[], true, Some("not an address"), Verdict::Bad, "no http or https address"),
+        (&[], false, None, Verdict::Good, "receives no notifications"),
+    ] {
+        let [_, (found, said, fix)] = apps(Ok(subscribed.to_vec()), receives, url).await;
+        assert_eq!((found, fix.is_some()), (verdict, verdict == Verdict::Bad), "{said}");
+        assert!(said.contains(says) && !said.contains("sesame"), "{said}");
     }
 }
