@@ -110,7 +110,7 @@ fn member(verb: Verb, person: &str) -> Member {
             let value = CtwaClid::parse("clid").expect("a text is a click id");
             Action::Conversion(Box::new(Conversion {
                 name: ConversionName::LeadSubmitted,
-                click: ClickId { value, captured: true },
+                click: Some(ClickId { value, captured: true }),
                 event_time: NOW,
                 event_id: None,
                 currency: None,

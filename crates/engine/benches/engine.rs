@@ -137,6 +137,7 @@ impl Node {
             interrupted: None,
             rank: 0,
             holds_lane: false,
+            lacks: false,
         }
     }
 
@@ -158,7 +159,7 @@ impl Node {
                         self.settled += changes.len() as u64;
                         Input::Settled { settlement, unlike: Vec::new() }
                     }
-                    Effect::Alarm(_) => continue,
+                    Effect::Alarm(_) | Effect::Seek { .. } => continue,
                 };
                 self.inputs.push_back(answer);
             }

@@ -32,6 +32,10 @@ pub(crate) enum State {
     Part,
     /// Waiting for its due time.
     Later,
+    /// Waiting for what it lacks, until its deadline.
+    Lacking,
+    /// Waiting for the answer whether what it lacks is known.
+    Seeking,
     /// Waiting for the head of its lane.
     Lane,
     /// In a call.
@@ -53,7 +57,9 @@ impl State {
     pub(crate) const fn waits_to_leave(self) -> bool {
         match self {
             Self::Ready | Self::Part | Self::Later => true,
-            Self::Lane
+            Self::Lacking
+            | Self::Seeking
+            | Self::Lane
             | Self::Called
             | Self::Settling
             | Self::Ending
@@ -293,6 +299,7 @@ mod tests {
             interrupted: None,
             rank: 0,
             holds_lane: false,
+            lacks: false,
         };
         Open::new(&entry, 0, 0)
     }

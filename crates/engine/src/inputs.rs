@@ -68,6 +68,10 @@ pub struct Entry {
     /// Whether it is a dead letter that holds its lane: it is not sent, and nothing of its lane passes it, until somebody
     /// redrives or discards it.
     pub holds_lane: bool,
+    /// Whether it lacks something without which it cannot be sent. That is sought for when the event comes in, when
+    /// [`Control::Seek`] says that there is news, and at `due`, which is the deadline: if it is not known then, the event
+    /// fails. Only for kinds that neither keep order nor supersede one another.
+    pub lacks: bool,
 }
 
 /// Some kinds of events, by their numbers.
@@ -126,6 +130,15 @@ pub enum Input {
         /// One per member, in the order of [`Effect::Send`]. A member without one counts as a lost answer.
         outcomes: Vec<Outcome>,
     },
+    /// The answer to [`Effect::Seek`].
+    Sought {
+        /// Events that are complete now, and that is committed.
+        found: Vec<Sequence>,
+        /// Events for which it is not known.
+        unknown: Vec<Sequence>,
+        /// Events that no longer exist; they are forgotten.
+        gone: Vec<Sequence>,
+    },
     /// The settlement is committed.
     Settled {
         /// The settlement.
@@ -151,6 +164,8 @@ pub enum Control {
     /// An operator gives these events up. Those in a call are left alone; a dead letter that holds its lane, which the
     /// journal has discarded already, lets the lane go on.
     Discard(Vec<Sequence>),
+    /// What these events lack may be known now. Those that lack nothing are left alone.
+    Seek(Vec<Sequence>),
     /// No new calls; those under way go on.
     Stop,
 }
@@ -209,6 +224,11 @@ pub enum Effect {
         call: CallId,
         /// Its members, in this order.
         members: Vec<Sequence>,
+    },
+    /// Look for what these events lack, and commit what is found; answer `Sought`.
+    Seek {
+        /// The events.
+        events: Vec<Sequence>,
     },
     /// Commit what becomes of these events; answer `Settled`.
     Settle {
@@ -273,6 +293,8 @@ pub enum Reason {
     },
     /// An operator gave it up.
     Discarded,
+    /// What it lacked did not become known in time.
+    Lacking,
 }
 
 /// Something that a person must know.

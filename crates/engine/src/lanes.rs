@@ -111,6 +111,8 @@ impl Lanes {
                 | State::Ready
                 | State::Part
                 | State::Later
+                | State::Lacking
+                | State::Seeking
                 | State::Called
                 | State::Settling
                 | State::Failing

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use laneway_journal::{Error, Journal};
-use laneway_model::{Contact, Person, PhoneNumber};
+use laneway_journal::{ContactTouch, Error, Journal};
+use laneway_model::{Contact, LaneKey, Person, PhoneNumber, Touch};
 use laneway_wire::cm::EventRequest;
 
 use crate::accept::{self, Rules, Told};
@@ -22,6 +22,15 @@ pub async fn known(
     business: PhoneNumber,
     person: &Person,
 ) -> Result<Option<Contact>, Error> {
+    Ok(joined(journal, business, person).await?.map(|(contact, _)| contact))
+}
+
+/// What is known of a person, and the names under which it was looked for.
+async fn joined(
+    journal: &Journal,
+    business: PhoneNumber,
+    person: &Person,
+) -> Result<Option<(Contact, BTreeSet<Person>)>, Error> {
     let own = journal.contact(business, person).await?;
     let Some(mut contact) = own else { return Ok(None) };
     let mut seen = BTreeSet::from([person.clone()]);
@@ -35,7 +44,33 @@ pub async fn known(
             contact.join(&other);
         }
     }
-    Ok(Some(contact))
+    Ok(Some((contact, seen)))
+}
+
+/// Tells the driver of whom a click may have become known, under all of their names, so that conversions that wait for
+/// one go on. Nothing is looked up while none waits.
+pub async fn tell_clicked(node: &Node, touches: &[ContactTouch]) {
+    if !node.driver.waits_for_clicks() {
+        return;
+    }
+    let mut lanes = Vec::new();
+    for ContactTouch { business, person, touch } in touches {
+        match touch {
+            Touch::Clicked(_) | Touch::Identified { .. } | Touch::Formerly { .. } => {}
+            Touch::MessageIn { .. } | Touch::Blocked { .. } | Touch::Became { .. } => continue,
+        }
+        let names = match joined(&node.journal, *business, person).await {
+            Ok(joined) => joined.map_or_else(|| BTreeSet::from([person.clone()]), |(_, names)| names),
+            Err(error) => {
+                tracing::warn!(%error, "the names of a person could not be read; one is enough if events gave it");
+                BTreeSet::from([person.clone()])
+            }
+        };
+        lanes.extend(names.into_iter().map(|person| LaneKey { business: *business, person }.hash64()));
+    }
+    if !lanes.is_empty() {
+        node.driver.clicked(lanes).await;
+    }
 }
 
 /// The names beside a contact's own. Who they became is not among them: the number may be somebody else's by now.

@@ -12,6 +12,9 @@
 //! | Block, UnBlock | none |
 //! | conversions | click id: text · captured: 0 or 1 · event time in milliseconds: number · event id: optional text · currency: optional text · value: optional text |
 //! | then, for all | `custom`: optional text |
+//!
+//! Version 2 is that of a conversion that waits for its click id: version 1 without click id and captured. When the click
+//! id is known, the body is written anew, in version 1.
 
 use std::sync::Arc;
 
@@ -24,6 +27,8 @@ use crate::binary::{Decoder, Encoder, Problem};
 use crate::{FormatError, Key, NewRow, Row};
 
 const VERSION: u8 = 1;
+/// The version of a conversion that waits for its click id.
+const VERSION_WAITING: u8 = 2;
 
 impl NewRow {
     /// The row of an event, its body in the current format.
@@ -63,15 +68,24 @@ impl Row {
     }
 }
 
+/// Whether a body of this kind waits for something without which it cannot be sent.
+pub(crate) fn lacks(kind: u8, body: &[u8]) -> bool {
+    let is_conversion = matches!(EventKind::from_code(kind), Some(EventKind::Conversion(_)));
+    is_conversion && body.first() == Some(&VERSION_WAITING)
+}
+
 fn encode(event: &Event) -> Arc<[u8]> {
-    let mut body = Encoder::versioned(VERSION);
+    let waits = matches!(&event.action, Action::Conversion(conversion) if conversion.click.is_none());
+    let mut body = Encoder::versioned(if waits { VERSION_WAITING } else { VERSION });
     match &event.action {
         Action::MarkAsRead { message_id } | Action::Typing { message_id } => body.text(message_id.as_str()),
         Action::Block | Action::UnBlock => {}
         Action::Conversion(conversion) => {
             let Conversion { name: _, click, event_time, event_id, currency, value } = &**conversion;
-            body.text(click.value.as_str());
-            body.byte(u8::from(click.captured));
+            if let Some(ClickId { value, captured }) = click {
+                body.text(value.as_str());
+                body.byte(u8::from(*captured));
+            }
             body.instant(*event_time);
             body.option(event_id.as_ref().map(Reference::as_str), Encoder::text);
             body.option(currency.as_ref().map(Currency::as_str), Encoder::text);
@@ -84,13 +98,14 @@ fn encode(event: &Event) -> Arc<[u8]> {
 
 fn decode(kind: u8, body: &[u8]) -> Result<(Action, Option<Box<str>>), Problem> {
     let kind = EventKind::from_code(kind).ok_or("the kind is not known")?;
-    let mut body = Decoder::versioned(body, VERSION)?;
+    let waits = lacks(kind.code(), body);
+    let mut body = Decoder::versioned(body, if waits { VERSION_WAITING } else { VERSION })?;
     let action = match kind {
         EventKind::MarkAsRead => Action::MarkAsRead { message_id: message_id(&mut body)? },
         EventKind::Typing => Action::Typing { message_id: message_id(&mut body)? },
         EventKind::Block => Action::Block,
         EventKind::UnBlock => Action::UnBlock,
-        EventKind::Conversion(name) => Action::Conversion(Box::new(conversion(name, &mut body)?)),
+        EventKind::Conversion(name) => Action::Conversion(Box::new(conversion(name, waits, &mut body)?)),
     };
     let custom = body.option(Decoder::text)?.map(Into::into);
     body.finish()?;
@@ -101,11 +116,16 @@ fn message_id(body: &mut Decoder<'_>) -> Result<Wamid, Problem> {
     Wamid::parse(body.text()?).map_err(|_| "the message id has no valid form")
 }
 
-fn conversion(name: ConversionName, body: &mut Decoder<'_>) -> Result<Conversion, Problem> {
-    let value = CtwaClid::parse(body.text()?).map_err(|_| "the click id has no valid form")?;
+fn conversion(name: ConversionName, waits: bool, body: &mut Decoder<'_>) -> Result<Conversion, Problem> {
+    let click = if waits {
+        None
+    } else {
+        let value = CtwaClid::parse(body.text()?).map_err(|_| "the click id has no valid form")?;
+        Some(ClickId { value, captured: body.flag()? })
+    };
     Ok(Conversion {
         name,
-        click: ClickId { value, captured: body.flag()? },
+        click,
         event_time: body.instant()?,
         event_id: body
             .option(|d| Reference::parse(d.text()?).map_err(|_| "the event id has no valid form"))?,
@@ -138,13 +158,13 @@ mod tests {
     fn actions() -> impl Strategy<Value = Action> {
         let ids = || "[!-~é]{1,40}".prop_map(|text| Wamid::parse(&text).unwrap());
         let conversions = (
-            (0..ConversionName::ALL.len(), "[!-~]{1,40}", any::<bool>(), 0..=i64::MAX as u64),
+            (0..ConversionName::ALL.len(), of("[!-~]{1,40}"), any::<bool>(), 0..=i64::MAX as u64),
             (of(".{1,64}"), of("[A-Z]{3}"), of("[1-9][0-9]{0,14}([.][0-9]{1,8})?")),
         )
             .prop_map(|((name, click, captured, time), (event_id, currency, value))| {
                 Action::Conversion(Box::new(Conversion {
                     name: ConversionName::ALL[name],
-                    click: ClickId { value: CtwaClid::parse(&click).unwrap(), captured },
+                    click: click.map(|click| ClickId { value: CtwaClid::parse(&click).unwrap(), captured }),
                     event_time: Timestamp::from_millis(time),
                     event_id: event_id.and_then(|text| Reference::parse(&text).ok()),
                     currency: currency.map(|text| Currency::parse(&text).unwrap()),
@@ -215,6 +235,8 @@ mod tests {
             newer.event().unwrap_err().problem,
             "the body is in a format that this version does not know"
         );
+        let waiting = Row { kind: EventKind::Conversion(ConversionName::ALL[0]).code(), ..newer };
+        assert_eq!(waiting.event().unwrap_err().problem, "the body ends too early");
         assert_eq!(Row { kind: 0, ..row }.event().unwrap_err().problem, "the kind is not known");
     }
 }

@@ -7,8 +7,8 @@ use laneway_model::{Contact, EventId, Person, PhoneNumber, Timestamp};
 use crate::sqlite::Sqlite;
 use crate::sqlite::step::{Op, Reply};
 use crate::{
-    Append, Appended, BlockedPage, CallId, Erased, Error, Feed, Filter, Fresh, Lease, NewCall, NewRow,
-    OpenError, OpenPage, Options, Page, Queue, Record, Row, Sequence, Settlement, Stats, Tenant,
+    Append, Appended, BlockedPage, CallId, Completion, Erased, Error, Feed, Filter, Fresh, Lease, NewCall,
+    NewRow, OpenError, OpenPage, Options, Page, Queue, Record, Row, Sequence, Settlement, Stats, Tenant,
 };
 
 /// A handle to the journal; cheap to clone. Every operation that writes is durable when it returns `Ok`, and has left
@@ -112,6 +112,20 @@ impl Journal {
     /// [`Error::Fenced`], [`Error::Busy`], [`Error::Full`], or the store's own trouble.
     pub async fn settle(&self, lease: Lease, settlement: Settlement) -> Result<(), Error> {
         self.write(Op::Settle(lease, settlement)).await.map(Reply::settled)
+    }
+
+    /// Gives open rows their complete bodies, all or nothing, and makes them due; answers which. Rows that are final or
+    /// gone are left out. The feed tells nothing of it.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`], [`Error::Busy`], [`Error::Full`], or the store's own trouble.
+    pub async fn complete(
+        &self,
+        lease: Lease,
+        completions: Vec<Completion>,
+        at: Timestamp,
+    ) -> Result<Vec<Sequence>, Error> {
+        self.write(Op::Complete { lease, completions, at }).await.map(Reply::completed)
     }
 
     /// The record with exactly this id: one that was made up finds nothing.

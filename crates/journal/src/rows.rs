@@ -147,6 +147,9 @@ pub struct OpenRow {
     pub attempts: u32,
     /// A call that was begun for it and never settled: the process ended in between.
     pub unfinished: Option<CallId>,
+    /// Whether its body lacks something without which it cannot be sent. Then `due` is the instant until which that is
+    /// waited for.
+    pub lacks: bool,
 }
 
 /// A 64-bit stand-in for a reference, the same throughout one process.
@@ -207,6 +210,15 @@ pub struct Record {
     pub possibly_duplicate: bool,
     /// Every call that carried it, oldest first.
     pub attempts: Vec<Attempt>,
+}
+
+/// What an open row lacked has become known: its body with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Completion {
+    /// The row.
+    pub sequence: Sequence,
+    /// Its new body.
+    pub body: Arc<[u8]>,
 }
 
 /// A call to begin: committed before its bytes leave, for calls that must not be repeated blindly.

@@ -46,13 +46,14 @@ pub enum Action {
     Conversion(Box<Conversion>),
 }
 
-/// What a conversion carries. Click id, time and event id are fixed when it is accepted.
+/// What a conversion carries. Click id, time and event id are fixed when it is accepted, but for a click id that is waited
+/// for: that is fixed when it becomes known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conversion {
     /// Which of the fourteen.
     pub name: ConversionName,
-    /// The ad click it is attributed to.
-    pub click: ClickId,
+    /// The ad click it is attributed to; `None` while it waits for one to become known.
+    pub click: Option<ClickId>,
     /// When it happened; whole seconds matter to Meta.
     pub event_time: Timestamp,
     /// The client's id for it; without one, the event's own id is sent.

@@ -88,7 +88,8 @@ fn journal_change(change: &Change) -> laneway_journal::Change {
         | Reason::AnswerLost
         | Reason::Resend
         | Reason::Halved
-        | Reason::Discarded => None,
+        | Reason::Discarded
+        | Reason::Lacking => None,
     };
     laneway_journal::Change {
         sequence: change.sequence,

@@ -106,10 +106,10 @@ fn action(random: &mut Rng, n: usize, wall: Timestamp) -> Action {
         5..7 => Action::UnBlock,
         _ => Action::Conversion(Box::new(Conversion {
             name: pick(random, &[ConversionName::LeadSubmitted, ConversionName::AddToCart]),
-            click: ClickId {
+            click: Some(ClickId {
                 value: CtwaClid::parse(&format!("click-{n}")).expect("a valid id"),
                 captured: false,
-            },
+            }),
             event_time: wall,
             event_id: None,
             currency: None,

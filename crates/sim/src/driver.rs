@@ -95,6 +95,7 @@ impl World {
             // The simulated world tells of no messages, so nobody knows which is newer.
             rank: 0,
             holds_lane: row.status == Status::Failed,
+            lacks: row.lacks,
         }
     }
 
@@ -144,6 +145,9 @@ impl World {
             Effect::Settle { settlement, cause, changes } => {
                 self.settle(settlement, cause, changes);
                 None
+            }
+            Effect::Seek { events } => {
+                unreachable!("every conversion here has its click id, so {events:?} lack nothing")
             }
             Effect::Alarm(_) => {
                 self.report.alarms += 1;

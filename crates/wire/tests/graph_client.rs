@@ -35,7 +35,7 @@ fn conversion(name: ConversionName, worth: Option<(&str, &str)>) -> Conversion {
         "ARAkLkA8rmlFeiCktEJQ-QTwRiyYHAFDLMNDBH0CD3qpjd0HR4irJ6LEkR7JwFF4XvnO2E4Nx0-eM-GABDLOPaOdRMv-_zfUQ2a";
     Conversion {
         name,
-        click: ClickId { value: CtwaClid::parse(click).unwrap(), captured: false },
+        click: Some(ClickId { value: CtwaClid::parse(click).unwrap(), captured: false }),
         event_time: Timestamp::from_millis(1_675_999_999_999),
         event_id: None,
         currency: worth.map(|(currency, _)| Currency::parse(currency).unwrap()),

@@ -8,12 +8,10 @@ use laneway_wire::cm::ForwardedEvent;
 /// knows neither.
 pub fn encode(event: &Event) -> String {
     let click = match &event.action {
-        Action::Conversion(conversion) if conversion.click.captured => Some(&conversion.click.value),
-        Action::Conversion(_)
-        | Action::MarkAsRead { .. }
-        | Action::Typing { .. }
-        | Action::Block
-        | Action::UnBlock => None,
+        Action::Conversion(conversion) => {
+            conversion.click.as_ref().filter(|click| click.captured).map(|click| &click.value)
+        }
+        Action::MarkAsRead { .. } | Action::Typing { .. } | Action::Block | Action::UnBlock => None,
     };
     let forwarded = ForwardedEvent {
         kind: event.kind(),

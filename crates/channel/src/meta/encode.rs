@@ -44,6 +44,9 @@ pub enum Error {
     /// A block or an unblock names nobody.
     #[error("the event names no user")]
     Nobody,
+    /// A conversion still waits for its click id.
+    #[error("the event has no click id")]
+    NoClickId,
 }
 
 /// Writes the body of a call for a number of this WABA.
@@ -70,6 +73,13 @@ pub fn encode(waba: &WabaId, call: Call<'_>) -> Result<Encoded, Error> {
             Ok(Encoded { body: client::block_users(&users), member_bytes })
         }
         Action::Conversion(_) => {
+            let lacks_click = |member: &Member| match &member.event.action {
+                Action::Conversion(conversion) => conversion.click.is_none(),
+                Action::MarkAsRead { .. } | Action::Typing { .. } | Action::Block | Action::UnBlock => false,
+            };
+            if call.members.iter().any(lacks_click) {
+                return Err(Error::NoClickId);
+            }
             let data: Vec<_> = call.members.iter().filter_map(|member| conversion(waba, member)).collect();
             let member_bytes = data.iter().map(|event| event.get().len()).collect();
             Ok(Encoded { body: client::events(&data), member_bytes })

@@ -60,7 +60,7 @@ async fn conversions_use_their_own_token() {
         "ARAkLkA8rmlFeiCktEJQ-QTwRiyYHAFDLMNDBH0CD3qpjd0HR4irJ6LEkR7JwFF4XvnO2E4Nx0-eM-GABDLOPaOdRMv-_zfUQ2a";
     let purchase = Conversion {
         name: ConversionName::Purchase,
-        click: ClickId { value: CtwaClid::parse(click).unwrap(), captured: false },
+        click: Some(ClickId { value: CtwaClid::parse(click).unwrap(), captured: false }),
         event_time: Timestamp::from_secs(1_675_999_999),
         event_id: Some(Reference::parse("order-1001").unwrap()),
         currency: Currency::parse("USD"),

@@ -14,12 +14,14 @@ impl Engine {
         if entries.is_empty() {
             return;
         }
-        entries.iter().for_each(|entry| self.accept(now, entry));
+        let lacking: Vec<_> = entries.iter().filter_map(|entry| self.accept(now, entry)).collect();
+        self.seek_new(&lacking, effects);
         self.supersede(now, entries, effects);
         self.settle_interrupted(now, effects);
     }
 
-    fn accept(&mut self, now: Now, entry: &Entry) {
+    /// Says which event lacks something, and stands nowhere yet.
+    fn accept(&mut self, now: Now, entry: &Entry) -> Option<Slot> {
         if let Some(known) = self.sequences.get(entry.sequence) {
             // The journal lets an event be redriven as soon as its end is committed, and that may be heard of here before
             // the end itself is.
@@ -37,6 +39,8 @@ impl Engine {
                 State::Ready
                 | State::Part
                 | State::Later
+                | State::Lacking
+                | State::Seeking
                 | State::Lane
                 | State::Called
                 | State::Settling
@@ -45,11 +49,11 @@ impl Engine {
                 | State::Failing
                 | State::Held => {}
             }
-            return;
+            return None;
         }
         if entry.holds_lane {
             self.accept_held(entry);
-            return;
+            return None;
         }
         let number = self.number(entry.business);
         self.count_open(number, |open| open + 1);
@@ -59,9 +63,11 @@ impl Engine {
         self.list_expiry(slot);
         match entry.interrupted {
             Some(journal_call) if self.kind(slot).is_some() => self.enter_interrupted(slot, journal_call),
+            None if self.is_lacking(slot, entry) => return Some(slot),
             // What came of a call for an event of an unknown kind cannot be judged; it is held like all of its kind.
             Some(_) | None => self.enter(now, slot),
         }
+        None
     }
 
     /// Lets an event stand in its lane if it has one, and makes it ready, now or later, if it may leave.
@@ -120,12 +126,12 @@ impl Engine {
             | State::Superseded
             | State::Failing
             | State::Held => false,
-            State::Ready | State::Part | State::Later => {
+            State::Ready | State::Part | State::Later | State::Lacking => {
                 self.unlink_waiting(slot);
                 self.entries[slot].state = State::Ending;
                 true
             }
-            State::Lane => {
+            State::Lane | State::Seeking => {
                 self.entries[slot].state = State::Ending;
                 true
             }
@@ -134,7 +140,7 @@ impl Engine {
 
     /// Takes an event out of its number's queue, out of a part, or out of those that wait for their moment.
     fn unlink_waiting(&mut self, slot: Slot) {
-        let Open { state, number, due_ms, .. } = self.entries[slot];
+        let Open { state, number, .. } = self.entries[slot];
         match state {
             State::Ready => {
                 if let Some(track) = self.track(slot) {
@@ -148,20 +154,25 @@ impl Engine {
                     self.put_in_ring(number);
                 }
             }
-            State::Later => {
-                let list = self.later.get_mut(&due_ms).expect("an event that waits has a list");
-                self.entries.unlink(list, Chain::Waiting, slot);
-                if list.is_empty() {
-                    self.later.remove(&due_ms);
-                }
-            }
-            State::Lane
+            State::Later | State::Lacking => self.unlist_later(slot),
+            State::Seeking
+            | State::Lane
             | State::Called
             | State::Settling
             | State::Ending
             | State::Superseded
             | State::Failing
             | State::Held => {}
+        }
+    }
+
+    /// Takes an event out of those that wait for their moment.
+    pub(super) fn unlist_later(&mut self, slot: Slot) {
+        let due_ms = self.entries[slot].due_ms;
+        let list = self.later.get_mut(&due_ms).expect("an event that waits has a list");
+        self.entries.unlink(list, Chain::Waiting, slot);
+        if list.is_empty() {
+            self.later.remove(&due_ms);
         }
     }
 

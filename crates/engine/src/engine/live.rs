@@ -42,9 +42,14 @@ impl Engine {
             State::Ending | State::Failing => Some(GivingUp::Ending),
             State::Held => None,
             // What was superseded by an event about somebody else comes back.
-            State::Settling | State::Superseded | State::Ready | State::Part | State::Later | State::Lane => {
-                Some(GivingUp::NotYet)
-            }
+            State::Settling
+            | State::Superseded
+            | State::Ready
+            | State::Part
+            | State::Later
+            | State::Lacking
+            | State::Seeking
+            | State::Lane => Some(GivingUp::NotYet),
         }
     }
 
@@ -55,6 +60,7 @@ impl Engine {
             State::Called => Live { sending: true, ..Live::QUIET },
             State::Held => return None,
             State::Settling | State::Ending | State::Superseded | State::Failing => Live::QUIET,
+            State::Lacking | State::Seeking => Live { waiting_for: Some(WaitingFor::ClickId), ..Live::QUIET },
             State::Lane if self.lanes.is_held(&self.entries, open.lane) => {
                 Live { waiting_for: Some(WaitingFor::Operator), ..Live::QUIET }
             }

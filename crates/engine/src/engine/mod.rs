@@ -3,6 +3,7 @@
 mod dispatch;
 mod enter;
 mod hold;
+mod lack;
 mod live;
 mod outcomes;
 mod paused;
@@ -63,6 +64,8 @@ pub struct Engine {
     latest: BTreeMap<(u8, u64), (u64, Slot)>,
     /// Dead letters that hold their lanes.
     held: BTreeSet<Slot>,
+    /// Events that are being sought for and of which there has been news since.
+    sought_again: BTreeSet<Sequence>,
     calls_counted: CallId,
     settlements_counted: SettlementId,
     /// Numbers whose count of open events has changed since somebody asked, each once.
@@ -153,6 +156,7 @@ impl Engine {
             anew: Vec::new(),
             latest: BTreeMap::new(),
             held: BTreeSet::new(),
+            sought_again: BTreeSet::new(),
             calls_counted: 0,
             settlements_counted: 0,
             recounted: Vec::new(),
@@ -170,6 +174,7 @@ impl Engine {
             Input::Begun { call } => self.begun(now, call, effects),
             Input::Answered { call, outcomes } => self.answered(now, call, outcomes, effects),
             Input::Settled { settlement, unlike } => self.settled(now, settlement, &unlike, effects),
+            Input::Sought { found, unknown, gone } => self.sought(now, &found, &unknown, &gone, effects),
             Input::Tick => {}
             Input::Control(control) => self.control(now, control, effects),
         }
@@ -220,6 +225,7 @@ impl Engine {
             }
             Control::Configure(setups) => self.configure(now, &setups),
             Control::Discard(sequences) => self.discard(now, &sequences, effects),
+            Control::Seek(sequences) => self.seek(&sequences, effects),
             Control::Stop => self.phase = Phase::Stopping,
         }
     }

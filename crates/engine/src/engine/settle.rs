@@ -100,7 +100,14 @@ impl Engine {
                 // Its expiry may have been looked at while nothing could be done about it.
                 State::Settling if in_parts.contains(&slot) => self.list_expiry(slot),
                 State::Settling => self.again_unless_superseded(now, slot, effects),
-                State::Ready | State::Part | State::Later | State::Lane | State::Called | State::Held => {
+                State::Ready
+                | State::Part
+                | State::Later
+                | State::Lacking
+                | State::Seeking
+                | State::Lane
+                | State::Called
+                | State::Held => {
                     unreachable!("an event rests until its settlement is committed")
                 }
             }
@@ -174,6 +181,7 @@ impl Engine {
             self.count_open(number, |open| open - 1);
         }
         self.sequences.remove(sequence);
+        self.sought_again.remove(&sequence);
         self.entries.remove(slot);
         self.anew.extend(self.redriven.remove(&sequence));
     }

@@ -3,7 +3,7 @@
 use laneway_model::{Status, Timestamp};
 
 use crate::decide::Decision;
-use crate::entries::{Chain, List, Open, Slot};
+use crate::entries::{Chain, List, Open, Slot, State};
 use crate::inputs::{Effect, Now, Reason};
 
 use super::{Engine, Phase};
@@ -29,12 +29,18 @@ impl Engine {
     }
 
     pub(super) fn time_passes(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let mut lacking = Vec::new();
         while let Some(entry) = self.later.first_entry().filter(|entry| *entry.key() <= now.elapsed_ms) {
             let mut list = entry.remove();
             while let Some(slot) = self.entries.pop_front(&mut list, Chain::Waiting) {
-                self.make_ready(now, slot);
+                if self.entries[slot].state == State::Lacking {
+                    lacking.push(slot);
+                } else {
+                    self.make_ready(now, slot);
+                }
             }
         }
+        self.seek_new(&lacking, effects);
         while let Some((at_ms, number)) =
             self.gates.first().copied().filter(|(at_ms, _)| *at_ms <= now.elapsed_ms)
         {

@@ -27,6 +27,8 @@ pub(crate) struct Event {
     reroutes: u32,
     /// Whether it was found to be unlike an event that was to supersede it.
     unlike: bool,
+    /// Whether it lacks something.
+    lacks: bool,
 }
 
 /// Where an event stands: in exactly one of these.
@@ -210,7 +212,11 @@ impl Shadow {
         let due_ms = self.now.elapsed_ms + millis(entry.due.since(self.now.wall));
         let attempts = entry.attempts;
         let (redriven, part, unlike) = (None, None, false);
-        let event = Event { entry, due_ms, attempts, stage, redriven, part, reroutes: 0, unlike };
+        let kind = self.policy.kinds.get(&entry.kind);
+        let lacks = entry.lacks
+            && stage == Stage::Waiting
+            && kind.is_some_and(|kind| !kind.ordered && kind.supersedes == Supersedes::Nothing);
+        let event = Event { entry, due_ms, attempts, stage, redriven, part, reroutes: 0, unlike, lacks };
         self.events.insert(entry.sequence, event);
     }
 
@@ -295,6 +301,22 @@ impl Shadow {
         self.expected.go_on = Some(Effect::Send { call, members });
     }
 
+    /// What events lack was found, or they are gone; about those that have ended meanwhile, nothing is said.
+    pub(crate) fn sought(&mut self, found: &[Sequence], gone: &[Sequence]) {
+        for sequence in found {
+            let event = self.events.get_mut(sequence).unwrap();
+            if event.lacks && event.stage == Stage::Waiting {
+                (event.lacks, event.due_ms) = (false, self.now.elapsed_ms);
+            }
+        }
+        for sequence in gone {
+            let event = self.events.get_mut(sequence).unwrap();
+            if event.lacks && event.stage == Stage::Waiting {
+                event.stage = Stage::Ended(None);
+            }
+        }
+    }
+
     /// A member without an outcome counts as one whose answer was lost.
     pub(crate) fn answered(&mut self, id: CallId, outcomes: &[Outcome]) {
         let call = self.calls.remove(&id).expect("only calls under way are answered");
@@ -353,6 +375,17 @@ impl Shadow {
                 assert_eq!(self.expected.go_on.take().as_ref(), Some(effect), "a call goes on unasked");
                 self.numbers.send(self.now, self.calls[call].party.business);
             }
+            Effect::Seek { events } => {
+                assert_ne!(self.phase, Phase::Stopping, "that is for the next process");
+                assert!(!events.is_empty());
+                for sequence in events {
+                    let event = &self.events[sequence];
+                    assert!(
+                        event.lacks && event.stage == Stage::Waiting,
+                        "{sequence} lacks nothing: {event:?}"
+                    );
+                }
+            }
             Effect::Settle { settlement, cause, changes } => {
                 assert_eq!(*settlement, self.last_settlement + 1);
                 assert!(!changes.is_empty());
@@ -383,6 +416,7 @@ impl Shadow {
         for sequence in members {
             let event = &self.events[sequence];
             assert_eq!(event.stage, Stage::Waiting, "{sequence} is not waiting");
+            assert!(!event.lacks, "{sequence} leaves without what it lacks");
             assert_eq!((self.kind(*sequence).unwrap().class, event.entry.business), (kind.class, business));
             assert!(event.due_ms <= self.now.elapsed_ms, "{sequence} is not due");
             assert!(self.now.wall < event.entry.expires, "{sequence} is sent after its time");
@@ -558,6 +592,9 @@ impl Shadow {
             assert!(event.entry.expires <= self.now.wall, "it had time left");
             assert_eq!(change.reason, Reason::Expired);
             self.expired += 1;
+        } else if change.reason == Reason::Lacking {
+            assert_eq!(change.status, Status::Failed);
+            assert!(event.lacks && event.due_ms <= self.now.elapsed_ms, "it had time left");
         } else if let Reason::Superseded { by } = change.reason {
             assert_eq!(change.status, Status::Superseded);
             assert_ne!(self.phase, Phase::Stopping, "that is for the next process");
@@ -641,6 +678,9 @@ impl Shadow {
         let Some(kind) = self.kind(sequence) else { return Some("an unknown kind".to_owned()) };
         if event.due_ms > self.now.elapsed_ms {
             return Some("not due".to_owned());
+        }
+        if event.lacks {
+            return Some("it lacks something".to_owned());
         }
         let key = (event.entry.business, kind.class);
         let route = self.numbers.route(key.0, event.entry.kind);

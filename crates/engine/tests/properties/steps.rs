@@ -58,6 +58,8 @@ pub(crate) enum Step {
         relayed: Option<u8>,
     },
     Discard(Vec<usize>),
+    /// There is news of what events lack.
+    Seek(Vec<usize>),
     Start,
     Stop,
 }
@@ -69,6 +71,8 @@ pub(crate) struct How {
     pub(crate) missing: u8,
     /// How many members the call has no room for; at least one always fits.
     pub(crate) left_over: usize,
+    /// Events of which it is found what they lack, as a mask.
+    pub(crate) found: u8,
     /// Whether the first outcome is said of all members.
     pub(crate) together: bool,
     /// Said of the members in turn.
@@ -99,6 +103,8 @@ pub(crate) struct Draft {
     /// Whether it is a dead letter that holds its lane.
     pub(crate) held: bool,
     pub(crate) rank: u64,
+    /// Whether it lacks something.
+    pub(crate) lacks: bool,
 }
 
 impl Setting {
@@ -140,6 +146,12 @@ impl Setting {
 /// The kinds that a mask over [`KINDS`] names.
 pub(crate) fn masked(mask: u8) -> KindSet {
     KINDS.iter().enumerate().filter(|(at, _)| mask >> at & 1 == 1).map(|(_, kind)| *kind).collect()
+}
+
+impl How {
+    pub(crate) const fn is_found(&self, sequence: u64) -> bool {
+        self.found >> (sequence % 8) & 1 == 1
+    }
 }
 
 impl Said {
@@ -204,6 +216,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         1 => (0..40_u64).prop_map(Step::Stray),
         1 => configure,
         2 => vec(any::<usize>(), 1..5).prop_map(Step::Discard),
+        2 => vec(any::<usize>(), 1..5).prop_map(Step::Seek),
         4 => Just(Step::Start),
         1 => prop::bool::weighted(0.1).prop_map(|stop| if stop { Step::Stop } else { Step::Wake }),
     ]
@@ -225,11 +238,24 @@ fn draft() -> impl Strategy<Value = Draft> {
     let attempts = prop_oneof![4 => Just(0_u32), 1 => 0..400_u32];
     let interrupted = of(prop::bool::weighted(0.1)).prop_map(|some| some.filter(|some| *some));
     let interrupted = (interrupted, 0..3_u64).prop_map(|(some, call)| some.map(|_| call));
-    let rare = (prop::bool::weighted(0.1), prop::bool::weighted(0.03), 0..4_u64);
+    let rare = (prop::bool::weighted(0.1), prop::bool::weighted(0.03), 0..4_u64, prop::bool::weighted(0.3));
     let who = (0..KINDS.len(), 0..NUMBERS, 0..3_u64);
     (who, due_in_ms, expires_in_ms, attempts, interrupted, rare).prop_map(
-        |((kind, number, person), due_in_ms, expires_in_ms, attempts, interrupted, (late, held, rank))| {
-            Draft { kind, number, person, due_in_ms, expires_in_ms, attempts, interrupted, late, held, rank }
+        |((kind, number, person), due_in_ms, expires_in_ms, attempts, interrupted, rare)| {
+            let (late, held, rank, lacks) = rare;
+            Draft {
+                kind,
+                number,
+                person,
+                due_in_ms,
+                expires_in_ms,
+                attempts,
+                interrupted,
+                late,
+                held,
+                rank,
+                lacks,
+            }
         },
     )
 }
@@ -238,10 +264,11 @@ fn how() -> impl Strategy<Value = How> {
     let missing = prop_oneof![6 => Just(0_u8), 1 => any::<u8>()];
     let left_over = prop_oneof![6 => Just(0_usize), 1 => 0..4_usize];
     let off_by = prop_oneof![8 => Just(0_i8), 1 => -2..3_i8];
-    (missing, left_over, any::<bool>(), vec(said(), 1..4), off_by).prop_map(
-        |(missing, left_over, together, said, outcomes_off_by)| How {
+    (missing, left_over, any::<u8>(), any::<bool>(), vec(said(), 1..4), off_by).prop_map(
+        |(missing, left_over, found, together, said, outcomes_off_by)| How {
             missing,
             left_over,
+            found,
             together,
             said,
             outcomes_off_by,

@@ -29,6 +29,7 @@ enum Work {
     Load(CallId, Vec<Sequence>),
     Begin(CallId, Vec<Sequence>),
     Send(CallId, Vec<Sequence>),
+    Seek(Vec<Sequence>),
     /// With the events that it supersedes.
     Settle(SettlementId, Vec<Sequence>),
 }
@@ -95,6 +96,11 @@ impl World {
                 self.shadow.discard(&sequences);
                 self.tell(Input::Control(Control::Discard(sequences)));
             }
+            Step::Seek(which) => {
+                let told = which.iter().filter_map(|which| pick(self.told.iter(), *which));
+                let sequences: Vec<_> = told.map(|entry| entry.sequence).collect();
+                self.tell(Input::Control(Control::Seek(sequences)));
+            }
             Step::Start if !self.shadow.is_stopping() => {
                 self.shadow.start();
                 self.tell(Input::Control(Control::Start));
@@ -114,6 +120,7 @@ impl World {
         let how = How {
             missing: 0,
             left_over: 0,
+            found: u8::MAX,
             together: false,
             said: vec![Said::CONFIRMED],
             outcomes_off_by: 0,
@@ -151,6 +158,7 @@ impl World {
                 Effect::Load { call, members } => self.works.push(Work::Load(call, members)),
                 Effect::Begin { call, members } => self.works.push(Work::Begin(call, members)),
                 Effect::Send { call, members } => self.works.push(Work::Send(call, members)),
+                Effect::Seek { events } => self.works.push(Work::Seek(events)),
                 Effect::Settle { settlement, changes, .. } => {
                     let superseded = changes.iter().filter(|change| change.status == Status::Superseded);
                     let superseded = superseded.map(|change| change.sequence).collect();
@@ -263,6 +271,13 @@ impl World {
                 self.shadow.answered(call, &outcomes);
                 Input::Answered { call, outcomes }
             }
+            Work::Seek(events) => {
+                let gone = missing(&events);
+                let left = events.iter().copied().filter(|one| !gone.contains(one));
+                let (found, unknown): (Vec<_>, Vec<_>) = left.partition(|one| how.is_found(*one));
+                self.shadow.sought(&found, &gone);
+                Input::Sought { found, unknown, gone }
+            }
             Work::Settle(settlement, superseded) => {
                 let unlike = missing(&superseded);
                 self.shadow.settled(settlement, &unlike);
@@ -293,6 +308,11 @@ impl World {
         if !sends {
             self.tell(Input::Answered { call: id, outcomes: Vec::new() });
         }
+        self.tell(Input::Sought {
+            found: vec![10_000 + id],
+            unknown: vec![20_000 + id],
+            gone: vec![30_000 + id],
+        });
         if !settles {
             self.tell(Input::Settled { settlement: id, unlike: Vec::new() });
         }
@@ -337,6 +357,7 @@ impl World {
             interrupted: draft.interrupted.filter(|_| !draft.held),
             rank: draft.rank,
             holds_lane: draft.held,
+            lacks: draft.lacks,
         }
     }
 

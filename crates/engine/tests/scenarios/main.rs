@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
 
 mod groups;
+mod lacking;
 mod lanes;
 mod outage;
 mod paused;

@@ -27,6 +27,7 @@ fn play(class: FailureClass) -> (u32, u32, usize) {
         interrupted: None,
         rank: 0,
         holds_lane: false,
+        lacks: false,
     });
     let setup = NumberSetup {
         business,
@@ -70,6 +71,7 @@ fn play(class: FailureClass) -> (u32, u32, usize) {
                     }
                     Effect::Send { call, .. } => Input::Answered { call, outcomes: vec![Outcome::Confirmed] },
                     Effect::Settle { settlement, .. } => Input::Settled { settlement, unlike: Vec::new() },
+                    Effect::Seek { events } => panic!("{events:?} lack nothing"),
                     Effect::Alarm(alarm) => panic!("{alarm:?} although no credential was refused"),
                 });
             }

@@ -4,9 +4,10 @@
 //! that follow behind each, and compares the whole with the story.
 //!
 //! ```text
-//! accept SEQUENCE KIND PERSON [from=A] [due=10s] [expires=60s] [order=9] [attempts=3] [interrupted=77] [held=yes] [rank=3]
+//! accept SEQUENCE KIND PERSON [from=A] [due=10s] [expires=60s] [order=9] [attempts=3] [interrupted=77] [held=yes] [rank=3] [lacks=yes]
 //!        several, between commas, are told together; person `-` is none
 //! loaded CALL [without SEQUENCE…]      loaded CALL [over SEQUENCE…]      begun CALL
+//! sought [found SEQUENCE…] [unknown SEQUENCE…] [gone SEQUENCE…]        seek SEQUENCE…
 //! settled SETTLEMENT [unlike SEQUENCE…]
 //! answer CALL OUTCOME…                 confirmed relayed rejected transient not_sent unknown refused_together doubtful
 //!                                      unauthorized[@SCOPE] throttled[@SCOPE][=30s]; `all OUTCOME` says it of each
@@ -122,6 +123,14 @@ impl Stage {
                 settlement: number(0),
                 unlike: words.iter().skip(2).map(|word| word.parse().unwrap()).collect(),
             },
+            "sought" => {
+                let of = |name: &str| {
+                    let rest = words.iter().skip_while(|word| **word != name).skip(1);
+                    rest.map_while(|word| word.parse().ok()).collect()
+                };
+                Input::Sought { found: of("found"), unknown: of("unknown"), gone: of("gone") }
+            }
+            "seek" => Input::Control(Control::Seek(words.iter().map(|word| word.parse().unwrap()).collect())),
             "start" => Input::Control(Control::Start),
             "stop" => Input::Control(Control::Stop),
             "discard" => {
@@ -231,6 +240,7 @@ impl Stage {
             interrupted: option("interrupted").map(|call| call.parse().unwrap()),
             rank: option("rank").map_or(0, |rank| rank.parse().unwrap()),
             holds_lane: option("held").is_some(),
+            lacks: option("lacks").is_some(),
         }
     }
 
@@ -321,6 +331,7 @@ fn effect_text(effect: &Effect) -> String {
         Effect::Load { call, members } => format!("load {call} {members:?}"),
         Effect::Begin { call, members } => format!("begin {call} {members:?}"),
         Effect::Send { call, members } => format!("send {call} {members:?}"),
+        Effect::Seek { events } => format!("seek {events:?}"),
         Effect::Settle { settlement, cause, changes } => {
             let cause = match cause {
                 Cause::Call(call) => format!(" call {call}"),
@@ -356,7 +367,8 @@ fn change_text(change: &Change) -> String {
         | Reason::AnswerLost
         | Reason::Resend
         | Reason::Halved
-        | Reason::Discarded => write!(text, " ({:?})", change.reason).unwrap(),
+        | Reason::Discarded
+        | Reason::Lacking => write!(text, " ({:?})", change.reason).unwrap(),
     }
     if change.possibly_duplicate {
         text.push_str(" possibly duplicate");

@@ -47,8 +47,8 @@ pub(super) fn read(
 }
 
 /// CM.com's page names the click id in two ways; either will do, and an empty one counts as none. Then it is the user's
-/// own captured click.
-fn read_click_id(ctx: &Context<'_>, custom: &Custom<'_>) -> Result<ClickId, Refusal> {
+/// own captured click, which may be waited for.
+fn read_click_id(ctx: &Context<'_>, custom: &Custom<'_>) -> Result<Option<ClickId>, Refusal> {
     let given = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(ToOwned::to_owned);
     let (field, text) = match (given(custom.ctwa_id.as_deref()), given(custom.ctwa_clid.as_deref())) {
         (Some(one), Some(other)) if one != other => {
@@ -60,7 +60,10 @@ fn read_click_id(ctx: &Context<'_>, custom: &Custom<'_>) -> Result<ClickId, Refu
         (None, Some(text)) => ("event.custom.ctwa_clid", text),
         (None, None) => {
             if let Some(click) = ctx.told.click(ctx.rules, ctx.now) {
-                return Ok(ClickId { value: click.id.clone(), captured: true });
+                return Ok(Some(ClickId { value: click.id.clone(), captured: true }));
+            }
+            if ctx.rules.click_id_wait.is_some() {
+                return Ok(None);
             }
             let problem =
                 "missing, and no click id is known for this user; Meta takes no conversion without one";
@@ -69,7 +72,7 @@ fn read_click_id(ctx: &Context<'_>, custom: &Custom<'_>) -> Result<ClickId, Refu
         }
     };
     CtwaClid::parse(&text)
-        .map(|value| ClickId { value, captured: false })
+        .map(|value| Some(ClickId { value, captured: false }))
         .map_err(|error| Refusal::of_field(RefusalCode::ClickIdInvalid, field, error.to_string()))
 }
 

@@ -80,7 +80,7 @@ pub fn check(
     idempotency_key: Option<&str>,
 ) -> Result<NewRow, Refusal> {
     let Accepted { event, expires, keys } = accept(ctx, request, idempotency_key)?;
-    Ok(NewRow::of_event(&event, event.accepted_at, expires, keys))
+    Ok(NewRow::of_event(&event, due(ctx.rules, &event), expires, keys))
 }
 
 fn accept(
@@ -117,6 +117,13 @@ fn accept(
     };
     let keys = keys::keys(&event, idempotency_key, ctx.keys_kept);
     Ok(Accepted { expires: expires(ctx.rules, &event), event, keys })
+}
+
+/// When the event may leave, or until when it waits for its click id.
+fn due(rules: &Rules, event: &Event) -> Timestamp {
+    let waits = matches!(&event.action, Action::Conversion(conversion) if conversion.click.is_none());
+    let wait = rules.click_id_wait.filter(|_| waits).unwrap_or_default();
+    event.accepted_at.saturating_add(wait)
 }
 
 /// When the event can no longer work.

@@ -36,6 +36,9 @@ pub struct Rules {
     /// Which captured click a conversion without a click id is about. That Meta attributes within 7 days is what third
     /// parties report of it; which of several clicks it prefers is unknown.
     pub captured_click: CapturedClick,
+    /// How long a conversion without a click id waits for one when none is known of its user; `None` refuses it. Never
+    /// longer than [`Rules::EVENT_AGE_MAX`].
+    pub click_id_wait: Option<Duration>,
 }
 
 impl Rules {
@@ -54,6 +57,7 @@ impl Rules {
             unlisted_currency: true,
             block_window: true,
             captured_click: CapturedClick::Newest,
+            click_id_wait: None,
         }
     }
 }

@@ -32,7 +32,7 @@ impl Told {
     pub const NOTHING: &'static Self = &Self { contact: None, heard: None };
 
     /// The click that a conversion without a click id is about.
-    pub(super) fn click(&self, rules: &Rules, now: Timestamp) -> Option<&Click> {
+    pub(crate) fn click(&self, rules: &Rules, now: Timestamp) -> Option<&Click> {
         let clicks = self.contact.as_ref()?.clicks.as_slice();
         let mut recent = clicks.iter().filter(|click| now.since(click.at) < Rules::EVENT_AGE_MAX);
         match rules.captured_click {

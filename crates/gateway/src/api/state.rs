@@ -196,7 +196,7 @@ impl AttemptState {
 fn click_of(event: &Event) -> Option<ClickState> {
     match &event.action {
         Action::Conversion(conversion) => {
-            let click = &conversion.click;
+            let click = conversion.click.as_ref()?;
             Some(ClickState { value: click.value.to_string(), captured: click.captured })
         }
         Action::MarkAsRead { .. } | Action::Typing { .. } | Action::Block | Action::UnBlock => None,

@@ -268,6 +268,7 @@ async fn store(api: &Api, source: Source, judged: Judged) -> Result<Received, Tu
     }
     api.node.heard.note(&heard.latest);
     api.node.messages.note(&heard.touches);
+    crate::contacts::tell_clicked(&api.node, &heard.touches).await;
     api.node.telemetry.heard(source, &heard);
     Ok(Received { believed: heard.believed, strange: heard.strange })
 }

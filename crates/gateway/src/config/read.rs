@@ -256,6 +256,7 @@ impl Reader<'_> {
             unlisted_currency,
             block_window,
             captured_click,
+            click_id_wait,
         } = rules;
         for (key, switch) in [
             ("self_block", self_block),
@@ -273,6 +274,21 @@ impl Reader<'_> {
             _ => None,
         });
         *captured_click = click.unwrap_or(*captured_click);
+        *click_id_wait = self.click_id_wait(table).unwrap_or(*click_id_wait);
+        if click_id_wait.is_some() && *captured_click == CapturedClick::Off {
+            let says = "needs captured click ids; with captured_click = \"off\", write \"off\"".to_owned();
+            self.note(table.remark("click_id_wait", says));
+        }
+    }
+
+    fn click_id_wait(&mut self, table: &Table<'_>) -> Option<Option<Duration>> {
+        const RANGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Rules::EVENT_AGE_MAX;
+        const ALLOWED: &str =
+            "\"off\", or a duration from \"1s\" to \"7d\": a whole number with s, m, h or d";
+        self.choice(table, "click_id_wait", ALLOWED, |text| match text {
+            "off" => Some(None),
+            _ => duration::parse(text).filter(|found| RANGE.contains(found)).map(Some),
+        })
     }
 
     fn give_up(&mut self, table: &Table<'_>) -> GiveUp {

@@ -60,6 +60,7 @@ pub(super) static RULES: Section = Section {
         "unlisted_currency",
         "block_window",
         "captured_click",
+        "click_id_wait",
     ],
 };
 

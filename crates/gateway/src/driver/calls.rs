@@ -272,7 +272,8 @@ pub(crate) fn journal_change(change: &Change, outcome: Option<&Outcome>) -> lane
             | Reason::AnswerLost
             | Reason::Resend
             | Reason::Halved
-            | Reason::Discarded => None,
+            | Reason::Discarded
+            | Reason::Lacking => None,
         },
         possibly_duplicate: change.possibly_duplicate,
         holds_lane: change.holds_lane,
@@ -303,6 +304,7 @@ pub(super) fn reason(change: &Change, outcome: Option<&Outcome>) -> Option<Strin
             "It was sent and the answer was lost; it is held, because a repetition could count twice."
         }
         Reason::Discarded => "An operator gave it up.",
+        Reason::Lacking => "No click id of its user became known in time.",
     };
     Some(fixed.to_owned())
 }

@@ -1,6 +1,7 @@
 //! What the rest of the node may ask of the driver.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use laneway_journal::{Lease, Sequence};
@@ -70,6 +71,7 @@ pub(super) enum Command {
     Pauses(oneshot::Sender<Vec<Pause>>),
     Discard(Vec<Sequence>),
     GiveUp(Wish),
+    Clicked(Vec<u64>),
 }
 
 /// What the driver and its handles both see.
@@ -79,6 +81,8 @@ pub(super) struct Shared {
     pub(super) rooms: Arc<Rooms>,
     ended: broadcast::Sender<Ended>,
     changed: broadcast::Sender<Arc<Changed>>,
+    /// How many events wait for a click id.
+    pub(super) lacking: AtomicUsize,
 }
 
 /// Resolves when an event has reached a final status; register it before looking at the event's status.
@@ -126,6 +130,17 @@ impl Handle {
         let (answer, answered) = oneshot::channel();
         self.commands.send(Command::GiveUp(Wish { sequence, answer })).await.ok()?;
         answered.await.ok().flatten()
+    }
+
+    /// Whether any event waits for a click id.
+    pub fn waits_for_clicks(&self) -> bool {
+        self.shared.lacking.load(Ordering::SeqCst) > 0
+    }
+
+    /// A click may be known now of the users with these hashes of business number and user; it is committed already.
+    pub async fn clicked(&self, lanes: Vec<u64>) {
+        // Once the driver is gone, the next process looks anyway.
+        self.commands.send(Command::Clicked(lanes)).await.unwrap_or_default();
     }
 
     /// The driver's right to work on events: whoever opens or ends events beside it does so under the same.
@@ -193,6 +208,7 @@ impl Shared {
             rooms: Arc::default(),
             ended: broadcast::channel(ENDED_BUFFERED_MAX).0,
             changed: broadcast::channel(CHANGES_BUFFERED_MAX).0,
+            lacking: AtomicUsize::new(0),
         }
     }
 

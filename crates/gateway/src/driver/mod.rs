@@ -11,6 +11,7 @@ mod directory;
 pub(crate) mod durably;
 mod give_up;
 mod handle;
+mod lacking;
 mod metrics;
 mod pauses;
 mod reports;
@@ -44,6 +45,7 @@ use calls::Call;
 use directory::{Directory, Target};
 use give_up::Wish;
 use handle::{Command, Shared};
+use lacking::Lacking;
 use shadow::Shadows;
 use told::Outcome;
 
@@ -103,6 +105,8 @@ pub struct Driver {
     settling: BTreeMap<SettlementId, Vec<Outcome>>,
     /// Wishes that wait for something to be committed.
     wishes: Vec<Wish>,
+    /// Events that wait for their click ids.
+    lacking: Lacking,
 }
 
 /// What a task beside the driver has done.
@@ -132,6 +136,12 @@ enum Done {
         rows: Vec<Row>,
         /// Events that were to be superseded by an event about somebody else, and are not.
         unlike: Vec<Sequence>,
+    },
+    /// Click ids were looked for.
+    Sought {
+        found: Vec<Sequence>,
+        unknown: Vec<Sequence>,
+        gone: Vec<Sequence>,
     },
     /// The journal will do nothing any more.
     Lost(laneway_journal::Error),
@@ -208,6 +218,7 @@ impl Driver {
             seen: 0,
             settling: BTreeMap::new(),
             wishes: Vec::new(),
+            lacking: Lacking::default(),
         };
         driver.looked = driver.now();
         driver.configure();
@@ -316,6 +327,7 @@ impl Driver {
             Command::Pauses(answer) => answer.send(self.pauses()).unwrap_or_default(),
             Command::Discard(sequences) => self.tell(Input::Control(Control::Discard(sequences))),
             Command::GiveUp(wish) => self.give_up(wish),
+            Command::Clicked(lanes) => self.seek_again(&lanes),
         }
     }
 }
@@ -353,7 +365,9 @@ impl Driver {
                     changed.for_each(|changed| self.shared.tell_changed(changed));
                 }
                 let entries = unseen.iter().map(|fresh| self.fresh_entry(fresh)).collect();
-                unseen.into_iter().for_each(|fresh| self.bodies.keep(fresh.row));
+                // A body that lacks something is not the one that is sent.
+                let complete = unseen.into_iter().filter(|fresh| !fresh.open.lacks);
+                complete.for_each(|fresh| self.bodies.keep(fresh.row));
                 self.accept(entries);
             }
             Wake::Behind(Queue::Events) => self.load().await?,
@@ -383,6 +397,7 @@ impl Driver {
     }
 
     fn accept(&mut self, entries: Vec<Entry>) {
+        self.note_lacking(&entries);
         self.tell(Input::Accepted(entries));
     }
 
@@ -422,6 +437,10 @@ impl Driver {
             Effect::Send { call, members } => self.send(call, members),
             Effect::Settle { settlement, cause, changes } => {
                 self.settle(settlement, cause, changes);
+                None
+            }
+            Effect::Seek { events } => {
+                self.seek(events);
                 None
             }
             Effect::Alarm(alarm) => {
@@ -541,7 +560,10 @@ impl Driver {
             (_, None) => calls::decided(now, &changes),
         };
         let ended = changes.iter().filter(|change| !change.status.is_open());
-        ended.for_each(|change| drop(self.bodies.take(change.sequence)));
+        for change in ended {
+            drop(self.bodies.take(change.sequence));
+            self.lacking.remove(&self.shared, change.sequence);
+        }
         let superseded = changes.iter().any(|change| matches!(change.reason, Reason::Superseded { .. }));
         let outcomes = changes.into_iter().map(|change| self.outcome(now, call.as_ref(), change));
         let outcomes = outcomes.collect();
@@ -591,6 +613,7 @@ pub(crate) fn entry(row: &OpenRow) -> Entry {
         interrupted: row.unfinished,
         rank: 0,
         holds_lane: row.status == Status::Failed,
+        lacks: row.lacks,
     }
 }
 

@@ -47,6 +47,12 @@ impl Driver {
                 self.settled(settlement, &rows, &unlike);
                 Input::Settled { settlement, unlike }
             }
+            Done::Sought { found, unknown, gone } => {
+                for sequence in found.iter().chain(&gone) {
+                    self.lacking.remove(&self.shared, *sequence);
+                }
+                Input::Sought { found, unknown, gone }
+            }
             Done::Lost(error) => return Err(Error::Journal(error)),
         };
         self.tell(input);

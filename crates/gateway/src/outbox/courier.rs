@@ -312,6 +312,10 @@ impl Courier {
             Effect::Begin { call, .. } => Some(Input::Begun { call }),
             Effect::Alarm(_) => None,
             Effect::Send { call, .. } => self.send(events, call),
+            // No post lacks anything; one that did would be sent as it is.
+            Effect::Seek { events } => {
+                Some(Input::Sought { found: events, unknown: Vec::new(), gone: Vec::new() })
+            }
             Effect::Settle { settlement, cause, changes } => {
                 self.settle(settlement, cause, &changes);
                 None

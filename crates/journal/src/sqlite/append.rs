@@ -14,6 +14,7 @@ use super::schema::{KEYS, NOTIFICATIONS, day_of, key_id, signed, sql};
 use super::step::{Failed, News, Phase};
 use super::store::Store;
 use crate::feed::Weight;
+use crate::format;
 use crate::{
     Append, Appended, ContactTouch, Error, Fresh, NewRow, OpenRow, Queue, RawNotification, Row, Sequence,
     reference_hash,
@@ -114,7 +115,7 @@ pub(super) fn write_rows(
         insert(&store.connection, sql(queue), (sequence, account), &row).doing("writing a row").writing()?;
         insert_keys(store, queue, sequence, first_key, &row).doing("writing a key").writing()?;
         store.memory.counters.open[queue.index()] += 1;
-        announce(news, queue, fresh(sequence, row), Weight::Droppable);
+        announce(news, queue, fresh(queue, sequence, row), Weight::Droppable);
     }
     Ok(())
 }
@@ -145,7 +146,7 @@ fn insert_keys(
     Ok(())
 }
 
-fn fresh(sequence: Sequence, row: NewRow) -> Fresh {
+fn fresh(queue: Queue, sequence: Sequence, row: NewRow) -> Fresh {
     let open = OpenRow {
         sequence,
         order: sequence,
@@ -158,6 +159,7 @@ fn fresh(sequence: Sequence, row: NewRow) -> Fresh {
         expires: row.expires,
         attempts: 0,
         unfinished: None,
+        lacks: queue == Queue::Events && format::lacks(row.kind, &row.body),
     };
     let row = Row {
         id: EventId::new(row.accepted_at, 0, sequence),

@@ -277,7 +277,7 @@ fn listed_row(
     let unfinished = state.last_call.filter(|call| unfinished.contains(call));
     let lane = (row.business()?, row.person()?, row.kind()?);
     let open = open_row(row.sequence()?, lane, row.reference()?.as_ref(), &state, unfinished);
-    Ok((open, state))
+    Ok((OpenRow { lacks: row.lacks()?, ..open }, state))
 }
 
 fn open_row(
@@ -300,6 +300,7 @@ fn open_row(
         expires: state.expires,
         attempts: state.attempts,
         unfinished,
+        lacks: false,
     }
 }
 
@@ -318,6 +319,7 @@ pub(super) fn fresh(
         };
         let lane = (row.business, row.person.clone(), row.kind);
         let open = open_row(sequence, lane, row.reference.as_ref(), &state, unfinished);
+        let open = OpenRow { lacks: stored.lacks()?, ..open };
         Ok(Fresh { open, row: Arc::new(row) })
     })
 }

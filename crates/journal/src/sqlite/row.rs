@@ -9,8 +9,8 @@ use super::checksum::Checksum;
 use super::contacts::{business_of, person_of, person_value};
 use super::failure::Context;
 use super::read::Names;
-use super::schema::{Sql, signed, unsigned};
-use crate::{CallId, Error, NewRow, Record, Row, Sequence};
+use super::schema::{Sql, signed, sql, unsigned};
+use crate::{CallId, Completion, Error, NewRow, Queue, Record, Row, Sequence, format};
 
 /// Where the columns stand in the statements that read whole rows.
 mod column {
@@ -143,6 +143,22 @@ pub(super) fn insert(
     statement.raw_execute().map(|_| ())
 }
 
+/// Gives an open row another body and makes it due. Everything that was stored of it is compared with its checksums before;
+/// nothing if it is final or gone.
+pub(super) fn find_completed(
+    connection: &Connection,
+    sql: &Sql,
+    (completion, at): (&Completion, Timestamp),
+) -> Result<Option<State>, Error> {
+    let completed = find(connection, sql, completion.sequence, |stored| {
+        stored.check()?;
+        let state = stored.state()?;
+        let content = stored.content_with(&completion.body)?;
+        Ok(state.status.is_open().then_some(State { content, due: at, ..state }))
+    })?;
+    Ok(completed.flatten())
+}
+
 /// The checksum of a state begins with the row's number, so that the state of another row is noticed.
 fn state_checksum(table: &str, sequence: Sequence) -> Checksum {
     let mut checksum = Checksum::of(table);
@@ -217,6 +233,20 @@ impl<'a> Stored<'a> {
     /// Compares everything that never changes with its checksum.
     pub(super) fn check(&self) -> Result<(), Error> {
         self.checked_body().map(|_| ())
+    }
+
+    /// Whether the body lacks something without which the row cannot be sent.
+    pub(super) fn lacks(&self) -> Result<bool, Error> {
+        let body = self.row.get_ref(column::BODY).doing(DOING)?.as_blob().unwrap_or_default();
+        Ok(self.table == sql(Queue::Events).rows && format::lacks(self.kind()?, body))
+    }
+
+    /// The checksum of what never changes, if the body were this one.
+    fn content_with(&self, body: &[u8]) -> Result<i64, Error> {
+        let mut content = Checksum::of(self.table);
+        content.add_columns(self.row, 0..column::STATE).doing(DOING)?;
+        content.add(ValueRef::Blob(body));
+        Ok(content.stored())
     }
 
     fn checked_body(&self) -> Result<&[u8], Error> {
@@ -354,6 +384,20 @@ impl State {
         let last = [Value::Integer(self.checksum(sql, sequence, &values)), Value::Integer(signed(sequence))];
         let mut statement = connection.prepare_cached(sql.change)?;
         statement.execute(params_from_iter(values.iter().chain(&last))).map(|_| ())
+    }
+
+    /// Writes the body and what follows from it.
+    pub(super) fn write_completed(
+        &self,
+        connection: &Connection,
+        sql: &Sql,
+        completion: &Completion,
+    ) -> rusqlite::Result<()> {
+        let checksum = self.checksum(sql, completion.sequence, &self.values());
+        let due = signed(self.due.as_millis());
+        let mut statement = connection.prepare_cached(sql.complete)?;
+        let sequence = signed(completion.sequence);
+        statement.execute(params![self.content, due, checksum, &*completion.body, sequence]).map(|_| ())
     }
 
     /// Writes the attempts and the last call, when nothing else has changed: the status is in two indexes.

@@ -110,8 +110,8 @@ pub(crate) fn unsigned(value: i64) -> u64 {
 ///
 /// A row's body is its last column, so that a look at its state does not touch the pages on which long bodies overflow.
 /// `content` is the
-/// checksum of the body and of everything before `content`, none of which ever changes; `checksum` is that of `content`
-/// and of what changes, so that a change needs to read nothing else.
+/// checksum of the body and of everything before `content`, none of which changes but for a body that lacked something;
+/// `checksum` is that of `content` and of what changes, so that a change needs to read nothing else.
 ///
 /// `status < 10`
 /// says [`laneway_model::Status::is_open`], and 14 and 15 are `Failed` and `InDoubt`: the statuses that are rare, and
@@ -125,6 +125,7 @@ pub(crate) struct Sql {
     pub(crate) state: &'static str,
     pub(crate) change: &'static str,
     pub(crate) link: &'static str,
+    pub(crate) complete: &'static str,
     pub(crate) remove: &'static str,
     pub(crate) open_count: &'static str,
     pub(crate) held_count: &'static str,
@@ -201,6 +202,9 @@ macro_rules! statements {
             ),
             link: concat!(
                 "UPDATE ", $queue, " SET attempts = ?1, last_call = ?2, checksum = ?3 WHERE sequence = ?4"
+            ),
+            complete: concat!(
+                "UPDATE ", $queue, " SET content = ?1, due = ?2, checksum = ?3, body = ?4 WHERE sequence = ?5"
             ),
             remove: concat!("DELETE FROM ", $queue, " WHERE sequence = ?1"),
             open_count: concat!("SELECT count(*) FROM ", $queue, " INDEXED BY ", $queue, "_open WHERE status < 10"),

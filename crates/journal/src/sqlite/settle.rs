@@ -1,4 +1,4 @@
-//! What becomes of rows: begin, settle, requeue.
+//! What becomes of rows: begin, settle, complete, requeue.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,14 @@ use super::append::{announce, plan_posts, write_rows, write_touches};
 use super::calls::{self, Call, Member};
 use super::failure::Context;
 use super::read;
-use super::row::{State, find, find_state};
+use super::row::{State, find, find_completed, find_state};
 use super::schema::sql;
 use super::step::{Failed, News, Phase};
 use super::store::Store;
 use crate::feed::Weight;
 use crate::{
-    CallId, Change, EndedCall, Error, Fresh, Lease, MemberOutcome, NewCall, Queue, Sequence, Settlement,
+    CallId, Change, Completion, EndedCall, Error, Fresh, Lease, MemberOutcome, NewCall, Queue, Sequence,
+    Settlement,
 };
 use laneway_model::{EventId, Status, Timestamp};
 
@@ -86,6 +87,28 @@ pub(super) fn settle(
     write(store, lease.queue, plan, (at, changes)).writing()?;
     write_touches(store, &touches)?;
     write_rows(store, planned, news)
+}
+
+/// Gives open rows their complete bodies, all or none, and says which; those that are final or gone are left out.
+pub(super) fn complete(
+    store: &mut Store,
+    lease: Lease,
+    completions: &[Completion],
+    at: Timestamp,
+) -> Result<Vec<Sequence>, Failed> {
+    store.check_lease(lease).reading()?;
+    let sql = sql(lease.queue);
+    let mut states = Vec::with_capacity(completions.len());
+    for completion in completions {
+        if let Some(state) = find_completed(&store.connection, sql, (completion, at)).reading()? {
+            states.push((completion, state));
+        }
+    }
+    for (completion, state) in &states {
+        let written = state.write_completed(&store.connection, sql, completion);
+        written.doing("completing a row").writing()?;
+    }
+    Ok(states.iter().map(|(completion, _)| completion.sequence).collect())
 }
 
 fn plan(

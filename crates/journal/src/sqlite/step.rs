@@ -9,7 +9,9 @@ use super::failure::Context;
 use super::store::Store;
 use super::{append, remove, settle};
 use crate::feed::Weight;
-use crate::{Append, Appended, CallId, Error, Fresh, Lease, NewCall, NewRow, Queue, Sequence, Settlement};
+use crate::{
+    Append, Appended, CallId, Completion, Error, Fresh, Lease, NewCall, NewRow, Queue, Sequence, Settlement,
+};
 
 /// What the writer can be asked to do.
 #[derive(Clone, Debug)]
@@ -22,6 +24,15 @@ pub enum Op {
     Begin(Lease, NewCall),
     /// See [`Journal::settle`](crate::Journal::settle).
     Settle(Lease, Settlement),
+    /// See [`Journal::complete`](crate::Journal::complete).
+    Complete {
+        /// The right to do it.
+        lease: Lease,
+        /// The rows.
+        completions: Vec<Completion>,
+        /// When.
+        at: Timestamp,
+    },
     /// See [`Journal::requeue`](crate::Journal::requeue).
     Requeue {
         /// The right to do it.
@@ -100,6 +111,8 @@ pub enum Reply {
     Begun(CallId),
     /// To [`Op::Settle`].
     Settled,
+    /// To [`Op::Complete`].
+    Completed(Vec<Sequence>),
     /// To [`Op::Requeue`].
     Requeued(Vec<Fresh>),
     /// To [`Op::Discard`].
@@ -132,6 +145,8 @@ in_kind! {
     recalled, Recalled, Option<Appended>;
     /// The call's number.
     begun, Begun, CallId;
+    /// The rows that are complete.
+    completed, Completed, Vec<Sequence>;
     /// The rows that are open again.
     requeued, Requeued, Vec<Fresh>;
     /// The rows that were given up.
@@ -175,6 +190,7 @@ impl Op {
         1 + match self {
             Self::Append(append) => append.events.len() + append.posts.len() + append.notifications.len(),
             Self::Begin(_, call) => call.members.len(),
+            Self::Complete { completions, .. } => completions.len(),
             Self::Settle(_, settlement) => settlement.changes.len() + settlement.posts.len(),
             Self::Requeue { sequences, .. }
             | Self::Discard { sequences, .. }
@@ -262,6 +278,9 @@ fn dispatch(store: &mut Store, op: Op, news: &mut Vec<News>) -> Result<Reply, Fa
         Op::Settle(lease, settlement) => {
             settle::settle(store, lease, settlement, news)?;
             Ok(Reply::Settled)
+        }
+        Op::Complete { lease, completions, at } => {
+            settle::complete(store, lease, &completions, at).map(Reply::Completed)
         }
         Op::Requeue { lease, sequences, at, due, expires } => {
             settle::requeue(store, lease, &sequences, (at, due, expires), news).map(Reply::Requeued)

@@ -105,6 +105,7 @@ impl Writer {
             | Op::Recall(_)
             | Op::Begin(..)
             | Op::Settle(..)
+            | Op::Complete { .. }
             | Op::Discard { .. }
             | Op::Remove { .. }
             | Op::RemoveContacts { .. }

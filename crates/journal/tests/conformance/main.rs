@@ -5,6 +5,7 @@
 mod calls;
 mod fixtures;
 mod keys;
+mod lacking;
 mod lanes;
 mod lists;
 mod people;

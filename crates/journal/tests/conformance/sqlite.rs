@@ -73,6 +73,7 @@ conforms! {
     keys: a_repetition_is_recognised, what_is_known_is_recalled, a_conflict_outweighs_a_replay, repetitions_within_one_append,
         repetitions_at_once, a_key_is_free_from_its_instant_on, keys_outlive_their_rows, keys_belong_to_their_queue,
         keys_are_found_in_the_index, more_keys_than_the_index_can_take_are_refused, free_keys_are_removed;
+    lacking: what_lacks_something_is_completed, what_is_final_or_gone_is_not_completed;
     calls: attempts_come_back, a_call_that_was_begun_is_ended, a_call_without_an_end_is_unfinished,
         a_call_of_rows_that_are_not_open_is_refused, members_have_their_own_outcomes, a_final_row_does_not_change,
         a_settlement_can_come_twice, what_supersedes_is_named, settlements_post_and_touch,

@@ -5,6 +5,7 @@
 #![expect(clippy::print_stderr, reason = "a test that fails shows what its processes said")]
 
 mod bad_input;
+mod click_wait;
 mod clients;
 mod command_line;
 mod config;

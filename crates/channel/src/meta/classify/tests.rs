@@ -38,7 +38,7 @@ fn member(verb: Verb, person: &str) -> Member {
         Verb::UnBlock => Action::UnBlock,
         Verb::Conversions => Action::Conversion(Box::new(Conversion {
             name: ConversionName::LeadSubmitted,
-            click: ClickId { value: CtwaClid::parse("clid").unwrap(), captured: true },
+            click: Some(ClickId { value: CtwaClid::parse("clid").unwrap(), captured: true }),
             event_time: NOW,
             event_id: None,
             currency: None,

@@ -30,7 +30,7 @@ fn read() -> Action {
 fn lead(event_id: Option<&str>) -> Action {
     Action::Conversion(Box::new(Conversion {
         name: ConversionName::LeadSubmitted,
-        click: ClickId { value: CtwaClid::parse("clid").unwrap(), captured: true },
+        click: Some(ClickId { value: CtwaClid::parse("clid").unwrap(), captured: true }),
         event_time: Timestamp::from_secs(1_794_000_000),
         event_id: event_id.map(|text| Reference::parse(text).unwrap()),
         currency: None,

@@ -24,7 +24,7 @@ fn click_ids() {
         r#""CTWA_ID":"c","ctwa_clid":"c""#,
         r#""ctwa_id":"","ctwa_clid":"c""#,
     ] {
-        let click = conversion(&body("AddToCart", custom)).click;
+        let click = conversion(&body("AddToCart", custom)).click.unwrap();
         assert_eq!((click.value.as_str(), click.captured), ("c", false), "{custom}");
     }
     for custom in ["", r#""ctwa_id":"""#, r#""ctwa_id":null,"ctwa_clid":"""#] {

@@ -28,7 +28,7 @@ fn click_of(rules: &Rules, told: &Told, custom: &str) -> Option<ClickId> {
     let body = body("LeadSubmitted", custom);
     let accepted = judge_told(&account(), rules, told, &body, None).ok()?;
     let Action::Conversion(conversion) = accepted.event.action else { panic!("it is a conversion") };
-    Some(conversion.click)
+    conversion.click
 }
 
 #[test]
@@ -52,6 +52,24 @@ fn a_conversion_finds_its_click() {
         assert_eq!(found, expected, "{clicks:?} {custom}");
     }
     assert_eq!(click_of(&newest, Told::NOTHING, ""), None);
+}
+
+#[test]
+fn a_conversion_may_wait_for_its_click() {
+    let wait = Duration::from_hours(2);
+    let rules = Rules { click_id_wait: Some(wait), ..Rules::default() };
+    let lead = |custom| body("LeadSubmitted", custom);
+    let account = account();
+    let check = |told: &Told, body: &str| {
+        let accepted = judge_told(&account, &rules, told, body, None).unwrap();
+        let Action::Conversion(conversion) = &accepted.event.action else { panic!("it is a conversion") };
+        let click = conversion.click.as_ref().map(|click| (click.value.to_string(), click.captured));
+        (click, super::super::due(&rules, &accepted.event))
+    };
+    assert_eq!(check(Told::NOTHING, &lead("")), (None, NOW.saturating_add(wait)));
+    let known = told(None, &[("a", 1)], None);
+    assert_eq!(check(&known, &lead("")), (Some(("a".to_owned(), true)), NOW));
+    assert_eq!(check(Told::NOTHING, &lead(r#""ctwa_id":"own""#)), (Some(("own".to_owned(), false)), NOW));
 }
 
 #[test]

@@ -168,7 +168,9 @@ pub fn conversion(
     let custom = custom.map(Custom::read).unwrap_or_default();
     let mut user_data = Object::default();
     user_data.put("whatsapp_business_account_id", &waba.as_str());
-    user_data.put("ctwa_clid", &conversion.click.value.as_str());
+    if let Some(click) = &conversion.click {
+        user_data.put("ctwa_clid", &click.value.as_str());
+    }
     user_data.append(custom.user_data);
     let mut custom_data = Object::default();
     if let Some(currency) = &conversion.currency {
