@@ -47,16 +47,18 @@ pub(crate) enum Part {
     Accept,
     Confirm,
     Deliver,
+    Ramp,
     Open,
 }
 
 impl Part {
-    const ALL: [(&str, Part); 6] = [
+    const ALL: [(&str, Part); 7] = [
         ("journal", Part::Journal),
         ("size", Part::Size),
         ("accept", Part::Accept),
         ("confirm", Part::Confirm),
         ("deliver", Part::Deliver),
+        ("ramp", Part::Ramp),
         ("open", Part::Open),
     ];
 }
@@ -148,6 +150,7 @@ pub(crate) fn run(choice: &Choice) -> Result<bool> {
             Part::Accept => accept::run(&mut bench),
             Part::Confirm => confirm::run(&mut bench),
             Part::Deliver => deliver::run(&mut bench),
+            Part::Ramp => deliver::ramp(&mut bench),
             Part::Open => open::run(&mut bench),
         };
         if outcome.is_err() {
@@ -192,7 +195,8 @@ mod tests {
         }
         check(&["open"], Ok((&[Part::Open], false)));
         check(&["size", "--quick", "accept"], Ok((&[Part::Size, Part::Accept], true)));
-        let all = [Part::Journal, Part::Size, Part::Accept, Part::Confirm, Part::Deliver, Part::Open];
+        let all =
+            [Part::Journal, Part::Size, Part::Accept, Part::Confirm, Part::Deliver, Part::Ramp, Part::Open];
         check(&[], Ok((&all, false)));
         check(&["--quick"], Ok((&all, true)));
         check(&["opne"], Err("opne"));
