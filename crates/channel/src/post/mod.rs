@@ -1,6 +1,6 @@
 //! Posts to an account's own addresses: what became of its events, and the notifications about its numbers.
 //!
-//! A post is a POST with some headers and a body; any 2xx is a yes, and [`classify`] says what else means what. [`sign`]
+//! A post is a POST with some headers and a body; any 2xx is a yes, and [`classify`] says what else means what. [`SigningKey`]
 //! is how callbacks are signed.
 
 pub mod classify;
