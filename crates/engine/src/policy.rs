@@ -123,20 +123,10 @@ impl Policy {
     /// The one kind in the queues of callbacks and forwards.
     pub const POST: u8 = 1;
 
-    /// What became of events, on its way to an account's own addresses. An address stands where a business number does
-    /// among events, and an address with a person where a person does: a person's callbacks keep their order, and a dead
-    /// address holds its own posts and no others.
-    pub fn callbacks() -> Self {
-        Self::posts()
-    }
-
-    /// Notifications on their way to an account's own addresses. An address with a business number stands where a person
-    /// does among events: a number's notifications keep their order.
-    pub fn forwards() -> Self {
-        Self::posts()
-    }
-
-    fn posts() -> Self {
+    /// The queues of callbacks and forwards, on their way to an account's own addresses. An address stands where a business
+    /// number does among events, so a dead one holds its own posts and no others; whatever shares its order at an address (a
+    /// person's callbacks, a business number's forwards) stands where a person does.
+    pub fn posts() -> Self {
         let post = KindPolicy {
             class: Class(0),
             family: Family::Messages,

@@ -165,9 +165,18 @@ async fn retry_many(retry: Retry) -> anyhow::Result<ExitCode> {
     if !yes && std::io::stdin().is_terminal() && !confirmed("Try all of these events again? [y/N] ")? {
         return Ok(ExitCode::FAILURE);
     }
+    retry_all("events", &query, &client).await
+}
+
+/// Has all events, or posts, tried again that a filter leaves, call by call.
+pub(crate) async fn retry_all(
+    resource: &str,
+    query: &str,
+    client: &client::Options,
+) -> anyhow::Result<ExitCode> {
     let (mut total, mut cursor) = (0, String::new());
     loop {
-        let path = format!("/api/v1/events/retry?{query}&cursor={cursor}");
+        let path = format!("/api/v1/{resource}/retry?{query}&cursor={cursor}");
         let answer = client.request(Method::POST, &path, &[], String::new()).await?;
         if !answer.status.is_success() {
             crate::say(format_args!("{total} are tried again so far"));
@@ -211,22 +220,32 @@ async fn run_list(list: List) -> anyhow::Result<ExitCode> {
         ("limit", &limit),
         ("cursor", &list.cursor),
     ]);
-    let answer = list.client.get(&format!("/api/v1/events?{query}")).await?;
+    print_page(("events", "events"), &query, line, &list.client).await
+}
+
+/// Prints a page of a resource, whose list has that name, each on a line.
+pub(crate) async fn print_page(
+    (resource, name): (&str, &str),
+    query: &str,
+    line: fn(&Value) -> String,
+    client: &client::Options,
+) -> anyhow::Result<ExitCode> {
+    let answer = client.get(&format!("/api/v1/{resource}?{query}")).await?;
     if !answer.status.is_success() {
-        return answer.refused(list.client.json);
+        return answer.refused(client.json);
     }
-    if list.client.json {
+    if client.json {
         return print(&answer.body.to_string());
     }
-    let events = answer.body["events"].as_array().map_or(&[] as &[Value], Vec::as_slice);
-    for event in events {
-        print(&line(event))?;
+    let items = answer.body[name].as_array().map_or(&[] as &[Value], Vec::as_slice);
+    for item in items {
+        print(&line(item))?;
     }
     if let Some(cursor) = answer.body["cursor"].as_str() {
         crate::say(format_args!("more: --cursor {cursor}"));
     }
-    if events.is_empty() {
-        crate::say("no events");
+    if items.is_empty() {
+        crate::say(format_args!("no {name}"));
     }
     Ok(ExitCode::SUCCESS)
 }

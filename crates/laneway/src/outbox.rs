@@ -3,10 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use http::Method;
 use serde_json::Value;
 
-use crate::events::{attempt_line, each, escape, query, text};
+use crate::events::{attempt_line, each, escape, print_page, query, retry_all, text};
 use crate::{client, print};
 
 /// What `outbox` can do.
@@ -74,7 +73,9 @@ pub(crate) async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
             print(&if client.json { answer.body.to_string() } else { shown(&answer.body) })
         }
         Verb::Retry(Retry { ids, kind: None, client }) => each("outbox", &ids, "retry", &client).await,
-        Verb::Retry(Retry { kind: Some(kind), client, .. }) => retry_all(&kind, &client).await,
+        Verb::Retry(Retry { kind: Some(kind), client, .. }) => {
+            retry_all("outbox", &query([("kind", &Some(kind))]), &client).await
+        }
     }
 }
 
@@ -88,42 +89,7 @@ async fn run_list(list: List) -> anyhow::Result<ExitCode> {
         ("limit", &limit),
         ("cursor", &list.cursor),
     ]);
-    let answer = list.client.get(&format!("/api/v1/outbox?{query}")).await?;
-    if !answer.status.is_success() {
-        return answer.refused(list.client.json);
-    }
-    if list.client.json {
-        return print(&answer.body.to_string());
-    }
-    let posts = answer.body["posts"].as_array().map_or(&[] as &[Value], Vec::as_slice);
-    for post in posts {
-        print(&line(post))?;
-    }
-    if let Some(cursor) = answer.body["cursor"].as_str() {
-        crate::say(format_args!("more: --cursor {cursor}"));
-    }
-    if posts.is_empty() {
-        crate::say("no posts");
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn retry_all(kind: &str, client: &client::Options) -> anyhow::Result<ExitCode> {
-    let (mut total, mut cursor) = (0, String::new());
-    loop {
-        let path = format!("/api/v1/outbox/retry?kind={}&cursor={cursor}", escape(kind));
-        let answer = client.request(Method::POST, &path, &[], String::new()).await?;
-        if !answer.status.is_success() {
-            crate::say(format_args!("{total} are tried again so far"));
-            return answer.refused(client.json);
-        }
-        total += answer.body["count"].as_u64().unwrap_or_default();
-        match answer.body["cursor"].as_str() {
-            Some(next) => cursor = next.to_owned(),
-            None => break,
-        }
-    }
-    print(&if client.json { format!("{{\"count\":{total}}}") } else { format!("{total} are tried again") })
+    print_page(("outbox", "posts"), &query, line, &list.client).await
 }
 
 /// One post on one line.

@@ -68,16 +68,9 @@ impl Driver {
         let (journal, lease, done) = (self.journal.clone(), self.lease, self.done.clone());
         let (rules, now) = (self.config.borrow().rules, self.clock.wall());
         self.tasks.spawn(async move {
-            let report = loop {
-                match seek(&journal, lease, (&rules, now), &events).await {
-                    Ok(report) => break report,
-                    Err(error) if durably::is_passing(&error) => {
-                        durably::pause("looking for click ids", &error).await
-                    }
-                    Err(error) => break Done::Lost(error),
-                }
-            };
-            report_to(&done, report).await;
+            let look = || seek(&journal, lease, (&rules, now), &events);
+            let report = durably::until_done("looking for click ids", look).await;
+            report_to(&done, report.unwrap_or_else(Done::Lost)).await;
         });
     }
 }

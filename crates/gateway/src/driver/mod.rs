@@ -27,10 +27,9 @@ use laneway_channel::{cm, http, meta};
 use laneway_engine::{
     CallId, Cause, Change, Control, Effect, Engine, Entry, Input, Now, Policy, Reason, SettlementId,
 };
-use laneway_journal::{Feed, Fresh, Journal, Lease, NewCall, OpenPage, OpenRow, Queue, Row, Sequence, Wake};
+use laneway_journal::{Feed, Fresh, Journal, Lease, NewCall, OpenRow, Queue, Row, Sequence, Wake};
 use laneway_model::{Action, Answer, EventKind, Route, Status, Timestamp};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -159,13 +158,13 @@ pub enum Error {
 }
 
 /// Rows that are read at a time when the open set is loaded.
-pub(crate) const LOAD_PAGE: usize = 20_000;
+const LOAD_PAGE: usize = 20_000;
 /// Reports and commands that are taken together before effects are performed.
 const REPORTS_AT_ONCE: usize = 256;
 /// Reports that may wait for the driver; a task that reports more waits.
-pub(crate) const REPORTS_MAX: usize = 8192;
+const REPORTS_MAX: usize = 8192;
 /// Commands that may wait for the driver.
-pub(crate) const COMMANDS_MAX: usize = 1024;
+const COMMANDS_MAX: usize = 1024;
 /// How long calls under way have at shutdown.
 pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 /// The longest sleep between two looks at the clocks.
@@ -334,22 +333,17 @@ impl Driver {
 
 // News of rows.
 impl Driver {
-    /// Tells the engine of every open row after the last one it knows. A page is read while the engine takes the one before
-    /// it in.
+    /// Tells the engine of every open row after the last one it knows.
     async fn load(&mut self) -> Result<(), Error> {
-        let mut next = Some(self.read_page());
-        while let Some(page) = next.take() {
-            let page = page.await.unwrap_or(Err(laneway_journal::Error::Closed)).map_err(Error::Journal)?;
+        loop {
+            let page =
+                self.journal.load_open(self.lease, self.seen, LOAD_PAGE).await.map_err(Error::Journal)?;
             self.seen = self.seen.max(page.complete_to);
-            next = page.more.then(|| self.read_page());
             self.accept(page.rows.iter().map(entry).collect());
+            if !page.more {
+                return Ok(());
+            }
         }
-        Ok(())
-    }
-
-    fn read_page(&self) -> JoinHandle<Result<OpenPage, laneway_journal::Error>> {
-        let (journal, lease, seen) = (self.journal.clone(), self.lease, self.seen);
-        tokio::spawn(async move { journal.load_open(lease, seen, LOAD_PAGE).await })
     }
 
     async fn take_news(&mut self, wake: Wake) -> Result<(), Error> {
@@ -493,19 +487,13 @@ impl Driver {
         let route = self.calls.get(&call).map_or(Route::Meta, Call::route);
         let (journal, lease, done) = (self.journal.clone(), self.lease, self.done.clone());
         self.tasks.spawn(async move {
-            let report = loop {
-                let new = NewCall { started_at, route, members: members.clone() };
-                match journal.begin(lease, new).await {
-                    Ok(begun) => break Done::Begun { call, begun },
-                    Err(laneway_journal::Error::NotOpen { sequence }) => {
-                        break Done::NotOpen { call, sequence };
-                    }
-                    Err(error) if durably::is_passing(&error) => {
-                        durably::pause("beginning a call", &error).await;
-                    }
-                    Err(error) => break Done::Lost(error),
-                }
-            };
+            let new = NewCall { started_at, route, members };
+            let report =
+                match durably::until_done("beginning a call", || journal.begin(lease, new.clone())).await {
+                    Ok(begun) => Done::Begun { call, begun },
+                    Err(laneway_journal::Error::NotOpen { sequence }) => Done::NotOpen { call, sequence },
+                    Err(error) => Done::Lost(error),
+                };
             report_to(&done, report).await;
         });
     }

@@ -115,10 +115,6 @@ impl Courier {
         let (ask, questions) = mpsc::channel(QUESTIONS_MAX);
         let room = Arc::new(Room::default());
         let desk = Desk { questions: ask, room: Arc::clone(&room), lease };
-        let policy = match kind {
-            PostKind::Callback => Policy::callbacks(),
-            PostKind::Forward => Policy::forwards(),
-        };
         let mut courier = Self {
             kind,
             journal,
@@ -127,7 +123,7 @@ impl Courier {
             config,
             clock,
             telemetry,
-            engine: Engine::new(policy, seed),
+            engine: Engine::new(Policy::posts(), seed),
             client: post::Client::new(post::LIMITS),
             directory: Directory::default(),
             calls: BTreeMap::new(),

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use laneway_channel::post::SigningKey;
-use laneway_journal::{CallbackBody, Error, ForwardBody, Journal, Queue, Record, Row};
-use laneway_model::{EventId, Timestamp};
+use laneway_journal::{CallbackBody, Error, ForwardBody, Journal, Queue, Row};
+use laneway_model::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -54,7 +54,8 @@ pub(super) async fn callback(
         Nothing::Ever(format!("Nothing was sent: {error}."))
     };
     let told = CallbackBody::of(row).map_err(unreadable)?;
-    let Some(record) = event(journal, told.event).await.map_err(Nothing::Lost)? else {
+    let read = || journal.get(Queue::Events, told.event);
+    let Some(record) = durably::until_done("reading an event", read).await.map_err(Nothing::Lost)? else {
         return Err(Nothing::Ever("Nothing was sent: the event is no longer kept.".to_owned()));
     };
     let live = match record.status.is_open() {
@@ -76,14 +77,4 @@ pub(super) async fn callback(
     ];
     let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     Ok(Request { headers, body: body.into() })
-}
-
-async fn event(journal: &Journal, id: EventId) -> Result<Option<Record>, Error> {
-    loop {
-        match journal.get(Queue::Events, id).await {
-            Ok(record) => return Ok(record),
-            Err(error) if durably::is_passing(&error) => durably::pause("reading an event", &error).await,
-            Err(error) => return Err(error),
-        }
-    }
 }
