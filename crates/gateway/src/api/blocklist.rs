@@ -5,19 +5,19 @@ use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode, Uri};
+use axum::response::Response;
+use http::{HeaderMap, Uri};
 use laneway_channel::meta::Target;
 use laneway_journal::{Filter, Queue};
 use laneway_model::{EventKind, Person, PhoneNumber, Status};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::Api;
 use super::contacts::number_of;
 use super::events::{reader, unavailable};
-use super::problem::{Problem, ProblemBody, ProblemCode};
+use super::problem::{Problem, ProblemBody, ProblemCode, ReaderRefused};
 use super::query::Query;
-use super::{Api, answer};
 use crate::config::Account;
 use crate::telemetry::Route;
 
@@ -64,9 +64,7 @@ struct Drift {
     params(("business" = String, Path, description = "One of the account's numbers, in any form")),
     responses(
         (status = 200, description = "Both lists, and how they differ", body = BlockList),
-        (status = 400, description = "A parameter cannot be used", body = ProblemBody),
-        (status = 401, description = "The token is missing or unknown", body = ProblemBody),
-        (status = 403, description = "The token lacks the scope `read`", body = ProblemBody),
+        ReaderRefused,
         (status = 404, description = "The number is not the account's", body = ProblemBody),
         (status = 502, description = "Meta's list cannot be read", body = ProblemBody),
         (status = 503, description = "The store cannot answer now", body = ProblemBody),
@@ -78,11 +76,7 @@ pub(super) async fn get(
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
-    let response = match list(&api, business, &headers, &uri).await {
-        Ok(list) => answer::json(StatusCode::OK, &list),
-        Err(problem) => problem.into_response(),
-    };
-    api.answered(Route::BlockList, response)
+    api.answer(Route::BlockList, list(&api, business, &headers, &uri).await)
 }
 
 async fn list(

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode, Uri};
+use axum::response::Response;
+use http::{HeaderMap, Uri};
 use laneway_journal::{Filter, Queue, Sequence, Tenant};
 use laneway_model::{Click, Contact, EventKind, Person, PhoneNumber, Status};
 use serde::Serialize;
@@ -14,9 +14,9 @@ use utoipa::ToSchema;
 
 use super::events::{admitted, reader, unavailable};
 use super::instant::Instant;
-use super::problem::{Problem, ProblemBody, ProblemCode};
+use super::problem::{EraserRefused, Problem, ProblemBody, ProblemCode, ReaderRefused};
 use super::query::{Query, quoted};
-use super::{Api, RETRY_AFTER, answer};
+use super::{Api, RETRY_AFTER};
 use crate::config::{Account, NumbersFrom, Scopes};
 use crate::contacts;
 use crate::telemetry::Route;
@@ -117,9 +117,7 @@ struct ClickState {
     ),
     responses(
         (status = 200, description = "What is known", body = ContactState),
-        (status = 400, description = "A parameter cannot be used", body = ProblemBody),
-        (status = 401, description = "The token is missing or unknown", body = ProblemBody),
-        (status = 403, description = "The token lacks the scope `read`", body = ProblemBody),
+        ReaderRefused,
         (status = 404, description = "Nothing is known, or the number is not the account's", body = ProblemBody),
         (status = 503, description = "The store cannot answer now", body = ProblemBody),
     )
@@ -130,11 +128,7 @@ pub(super) async fn get(
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
-    let response = match one(&api, path, &headers, &uri).await {
-        Ok(contact) => answer::json(StatusCode::OK, &contact),
-        Err(problem) => problem.into_response(),
-    };
-    api.answered(Route::Contact, response)
+    api.answer(Route::Contact, one(&api, path, &headers, &uri).await)
 }
 
 /// Erase a person
@@ -146,9 +140,7 @@ pub(super) async fn get(
     params(("user" = String, Path, description = "The person: a number in any form, or a business-scoped user id")),
     responses(
         (status = 200, description = "What was erased", body = Erasure),
-        (status = 400, description = "A parameter cannot be used", body = ProblemBody),
-        (status = 401, description = "The token is missing or unknown", body = ProblemBody),
-        (status = 403, description = "The token lacks the scope `erase`", body = ProblemBody),
+        EraserRefused,
         (status = 503, description = "The store cannot do it now; asking again goes on", body = ProblemBody),
     )
 )]
@@ -158,11 +150,7 @@ pub(super) async fn erase(
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
-    let response = match erased(&api, user, &headers, &uri).await {
-        Ok(erasure) => answer::json(StatusCode::OK, &erasure),
-        Err(problem) => problem.into_response(),
-    };
-    api.answered(Route::Contact, response)
+    api.answer(Route::Contact, erased(&api, user, &headers, &uri).await)
 }
 
 async fn erased(

@@ -6,17 +6,16 @@ use std::time::Duration;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode, Uri};
+use axum::response::Response;
+use http::{HeaderMap, Uri};
 use laneway_journal::{Filter, Queue, Record, Sequence};
 use laneway_model::{EventId, EventKind, Person, PhoneNumber, Reference, Status};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::answer;
 use super::auth::{self, Stranger};
 use super::instant;
-use super::problem::{Problem, ProblemBody, ProblemCode};
+use super::problem::{Problem, ProblemBody, ProblemCode, ReaderRefused};
 use super::query::{Query, nearest, quoted};
 use super::state::EventState;
 use super::{Api, RETRY_AFTER};
@@ -60,9 +59,7 @@ pub(super) struct EventList {
     ),
     responses(
         (status = 200, description = "The event's state", body = EventState),
-        (status = 400, description = "A parameter cannot be used", body = ProblemBody),
-        (status = 401, description = "The token is missing or unknown", body = ProblemBody),
-        (status = 403, description = "The token lacks the scope `read`", body = ProblemBody),
+        ReaderRefused,
         (status = 404, description = "No such event of this account", body = ProblemBody),
         (status = 500, description = "The event is stored in a form that cannot be read", body = ProblemBody),
         (status = 503, description = "The store cannot answer now", body = ProblemBody),
@@ -76,11 +73,7 @@ pub(super) async fn get(
 ) -> Response {
     // What is not UTF-8 is no event's id, and is answered like any other that is none.
     let id = id.map_or_else(|_| char::REPLACEMENT_CHARACTER.to_string(), |Path(id)| id);
-    let response = match one(&api, &id, &headers, &uri).await {
-        Ok(state) => answer::json(StatusCode::OK, &state),
-        Err(problem) => problem.into_response(),
-    };
-    api.answered(Route::Event, response)
+    api.answer(Route::Event, one(&api, &id, &headers, &uri).await)
 }
 
 /// Events, newest first
@@ -99,19 +92,13 @@ pub(super) async fn get(
     ),
     responses(
         (status = 200, description = "A page of events", body = EventList),
-        (status = 400, description = "A parameter cannot be used", body = ProblemBody),
-        (status = 401, description = "The token is missing or unknown", body = ProblemBody),
-        (status = 403, description = "The token lacks the scope `read`", body = ProblemBody),
+        ReaderRefused,
         (status = 500, description = "An event is stored in a form that cannot be read", body = ProblemBody),
         (status = 503, description = "The store cannot answer now", body = ProblemBody),
     )
 )]
 pub(super) async fn list(State(api): State<Arc<Api>>, headers: HeaderMap, uri: Uri) -> Response {
-    let response = match page(&api, &headers, &uri).await {
-        Ok(list) => answer::json(StatusCode::OK, &list),
-        Err(problem) => problem.into_response(),
-    };
-    api.answered(Route::Events, response)
+    api.answer(Route::Events, page(&api, &headers, &uri).await)
 }
 
 async fn one(api: &Api, id: &str, headers: &HeaderMap, uri: &Uri) -> Result<EventState, Problem> {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode, Uri};
+use axum::response::Response;
+use http::{HeaderMap, Uri};
 use laneway_journal::{Queue, Record};
 use laneway_model::{EventId, EventKind, Status, Timestamp};
 use serde::Serialize;
@@ -18,10 +18,10 @@ use super::events::{
     LIST_PARAMETERS, admitted, cursor_of, filter_of, find, not_found, sequence_of, states, unavailable,
 };
 use super::pace::TOGETHER;
-use super::problem::{Problem, ProblemBody, ProblemCode};
+use super::problem::{OperatorRefused, Problem, ProblemBody, ProblemCode};
 use super::query::{Query, quoted};
 use super::state::EventState;
-use super::{Api, RETRY_AFTER, answer};
+use super::{Api, RETRY_AFTER};
 use crate::config::{Account, Scopes};
 use crate::driver::{Changed, Full, GivingUp, Room};
 use crate::telemetry::Route;
@@ -53,9 +53,7 @@ pub(super) struct Retried {
     params(("id" = String, Path, description = "The event's id")),
     responses(
         (status = 200, description = "The event's state: it is open again", body = EventState),
-        (status = 400, description = "A parameter cannot be used", body = ProblemBody),
-        (status = 401, description = "The token is missing or unknown", body = ProblemBody),
-        (status = 403, description = "The token lacks the scope `operate`", body = ProblemBody),
+        OperatorRefused,
         (status = 404, description = "No such event of this account", body = ProblemBody),
         (status = 409, description = "It is open, has expired, or needs no further try", body = ProblemBody),
         (status = 500, description = "The event is stored in a form that cannot be read", body = ProblemBody),
@@ -69,11 +67,7 @@ pub(super) async fn retry(
     uri: Uri,
 ) -> Response {
     let id = id.map(|Path(id)| id).unwrap_or_default();
-    let response = match retried(&api, &id, &headers, &uri).await {
-        Ok(state) => answer::json(StatusCode::OK, &state),
-        Err(problem) => problem.into_response(),
-    };
-    api.answered(Route::Redrive, response)
+    api.answer(Route::Redrive, retried(&api, &id, &headers, &uri).await)
 }
 
 /// Give an event up
@@ -84,9 +78,7 @@ pub(super) async fn retry(
     params(("id" = String, Path, description = "The event's id")),
     responses(
         (status = 200, description = "The event's state: it is `discarded`", body = EventState),
-        (status = 400, description = "A parameter cannot be used", body = ProblemBody),
-        (status = 401, description = "The token is missing or unknown", body = ProblemBody),
-        (status = 403, description = "The token lacks the scope `operate`", body = ProblemBody),
+        OperatorRefused,
         (status = 404, description = "No such event of this account", body = ProblemBody),
         (status = 409, description = "A call for it is under way, or it has ended", body = ProblemBody),
         (status = 500, description = "The event is stored in a form that cannot be read", body = ProblemBody),
@@ -100,11 +92,7 @@ pub(super) async fn discard(
     uri: Uri,
 ) -> Response {
     let id = id.map(|Path(id)| id).unwrap_or_default();
-    let response = match discarded(&api, &id, &headers, &uri).await {
-        Ok(state) => answer::json(StatusCode::OK, &state),
-        Err(problem) => problem.into_response(),
-    };
-    api.answered(Route::Redrive, response)
+    api.answer(Route::Redrive, discarded(&api, &id, &headers, &uri).await)
 }
 
 /// Try many events again
@@ -127,19 +115,13 @@ pub(super) async fn discard(
     ),
     responses(
         (status = 200, description = "How many are tried again", body = Retried),
-        (status = 400, description = "A parameter cannot be used", body = ProblemBody),
-        (status = 401, description = "The token is missing or unknown", body = ProblemBody),
-        (status = 403, description = "The token lacks the scope `operate`", body = ProblemBody),
+        OperatorRefused,
         (status = 500, description = "What is stored is damaged", body = ProblemBody),
         (status = 503, description = "The store cannot do it now, or there is no room; none is tried again", body = ProblemBody),
     )
 )]
 pub(super) async fn retry_many(State(api): State<Arc<Api>>, headers: HeaderMap, uri: Uri) -> Response {
-    let response = match many_retried(&api, &headers, &uri).await {
-        Ok(retried) => answer::json(StatusCode::OK, &retried),
-        Err(problem) => problem.into_response(),
-    };
-    api.answered(Route::Redrive, response)
+    api.answer(Route::Redrive, many_retried(&api, &headers, &uri).await)
 }
 
 async fn retried(api: &Api, id: &str, headers: &HeaderMap, uri: &Uri) -> Result<EventState, Problem> {

@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 use super::events::{kinds_of, reader, statuses_of};
 use super::health::Readiness;
 use super::instant::Instant;
-use super::problem::{Problem, ProblemBody};
+use super::problem::{Problem, ReaderRefused};
 use super::query::Query;
 use super::{Api, answer};
 use crate::driver::Changed;
@@ -76,9 +76,7 @@ struct Wanted {
     ),
     responses(
         (status = 200, description = "Changes as they happen", body = ChangeState, content_type = "text/event-stream"),
-        (status = 400, description = "A parameter cannot be used", body = ProblemBody),
-        (status = 401, description = "The token is missing or unknown", body = ProblemBody),
-        (status = 403, description = "The token lacks the scope `read`", body = ProblemBody),
+        ReaderRefused,
     )
 )]
 pub(super) async fn get(State(api): State<Arc<Api>>, headers: HeaderMap, uri: Uri) -> Response {

@@ -37,8 +37,10 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing;
+use http::StatusCode;
 
 use laneway_channel::pass;
+use serde::Serialize;
 
 use crate::config::{Account, Config};
 use crate::node::Node;
@@ -183,6 +185,15 @@ impl Api {
     fn answered(&self, route: Route, response: Response) -> Response {
         self.node.telemetry.answered(route, response.status().as_u16());
         response
+    }
+
+    /// Counts the answer, with 200 and this body or with the problem.
+    fn answer(&self, route: Route, result: Result<impl Serialize, Problem>) -> Response {
+        let response = match result {
+            Ok(body) => answer::json(StatusCode::OK, &body),
+            Err(problem) => problem.into_response(),
+        };
+        self.answered(route, response)
     }
 
     /// Counts and logs a failure of the journal.

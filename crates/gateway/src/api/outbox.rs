@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode, Uri};
+use axum::response::Response;
+use http::{HeaderMap, Uri};
 use laneway_journal::{CallbackBody, Filter, FormatError, ForwardBody, Record};
 use laneway_model::{Attempt, AttemptOutcome, Person, PhoneNumber, Status, Timestamp, WaitingFor};
 use serde::Serialize;
@@ -16,9 +16,9 @@ use super::events::{
 };
 use super::events_redrive::{RETRIES_MAX, retries_of};
 use super::instant::{self, Instant};
-use super::problem::{Problem, ProblemBody, ProblemCode};
+use super::problem::{OperatorRefused, Problem, ProblemBody, ProblemCode, ReaderRefused};
 use super::query::{Query, quoted};
-use super::{Api, answer, state};
+use super::{Api, state};
 use crate::config::{Account, Scopes};
 use crate::driver::Live;
 use crate::outbox::{KEPT_FOR, PostId, PostKind};
@@ -139,19 +139,13 @@ pub(super) struct PostsRetried {
     ),
     responses(
         (status = 200, description = "A page of posts", body = PostList),
-        (status = 400, description = "A parameter cannot be used", body = ProblemBody),
-        (status = 401, description = "The token is missing or unknown", body = ProblemBody),
-        (status = 403, description = "The token lacks the scope `read`", body = ProblemBody),
+        ReaderRefused,
         (status = 500, description = "A post is stored in a form that cannot be read", body = ProblemBody),
         (status = 503, description = "The store cannot answer now", body = ProblemBody),
     )
 )]
 pub(super) async fn list(State(api): State<Arc<Api>>, headers: HeaderMap, uri: Uri) -> Response {
-    let response = match page(&api, &headers, &uri).await {
-        Ok(list) => answer::json(StatusCode::OK, &list),
-        Err(problem) => problem.into_response(),
-    };
-    api.answered(Route::Outbox, response)
+    api.answer(Route::Outbox, page(&api, &headers, &uri).await)
 }
 
 /// One post
@@ -160,9 +154,7 @@ pub(super) async fn list(State(api): State<Arc<Api>>, headers: HeaderMap, uri: U
     params(("id" = String, Path, description = "The post's id")),
     responses(
         (status = 200, description = "The post", body = PostState),
-        (status = 400, description = "A parameter cannot be used", body = ProblemBody),
-        (status = 401, description = "The token is missing or unknown", body = ProblemBody),
-        (status = 403, description = "The token lacks the scope `read`", body = ProblemBody),
+        ReaderRefused,
         (status = 404, description = "No such post of this account", body = ProblemBody),
         (status = 500, description = "The post is stored in a form that cannot be read", body = ProblemBody),
         (status = 503, description = "The store cannot answer now", body = ProblemBody),
@@ -175,11 +167,7 @@ pub(super) async fn get(
     uri: Uri,
 ) -> Response {
     let id = id.map(|Path(id)| id).unwrap_or_default();
-    let response = match one(&api, &id, &headers, &uri).await {
-        Ok(state) => answer::json(StatusCode::OK, &state),
-        Err(problem) => problem.into_response(),
-    };
-    api.answered(Route::Outbox, response)
+    api.answer(Route::Outbox, one(&api, &id, &headers, &uri).await)
 }
 
 /// Try a post again
@@ -191,9 +179,7 @@ pub(super) async fn get(
     params(("id" = String, Path, description = "The post's id")),
     responses(
         (status = 200, description = "The post: it is open again", body = PostState),
-        (status = 400, description = "A parameter cannot be used", body = ProblemBody),
-        (status = 401, description = "The token is missing or unknown", body = ProblemBody),
-        (status = 403, description = "The token lacks the scope `operate`", body = ProblemBody),
+        OperatorRefused,
         (status = 404, description = "No such post of this account", body = ProblemBody),
         (status = 409, description = "It is open, or was taken", body = ProblemBody),
         (status = 500, description = "The post is stored in a form that cannot be read", body = ProblemBody),
@@ -207,11 +193,7 @@ pub(super) async fn retry(
     uri: Uri,
 ) -> Response {
     let id = id.map(|Path(id)| id).unwrap_or_default();
-    let response = match retried(&api, &id, &headers, &uri).await {
-        Ok(state) => answer::json(StatusCode::OK, &state),
-        Err(problem) => problem.into_response(),
-    };
-    api.answered(Route::Outbox, response)
+    api.answer(Route::Outbox, retried(&api, &id, &headers, &uri).await)
 }
 
 /// Try many posts again
@@ -232,19 +214,13 @@ pub(super) async fn retry(
     ),
     responses(
         (status = 200, description = "How many are tried again", body = PostsRetried),
-        (status = 400, description = "A parameter cannot be used", body = ProblemBody),
-        (status = 401, description = "The token is missing or unknown", body = ProblemBody),
-        (status = 403, description = "The token lacks the scope `operate`", body = ProblemBody),
+        OperatorRefused,
         (status = 500, description = "What is stored is damaged", body = ProblemBody),
         (status = 503, description = "The store cannot do it now; none is tried again", body = ProblemBody),
     )
 )]
 pub(super) async fn retry_many(State(api): State<Arc<Api>>, headers: HeaderMap, uri: Uri) -> Response {
-    let response = match many_retried(&api, &headers, &uri).await {
-        Ok(retried) => answer::json(StatusCode::OK, &retried),
-        Err(problem) => problem.into_response(),
-    };
-    api.answered(Route::Outbox, response)
+    api.answer(Route::Outbox, many_retried(&api, &headers, &uri).await)
 }
 
 async fn page(api: &Api, headers: &HeaderMap, uri: &Uri) -> Result<PostList, Problem> {

@@ -4,20 +4,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode, Uri};
+use axum::response::Response;
+use http::{HeaderMap, Uri};
 use laneway_engine::Why;
 use laneway_model::{Family, PhoneNumber, Route as Sent, Scope};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::Object;
 
+use super::Api;
 use super::events::reader;
 use super::instant::Instant;
 use super::problem::{Problem, ProblemBody, ProblemCode};
 use super::query::Query;
 use super::state::{words, words_or_null};
-use super::{Api, answer};
 use crate::config::Account;
 use crate::driver::Pause;
 use crate::telemetry::Route;
@@ -96,11 +96,7 @@ pub(super) struct PauseState {
     )
 )]
 pub(super) async fn list(State(api): State<Arc<Api>>, headers: HeaderMap, uri: Uri) -> Response {
-    let response = match of_account(&api, &headers, &uri).await {
-        Ok(pauses) => answer::json(StatusCode::OK, &Pauses { pauses }),
-        Err(problem) => problem.into_response(),
-    };
-    api.answered(Route::Pauses, response)
+    api.answer(Route::Pauses, of_account(&api, &headers, &uri).await.map(|pauses| Pauses { pauses }))
 }
 
 async fn of_account(api: &Api, headers: &HeaderMap, uri: &Uri) -> Result<Vec<PauseState>, Problem> {

@@ -1,11 +1,15 @@
-//! Errors of Laneway's own API.
+//! Errors of Laneway's own API, and what its document says of those that many resources share.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{IntoResponses, ToSchema};
 
 use super::answer;
 
@@ -136,4 +140,47 @@ impl IntoResponse for Problem {
         }
         response
     }
+}
+
+/// The refusals of a resource whose token needs the scope `read`: one word among its `responses`.
+pub(super) enum ReaderRefused {}
+
+/// The same for `operate`.
+pub(super) enum OperatorRefused {}
+
+/// The same for `erase`.
+pub(super) enum EraserRefused {}
+
+type Responses = BTreeMap<String, RefOr<utoipa::openapi::Response>>;
+
+impl IntoResponses for ReaderRefused {
+    fn responses() -> Responses {
+        refused_without("read")
+    }
+}
+
+impl IntoResponses for OperatorRefused {
+    fn responses() -> Responses {
+        refused_without("operate")
+    }
+}
+
+impl IntoResponses for EraserRefused {
+    fn responses() -> Responses {
+        refused_without("erase")
+    }
+}
+
+fn refused_without(scope: &str) -> Responses {
+    let refusals = [
+        (StatusCode::BAD_REQUEST, "A parameter cannot be used".to_owned()),
+        (StatusCode::UNAUTHORIZED, "The token is missing or unknown".to_owned()),
+        (StatusCode::FORBIDDEN, format!("The token lacks the scope `{scope}`")),
+    ];
+    let body = || ContentBuilder::new().schema(Some(Ref::from_schema_name(ProblemBody::name()))).build();
+    let responses = refusals.into_iter().map(|(status, description)| {
+        let response = ResponseBuilder::new().description(description).content("application/json", body());
+        (status.as_str().to_owned(), RefOr::T(response.build()))
+    });
+    responses.collect()
 }
