@@ -210,8 +210,8 @@ impl Journal {
     }
 
     /// Gives dead letters up: rows that are `Failed` or `InDoubt` become `Discarded`, for this reason, and hold their
-    /// lanes no longer. Answers which; all others are left alone. (What is open is discarded by a settlement.) The feed
-    /// tells nothing of it.
+    /// lanes no longer. Answers which; all others are left alone. (What is open is discarded by a settlement.) The posts,
+    /// each with its queue, are stored in the same transaction if any row is given up. The feed tells of nothing but them.
     ///
     /// # Errors
     /// [`Error::Fenced`], [`Error::Busy`], [`Error::Full`], or the store's own trouble.
@@ -221,8 +221,10 @@ impl Journal {
         sequences: &[Sequence],
         at: Timestamp,
         reason: &str,
+        posts: Vec<(Queue, NewRow)>,
     ) -> Result<Vec<Sequence>, Error> {
-        let op = Op::Discard { lease, sequences: sequences.to_vec(), at, reason: reason.to_owned() };
+        let (sequences, reason) = (sequences.to_vec(), reason.to_owned());
+        let op = Op::Discard { lease, sequences, at, reason, posts };
         self.write(op).await.map(Reply::discarded)
     }
 

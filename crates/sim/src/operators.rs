@@ -112,7 +112,8 @@ impl World {
     fn discard_dead(&mut self, sequences: Vec<Sequence>) {
         let at = self.wall();
         let Some(node) = self.node.as_ref().filter(|_| !sequences.is_empty()) else { return };
-        let op = Op::Discard { lease: node.lease, sequences, at, reason: "given up".to_owned() };
+        let (lease, reason) = (node.lease, "given up".to_owned());
+        let op = Op::Discard { lease, sequences, at, reason, posts: Vec::new() };
         self.write(Write { op, then: Then::Discard });
     }
 

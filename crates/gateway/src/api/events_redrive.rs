@@ -24,6 +24,7 @@ use super::state::EventState;
 use super::{Api, RETRY_AFTER};
 use crate::config::{Account, Scopes};
 use crate::driver::{Changed, Full, GivingUp, Room};
+use crate::outbox::{Callbacks, PostKind};
 use crate::telemetry::Route;
 
 /// The most events that one call tries again.
@@ -157,7 +158,9 @@ async fn discarded(api: &Api, id: &str, headers: &HeaderMap, uri: &Uri) -> Resul
         return given_up(api, account, id).await;
     }
     let (lease, now) = (api.node.driver.lease(), api.node.clock.wall());
-    let dead = api.node.journal.discard(lease, &[id.sequence()], now, DISCARDED).await;
+    let told = Callbacks::of(&config).rows(&record.row, Status::Discarded, now);
+    let posts = api.node.outbox.admit(PostKind::Callback, told);
+    let dead = api.node.journal.discard(lease, &[id.sequence()], now, DISCARDED, posts).await;
     let dead = dead.map_err(|error| unavailable(api, &error))?;
     if dead.is_empty() {
         return Err(wrong_status(&record, "it has ended, and is no dead letter"));

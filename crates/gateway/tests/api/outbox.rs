@@ -131,6 +131,28 @@ async fn a_forward_goes_out_byte_for_byte() {
     }
 }
 
+#[tokio::test]
+async fn a_dead_letter_that_is_given_up_is_told_once_and_after_its_failure() {
+    let mut receiver = Receiver::start().await;
+    let wanted = [Status::Failed, Status::Discarded];
+    let node = node(Vec::new(), vec![callback(&receiver.url, &wanted)]).await;
+    let mut client = node.client().await;
+    let event = client.post(SHOP, READ).await.event_id();
+    let mut next = async || serde_json::from_slice::<Value>(&receiver.next().await.1).unwrap();
+    assert_eq!(next().await["type"], "event.failed");
+    let discard = format!("/api/v1/events/{event}/discard");
+    let act = async |client: &mut Client| {
+        client.send(Method::POST, &discard, &[("x-cm-producttoken", SHOP)], "").await
+    };
+    let state = act(&mut client).await.json();
+    assert_eq!(state["status"], "discarded");
+    let told = next().await;
+    assert_eq!((&told["type"], &told["data"]), (&json!("event.discarded"), &state));
+    assert_eq!(act(&mut client).await.status, StatusCode::CONFLICT);
+    let posts = client.get("/api/v1/outbox", SHOP).await.json();
+    assert_eq!(posts["posts"].as_array().unwrap().len(), 2, "{posts}");
+}
+
 /// An address that answers nobody.
 async fn dead_url() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -12,8 +12,8 @@ use super::step::{Failed, News, Phase};
 use super::store::Store;
 use crate::feed::Weight;
 use crate::{
-    CallId, Change, Completion, EndedCall, Error, Fresh, Lease, MemberOutcome, NewCall, Queue, Sequence,
-    Settlement,
+    CallId, Change, Completion, EndedCall, Error, Fresh, Lease, MemberOutcome, NewCall, NewRow, Queue,
+    Sequence, Settlement,
 };
 use laneway_model::{EventId, Status, Timestamp};
 
@@ -302,6 +302,8 @@ pub(super) fn discard(
     lease: Lease,
     sequences: &[Sequence],
     (at, reason): (Timestamp, &str),
+    posts: Vec<(Queue, NewRow)>,
+    news: &mut Vec<News>,
 ) -> Result<Vec<Sequence>, Failed> {
     store.check_lease(lease).reading()?;
     let sql = sql(lease.queue);
@@ -314,6 +316,11 @@ pub(super) fn discard(
             in_order.push(*sequence);
         }
     }
+    if dead.is_empty() {
+        return Ok(in_order);
+    }
+    let mut planned = Vec::with_capacity(posts.len());
+    plan_posts(store, posts, &mut planned)?;
     for (sequence, before) in dead {
         let state = State {
             status: Status::Discarded,
@@ -325,5 +332,6 @@ pub(super) fn discard(
         state.write(&store.connection, sql, sequence).doing("discarding a row").writing()?;
         store.memory.counters.moved(lease.queue, Some(&before), Some(&state));
     }
+    write_rows(store, planned, news)?;
     Ok(in_order)
 }

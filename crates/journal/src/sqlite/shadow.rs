@@ -137,7 +137,8 @@ impl Shadow {
                     row.status = Status::Discarded;
                     row.holds = false;
                 }
-                let op = Op::Discard { lease, sequences, at: self.now(), reason: "unwanted".to_owned() };
+                let (at, reason) = (self.now(), "unwanted".to_owned());
+                let op = Op::Discard { lease, sequences, at, reason, posts: Vec::new() };
                 (op, Ok(Some(Reply::Discarded(reply))))
             }
         }

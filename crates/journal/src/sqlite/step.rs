@@ -56,6 +56,8 @@ pub enum Op {
         at: Timestamp,
         /// Why, for a person.
         reason: String,
+        /// Posts that tell of it, each with its queue. They are stored if a row is given up.
+        posts: Vec<(Queue, NewRow)>,
     },
     /// Removes rows; those to which `only` does not apply stay.
     Remove {
@@ -192,9 +194,8 @@ impl Op {
             Self::Begin(_, call) => call.members.len(),
             Self::Complete { completions, .. } => completions.len(),
             Self::Settle(_, settlement) => settlement.changes.len() + settlement.posts.len(),
-            Self::Requeue { sequences, .. }
-            | Self::Discard { sequences, .. }
-            | Self::Remove { sequences, .. } => sequences.len(),
+            Self::Discard { sequences, posts, .. } => sequences.len() + posts.len(),
+            Self::Requeue { sequences, .. } | Self::Remove { sequences, .. } => sequences.len(),
             Self::Recall(_) | Self::RemoveContacts { .. } => 1,
             Self::RemoveNotifications(ids) => ids.len(),
             Self::RemoveKeys { limit, .. } => *limit,
@@ -285,8 +286,9 @@ fn dispatch(store: &mut Store, op: Op, news: &mut Vec<News>) -> Result<Reply, Fa
         Op::Requeue { lease, sequences, at, due, expires } => {
             settle::requeue(store, lease, &sequences, (at, due, expires), news).map(Reply::Requeued)
         }
-        Op::Discard { lease, sequences, at, reason } => {
-            settle::discard(store, lease, &sequences, (at, &reason)).map(Reply::Discarded)
+        Op::Discard { lease, sequences, at, reason, posts } => {
+            let decision = (at, reason.as_str());
+            settle::discard(store, lease, &sequences, decision, posts, news).map(Reply::Discarded)
         }
         Op::Remove { queue, sequences, only } => {
             remove::rows(store, queue, &sequences, &only).map(Reply::Removed)

@@ -118,15 +118,20 @@ pub(crate) async fn a_requeued_holder_keeps_its_place<H: Harness>() {
 pub(crate) async fn dead_letters_are_given_up<H: Harness>() {
     let mut fixture = Fixture::<H>::new().await;
     let ids = fixture.events((1..=6).map(row).collect()).await;
+    next_rows(&mut fixture.feed, Queue::Events).await;
     fixture.answer(7, vec![outcome(1, AttemptOutcome::Rejected)], vec![held(1)]).await;
     let changes = [(2, Status::Failed), (3, Status::InDoubt), (4, Status::Expired), (5, Status::Retrying)];
     fixture.decide(7, changes.iter().map(|(n, status)| change(*n, *status)).collect()).await;
     let lease = fixture.lease(Queue::Events).await;
     let asked = [3, 99, 6, 5, 4, 1, 3, 2];
-    let given_up = fixture.journal.discard(lease, &asked, time(8), "not wanted").await.unwrap();
+    let posts = || vec![(Queue::Callbacks, row(8))];
+    let given_up = fixture.journal.discard(lease, &asked, time(8), "not wanted", posts()).await.unwrap();
     assert_eq!(given_up, [3, 1, 2]);
-    assert_eq!(fixture.journal.discard(lease, &asked, time(9), "again").await.unwrap(), []);
+    let post = next_rows(&mut fixture.feed, Queue::Callbacks).await;
+    assert_eq!(post.iter().map(|fresh| fresh.open.sequence).collect::<Vec<_>>(), [1]);
+    assert_eq!(fixture.journal.discard(lease, &asked, time(9), "again", posts()).await.unwrap(), []);
     fixture.crash().await;
+    assert_eq!(fixture.open_rows(Queue::Callbacks).await.len(), 1, "what was not given up is not told");
     for id in &ids[..3] {
         let record = fixture.record(*id).await;
         assert_eq!((record.status, record.updated_at), (Status::Discarded, time(8)), "{id}");
@@ -135,7 +140,7 @@ pub(crate) async fn dead_letters_are_given_up<H: Harness>() {
     assert_eq!(fixture.record(ids[0]).await.attempts.len(), 1, "what was tried is still told");
     assert_eq!(told(&fixture).await, [(5, 5, Status::Retrying), (6, 6, Status::Accepted)]);
     assert_eq!(fixture.record(ids[3]).await.status, Status::Expired);
-    let fenced = fixture.journal.discard(lease, &[1], time(9), "late").await;
+    let fenced = fixture.journal.discard(lease, &[1], time(9), "late", posts()).await;
     assert!(matches!(fenced, Err(Error::Fenced)), "{fenced:?}");
     assert_eq!(fixture.journal.purge(Queue::Events, time(99), 99).await.unwrap(), 4);
 }

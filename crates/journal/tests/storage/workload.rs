@@ -87,7 +87,8 @@ fn op(random: &mut Rng, now: Timestamp, lease: &dyn Fn(Queue) -> Lease) -> Op {
         }
         12 => {
             let reason = "nobody wants it".to_owned();
-            Op::Discard { lease: lease(queue), sequences: numbers(random), at: now, reason }
+            let posts = some(random, 2, |random| (Queue::Callbacks, row(random, now)));
+            Op::Discard { lease: lease(queue), sequences: numbers(random), at: now, reason, posts }
         }
         13 => {
             let only = if random.bool() {
