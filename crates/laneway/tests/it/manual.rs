@@ -1,5 +1,5 @@
 //! The examples of docs/testing-with-the-sandbox.md, as they stand there. The Rust example is a documentation test of
-//! `laneway-sandbox`.
+//! `laneway-sandbox`. Other pages' examples are run where what they do is tested.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -11,32 +11,37 @@ use crate::harness::run;
 
 const PAGE: &str = include_str!("../../../../docs/testing-with-the-sandbox.md");
 
-/// The only block of a language.
+/// The only block of a language on a page.
 #[track_caller]
-fn example(language: &str) -> &str {
+pub(crate) fn example<'a>(page: &'a str, language: &str) -> &'a str {
     let start = format!("\n```{language}\n");
-    let mut blocks = PAGE.split(start.as_str()).skip(1);
+    let mut blocks = page.split(start.as_str()).skip(1);
     let (block, _) = blocks.next().and_then(|rest| rest.split_once("\n```\n")).expect("the page has one");
     assert_eq!(blocks.next(), None, "one example of {language}");
     block
+}
+
+/// Says that an example was not run, and why.
+pub(crate) fn skipped(example: &str, why: &str) {
+    // Whatever is printed by macros is shown only for tests that fail.
+    let said = format!("\nskipped test: {example}: {why}\n");
+    io::stdout().write_all(said.as_bytes()).unwrap();
 }
 
 /// Runs a command with a sandbox of its own, in the folder where the example is the file of that name.
 #[track_caller]
 fn check(language: &str, file: &str, needs: &str, command: &str, says: &str) {
     let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join(file), example(language)).unwrap();
+    fs::write(folder.path().join(file), example(PAGE, language)).unwrap();
     if let Err(error) = Command::new(needs).arg("--version").output() {
-        // Whatever is printed by macros is shown only for tests that fail.
-        let said = format!("\nskipped test: the example in {language}: {needs}: {error}\n");
-        io::stdout().write_all(said.as_bytes()).unwrap();
+        skipped(&format!("the example in {language}"), &format!("{needs}: {error}"));
         return;
     }
     let inside = format!("cd '{}' && exec {command}", folder.path().display());
     let ended = run(&["sandbox", "exec", "--", "sh", "-c", &inside]);
     assert_eq!(ended.code, 0, "{}{}", ended.stdout, ended.stderr);
     assert!(ended.stdout.contains(says) || ended.stderr.contains(says), "{}{}", ended.stdout, ended.stderr);
-    assert!(example(language).contains(command), "the example says how to run it");
+    assert!(example(PAGE, language).contains(command), "the example says how to run it");
 }
 
 #[test]

@@ -3,12 +3,14 @@
 
 mod http;
 mod process;
+mod receiver;
 mod running;
 mod shop;
 mod small_disk;
 
 pub(crate) use http::{Answer, Connection, Host};
 pub(crate) use process::{Finished, Process, run, run_with};
+pub(crate) use receiver::{Posted, receive};
 pub(crate) use running::{CUSTOMER, Dev, Gateway, World, Written, envelope, id_of};
 pub(crate) use shop::{ADMIN_TOKEN, Serve, Shop, TOKENS, shown};
 pub(crate) use small_disk::SmallDisk;
