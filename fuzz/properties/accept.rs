@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use laneway_channel::Secret;
 use laneway_channel::meta::{Call, Member, Verb, encode};
-use laneway_gateway::accept::{self, Context, Refusal, Rules, Told};
-use laneway_gateway::config::{Account, Country, Number, NumbersFrom, Waba};
+use laneway_gateway::accept::{self, Context, Refusal, Told};
+use laneway_gateway::config::{Account, Country, Number, NumbersFrom, Rules, Waba};
 use laneway_journal::{NewRow, Row};
 use laneway_model::{
     AccountName, Click, Contact, CtwaClid, DatasetId, Event, EventId, Person, PhoneNumber, PhoneNumberId,

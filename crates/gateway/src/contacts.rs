@@ -6,7 +6,8 @@ use laneway_journal::{ContactTouch, Error, Journal};
 use laneway_model::{Contact, LaneKey, Person, PhoneNumber, Touch};
 use laneway_wire::cm::EventRequest;
 
-use crate::accept::{self, Rules, Told};
+use crate::accept::{self, Told};
+use crate::config::Rules;
 use crate::node::Node;
 
 /// The most names of one person that are looked at: number and id, and those before each change.

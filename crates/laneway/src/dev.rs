@@ -2,12 +2,12 @@
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::Args;
 
 use laneway_gateway::clock::{Clock, SystemClock};
@@ -22,7 +22,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::sandbox::WorldOptions;
 use crate::signals::Signals;
-use crate::{logs, say, serve};
+use crate::{data, logs, say};
 
 /// What `dev` takes.
 #[derive(Args, Debug)]
@@ -34,18 +34,12 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DIRECTORY", default_value = "laneway-dev")]
     data_dir: PathBuf,
     /// What keeps the events: sqlite
-    #[arg(long, value_name = "STORE", default_value = "sqlite", value_parser = serve::store)]
+    #[arg(long, value_name = "STORE", default_value = "sqlite", value_parser = data::store)]
     store: Store,
     #[command(flatten)]
     world: WorldOptions,
 }
 
-/// The file in a data directory that says it is `dev`'s.
-const MARK: &str = "laneway-dev.txt";
-const MARK_TEXT: &str =
-    "This directory belongs to `laneway dev`. Nothing in it has reached Meta. Delete it to start afresh.\n";
-/// The file that a journal keeps its events in.
-const JOURNAL: &str = "journal.db";
 /// The sandbox's world within the data directory.
 const WORLD: &str = "sandbox.json";
 /// The customer who writes at every start: the user of CM.com's events page.
@@ -81,7 +75,7 @@ pub(crate) async fn run(options: Options, logs: &logs::Options) -> anyhow::Resul
     let started = SystemClock::new();
     logs.start("warn")?;
     say(format_args!("laneway {} dev. Nothing here reaches Meta.", env!("CARGO_PKG_VERSION")));
-    claim(&options.data_dir)?;
+    data::claim_for_dev(&options.data_dir)?;
     let mut signals = Signals::listen()?;
     let sandbox = Sandbox::start(laneway_sandbox::Options {
         listen: free(options.world.sandbox_listen)?,
@@ -118,27 +112,6 @@ pub(crate) async fn run(options: Options, logs: &logs::Options) -> anyhow::Resul
         .await?;
     sandbox.stop().await?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Marks the directory as `dev`'s; one that holds a production journal is refused.
-fn claim(directory: &Path) -> anyhow::Result<()> {
-    let mark = directory.join(MARK);
-    if directory.join(JOURNAL).exists() && !mark.exists() {
-        bail!(
-            "{} belongs to `laneway serve`; dev needs a directory of its own (--data-dir)",
-            directory.display()
-        );
-    }
-    std::fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
-    std::fs::write(&mark, MARK_TEXT).with_context(|| format!("cannot write {}", mark.display()))
-}
-
-/// Refuses a directory that holds a dev world.
-pub(crate) fn refuse_dev_directory(directory: &Path) -> anyhow::Result<()> {
-    if directory.join(MARK).exists() {
-        bail!("{} belongs to `laneway dev`; serve needs a directory of its own", directory.display());
-    }
-    Ok(())
 }
 
 /// The address, or a free port of the same machine when the port is taken.
@@ -328,18 +301,5 @@ mod tests {
     #[test]
     fn the_time_of_day_is_short() {
         assert_eq!(time_of_day(Timestamp::from_millis(1_795_000_000_207)), "11:06:40.207");
-    }
-
-    #[test]
-    fn directories_are_kept_apart() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path();
-        refuse_dev_directory(path).unwrap();
-        claim(path).unwrap();
-        std::fs::write(path.join(JOURNAL), "").unwrap();
-        claim(path).unwrap();
-        assert!(refuse_dev_directory(path).unwrap_err().to_string().contains("belongs to `laneway dev`"));
-        std::fs::remove_file(path.join(MARK)).unwrap();
-        assert!(claim(path).unwrap_err().to_string().contains("belongs to `laneway serve`"));
     }
 }

@@ -9,6 +9,7 @@ mod blocklist;
 mod client;
 mod config;
 mod contacts;
+mod data;
 mod descriptors;
 mod dev;
 mod doctor;

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::signals::Signals;
-use crate::{dev, logs, say};
+use crate::{data, logs, say};
 
 /// What `serve` takes.
 #[derive(Args, Debug)]
@@ -32,23 +32,12 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DIRECTORY")]
     data_dir: Option<PathBuf>,
     /// What keeps the events: sqlite
-    #[arg(long, value_name = "STORE", value_parser = store)]
+    #[arg(long, value_name = "STORE", value_parser = data::store)]
     store: Option<Store>,
 }
 
 /// How often the configuration's files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-
-/// Reads a kind of store as the command line and the file name it.
-pub(crate) fn store(text: &str) -> Result<Store, String> {
-    match text {
-        "sqlite" => Ok(Store::Sqlite),
-        other if other.starts_with("postgres") => {
-            Err("PostgreSQL is not yet supported; use sqlite".to_owned())
-        }
-        _ => Err("the only store is sqlite".to_owned()),
-    }
-}
 
 pub(crate) async fn run(options: Options, logs: &logs::Options) -> anyhow::Result<ExitCode> {
     logs.start("info")?;
@@ -63,7 +52,7 @@ pub(crate) async fn run(options: Options, logs: &logs::Options) -> anyhow::Resul
     loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let watcher = Watcher::new(options.config.clone(), Box::new(env), &loaded);
     let config = overridden(loaded, &options);
-    dev::refuse_dev_directory(&config.data_dir)?;
+    data::refuse_of_dev(&config.data_dir)?;
     let (publish, config) = watch::channel(Arc::new(config));
     let mut signals = Signals::listen()?;
     let stop_watching = CancellationToken::new();

@@ -8,10 +8,10 @@ use laneway_model::{
 };
 use laneway_wire::cm::Custom;
 
-use crate::config::Waba;
+use crate::config::{Rules, Waba};
 
 use super::refusal::{Refusal, RefusalCode, quoted};
-use super::{Context, Rules, currency, parse_reference};
+use super::{Context, currency, parse_reference};
 
 const CLICK_ID: &str = "event.custom.ctwa_id";
 const CURRENCY: &str = "event.custom.currency";

@@ -6,9 +6,7 @@ use laneway_journal::Key;
 use laneway_model::{Action, Event};
 use sha2::{Digest, Sha256};
 
-/// How long the key of a conversion is kept. Meta does not deduplicate messaging events (documented: "Conversions API
-/// for business messaging", FAQ), so a repetition is kept out for as long as reports about it are still looked at.
-pub const CONVERSION_KEY_KEPT: Duration = Duration::from_hours(28 * 24);
+use crate::config::Retention;
 
 /// The keys of an event: the client's idempotency key, which is kept for `kept` unless it is a conversion's, and a
 /// conversion's event id if the client gave one.
@@ -16,7 +14,7 @@ pub(super) fn keys(event: &Event, idempotency_key: Option<&str>, kept: Duration)
     let mut keys = Vec::new();
     if let Some(key) = idempotency_key {
         let kept = match &event.action {
-            Action::Conversion(_) => CONVERSION_KEY_KEPT,
+            Action::Conversion(_) => Retention::CONVERSION_KEYS,
             Action::MarkAsRead { .. } | Action::Typing { .. } | Action::Block | Action::UnBlock => kept,
         };
         keys.push(Key {
@@ -36,7 +34,7 @@ pub(super) fn keys(event: &Event, idempotency_key: Option<&str>, kept: Duration)
                 .part(event_id.as_str())
                 .finish(),
             fingerprint: None,
-            until: event.accepted_at.saturating_add(CONVERSION_KEY_KEPT),
+            until: event.accepted_at.saturating_add(Retention::CONVERSION_KEYS),
         });
     }
     keys

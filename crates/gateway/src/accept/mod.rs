@@ -12,15 +12,12 @@ mod currency;
 mod event_type;
 mod keys;
 mod refusal;
-mod rules;
 #[cfg(test)]
 mod tests;
 mod told;
 
-pub use keys::CONVERSION_KEY_KEPT;
 pub use refusal::{Refusal, RefusalCode};
-pub use rules::Rules;
-pub use told::{CapturedClick, Told, asks_about};
+pub use told::{Told, asks_about};
 
 use std::time::Duration;
 
@@ -30,7 +27,7 @@ use laneway_model::{
 };
 use laneway_wire::cm::EventRequest;
 
-use crate::config::{Account, NumbersFrom};
+use crate::config::{Account, NumbersFrom, Rules};
 use refusal::quoted;
 
 /// The longest idempotency key, in bytes.

@@ -3,8 +3,9 @@
 use laneway_model::{Click, Contact, EventKind, Person, PhoneNumber, Timestamp};
 use laneway_wire::cm::EventRequest;
 
+use super::event_type;
 use super::refusal::{Refusal, RefusalCode};
-use super::{Rules, event_type};
+use crate::config::{CapturedClick, Rules};
 
 /// What is known of the event's user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,18 +14,6 @@ pub struct Told {
     pub contact: Option<Contact>,
     /// When the last thing happened that a notification of this number told of.
     pub heard: Option<Timestamp>,
-}
-
-/// Which of a user's captured clicks a conversion without a click id is about.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CapturedClick {
-    /// The newest.
-    #[default]
-    Newest,
-    /// The oldest of the last 7 days.
-    Oldest,
-    /// None: a conversion must bring its click id.
-    Off,
 }
 
 impl Told {

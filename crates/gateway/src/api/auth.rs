@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, header};
 
+use super::problem::{Problem, ProblemCode};
 use crate::config::{Account, Config, Scopes};
 
 /// CM.com's header for the product token (<https://developers.cm.com/messaging/docs/integration>, documented).
@@ -50,4 +51,29 @@ pub(super) fn bearer_token(headers: &HeaderMap) -> Option<&str> {
         let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
     })
+}
+
+/// The caller's account, if its token may read.
+pub(super) fn reader<'c>(config: &'c Config, headers: &HeaderMap) -> Result<&'c Account, Problem> {
+    admitted(config, headers, Scopes::READ, "read")
+}
+
+/// The caller's account, if its token has the scope.
+pub(super) fn admitted<'c>(
+    config: &'c Config,
+    headers: &HeaderMap,
+    scope: Scopes,
+    word: &str,
+) -> Result<&'c Account, Problem> {
+    let caller = caller(config, bearer_token(headers)).map_err(|stranger| match stranger {
+        Stranger::Missing => Problem::new(ProblemCode::TokenMissing, "a token is needed")
+            .hint("send it as X-CM-PRODUCTTOKEN, or as Authorization: Bearer"),
+        Stranger::Unknown => Problem::new(ProblemCode::TokenUnknown, "the token belongs to no account"),
+    })?;
+    if !caller.scopes.contain(scope) {
+        let message = format!("the token does not have the scope {word:?}");
+        let hint = format!("add {word:?} to the token's scopes in the configuration, or use another token");
+        return Err(Problem::new(ProblemCode::ScopeMissing, message).hint(hint));
+    }
+    Ok(caller.account)
 }

@@ -14,9 +14,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Api;
+use super::auth::reader;
 use super::contacts::number_of;
-use super::events::{reader, unavailable};
-use super::problem::{Problem, ProblemBody, ProblemCode, ReaderRefused};
+use super::problem::{Problem, ProblemBody, ProblemCode, ReaderRefused, unavailable};
 use super::query::Query;
 use crate::config::Account;
 use crate::telemetry::Route;

@@ -12,9 +12,9 @@ use laneway_model::{Click, Contact, EventKind, Person, PhoneNumber, Status};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::events::{admitted, reader, unavailable};
+use super::auth::{admitted, reader};
 use super::instant::Instant;
-use super::problem::{EraserRefused, Problem, ProblemBody, ProblemCode, ReaderRefused};
+use super::problem::{EraserRefused, Problem, ProblemBody, ProblemCode, ReaderRefused, unavailable};
 use super::query::{Query, quoted};
 use super::{Api, RETRY_AFTER};
 use crate::config::{Account, NumbersFrom, Scopes};

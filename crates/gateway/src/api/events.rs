@@ -1,6 +1,5 @@
 //! `/api/v1/events`: one event, and lists of them.
 
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,32 +7,24 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::{HeaderMap, Uri};
-use laneway_journal::{Filter, Queue, Record, Sequence};
-use laneway_model::{EventId, EventKind, Person, PhoneNumber, Reference, Status};
+use laneway_journal::{Queue, Record, Sequence};
+use laneway_model::EventId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::auth::{self, Stranger};
-use super::instant;
-use super::problem::{Problem, ProblemBody, ProblemCode, ReaderRefused};
-use super::query::{Query, nearest, quoted};
+use super::Api;
+use super::auth::reader;
+use super::listing::{LIMIT_DEFAULT, LIST_PARAMETERS, cursor_of, filter_of, limit_of, sequence_of};
+use super::problem::{Problem, ProblemBody, ProblemCode, ReaderRefused, unavailable};
+use super::query::{Query, quoted};
 use super::state::EventState;
-use super::{Api, RETRY_AFTER};
-use crate::config::{Account, Config, Scopes};
+use crate::config::Account;
 use crate::telemetry::Route;
 
-/// How many events a list shows when nothing else is asked.
-pub(super) const LIMIT_DEFAULT: usize = 50;
-/// The most events a list shows.
-const LIMIT_MAX: usize = 200;
 /// How long `wait=final` waits when nothing else is asked, in seconds.
 const WAIT_SECONDS_DEFAULT: u64 = 10;
 /// The longest wait, in seconds.
 const WAIT_SECONDS_MAX: u64 = 60;
-
-/// What a list, and whatever else takes its filters, is asked by.
-pub(super) const LIST_PARAMETERS: [&str; 9] =
-    ["status", "type", "from", "to", "reference", "since", "until", "limit", "cursor"];
 
 /// A page of events, newest first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -133,31 +124,6 @@ async fn page(api: &Api, headers: &HeaderMap, uri: &Uri) -> Result<EventList, Pr
     Ok(EventList { events: states(api, page.records).await?, cursor: page.next.map(cursor_of) })
 }
 
-/// The caller's account, if its token may read.
-pub(super) fn reader<'c>(config: &'c Config, headers: &HeaderMap) -> Result<&'c Account, Problem> {
-    admitted(config, headers, Scopes::READ, "read")
-}
-
-/// The caller's account, if its token has the scope.
-pub(super) fn admitted<'c>(
-    config: &'c Config,
-    headers: &HeaderMap,
-    scope: Scopes,
-    word: &str,
-) -> Result<&'c Account, Problem> {
-    let caller = auth::caller(config, auth::bearer_token(headers)).map_err(|stranger| match stranger {
-        Stranger::Missing => Problem::new(ProblemCode::TokenMissing, "a token is needed")
-            .hint("send it as X-CM-PRODUCTTOKEN, or as Authorization: Bearer"),
-        Stranger::Unknown => Problem::new(ProblemCode::TokenUnknown, "the token belongs to no account"),
-    })?;
-    if !caller.scopes.contain(scope) {
-        let message = format!("the token does not have the scope {word:?}");
-        let hint = format!("add {word:?} to the token's scopes in the configuration, or use another token");
-        return Err(Problem::new(ProblemCode::ScopeMissing, message).hint(hint));
-    }
-    Ok(caller.account)
-}
-
 /// The account's own record of that id. Another account's looks like none at all.
 pub(super) async fn find(api: &Api, account: &Account, id: EventId) -> Result<Record, Problem> {
     let record = api.node.journal.get(Queue::Events, id).await.map_err(|error| unavailable(api, &error))?;
@@ -200,95 +166,6 @@ fn timeout_of(text: &str) -> Result<Duration, String> {
     }
 }
 
-pub(super) fn filter_of(account: &Account, query: &Query<'_>) -> Result<Filter, Problem> {
-    Ok(Filter {
-        account: Some(account.name.clone()),
-        statuses: query.value("status", statuses_of)?.unwrap_or_default(),
-        kinds: query.value("type", kinds_of)?.unwrap_or_default(),
-        business: query.value("from", PhoneNumber::parse)?,
-        person: query.value("to", Person::parse)?,
-        reference: query.value("reference", Reference::parse)?,
-        since: query.value("since", instant::parse)?,
-        until: query.value("until", instant::parse)?,
-    })
-}
-
-pub(super) fn statuses_of(text: &str) -> Result<Vec<Status>, String> {
-    let mut statuses = Vec::new();
-    for word in text.split(',') {
-        match word {
-            "open" => statuses.extend(Status::ALL.into_iter().filter(|status| status.is_open())),
-            "final" => statuses.extend(Status::ALL.into_iter().filter(|status| !status.is_open())),
-            word => statuses.push(Status::parse(word).ok_or_else(|| {
-                let known = || ["open", "final"].into_iter().chain(Status::ALL.map(Status::as_str));
-                not_a_word(word, "a status", nearest(word, known()), known())
-            })?),
-        }
-    }
-    Ok(statuses)
-}
-
-pub(super) fn kinds_of(text: &str) -> Result<Vec<u8>, String> {
-    let kind = |word| {
-        EventKind::parse(word).map(EventKind::code).ok_or_else(|| {
-            let known = || EventKind::all().map(EventKind::as_str);
-            not_a_word(word, "an event type", nearest(word, known()), known())
-        })
-    };
-    text.split(',').map(kind).collect()
-}
-
-fn not_a_word(
-    word: &str,
-    what: &str,
-    near: Option<&str>,
-    known: impl Iterator<Item = &'static str>,
-) -> String {
-    let advice = near.map_or_else(
-        || format!("it is one of {}", known.collect::<Vec<_>>().join(", ")),
-        |near| format!("did you mean {near:?}?"),
-    );
-    format!("{} is not {what}; {advice}", quoted(word))
-}
-
-pub(super) fn limit_of(text: &str) -> Result<usize, String> {
-    match usize::from_str(text) {
-        Ok(limit @ 1..=LIMIT_MAX) => Ok(limit),
-        _ => Err(format!("is {}; it is 1 to {LIMIT_MAX}", quoted(text))),
-    }
-}
-
-/// A cursor is a place in the queue. It has a form of its own, so that nobody mistakes it for a number to count with.
-pub(super) fn cursor_of(sequence: Sequence) -> String {
-    format!("c{sequence:x}")
-}
-
-pub(super) fn sequence_of(text: &str) -> Result<Sequence, &'static str> {
-    let digits = text.strip_prefix('c').filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
-    digits
-        .and_then(|digits| Sequence::from_str_radix(digits, 16).ok())
-        .ok_or("is not a cursor that this resource gave")
-}
-
 pub(super) fn not_found(id: &str) -> Problem {
     Problem::new(ProblemCode::NotFound, format!("this account has no event {}", quoted(id)))
-}
-
-pub(super) fn unavailable(api: &Api, error: &laneway_journal::Error) -> Problem {
-    api.journal_failed(error);
-    match error {
-        // Asking again would not help; the log says which file it is and what to do.
-        laneway_journal::Error::Damaged { .. } => {
-            Problem::new(ProblemCode::Unreadable, "what is stored there is damaged")
-                .hint("the gateway's log says what to do")
-        }
-        laneway_journal::Error::Full
-        | laneway_journal::Error::Busy
-        | laneway_journal::Error::Fenced
-        | laneway_journal::Error::NotOpen { .. }
-        | laneway_journal::Error::Closed
-        | laneway_journal::Error::Sqlite { .. } => {
-            Problem::new(ProblemCode::Unavailable, "the store cannot answer now").retry_after(RETRY_AFTER)
-        }
-    }
 }

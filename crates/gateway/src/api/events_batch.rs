@@ -17,11 +17,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use super::auth::admitted;
 use super::body::BodyLimits;
-use super::problem::{Problem, ProblemBody, ProblemCode};
+use super::problem::{Problem, ProblemBody, ProblemCode, unavailable};
 use super::query::Query;
 use super::turned_away::{TurnedAway, read_body};
-use super::{Api, answer, events, events_cm};
+use super::{Api, answer, events_cm};
 use crate::accept::{self, Refusal, RefusalCode};
 use crate::config::{Account, Config, Scopes};
 use crate::contacts;
@@ -172,7 +173,7 @@ async fn batch(api: &Api, headers: &HeaderMap, uri: &Uri, body: Body) -> Result<
     let started = api.node.clock.monotonic();
     let body = read(api, headers, body).await?;
     let config = api.config();
-    let account = events::admitted(&config, headers, Scopes::SEND, "send")?;
+    let account = admitted(&config, headers, Scopes::SEND, "send")?;
     let is_dry_run = Query::read(uri, &["dry_run"])?.value("dry_run", flag_of)?.unwrap_or(false);
     let raw = items_of(&body)?;
     if !is_dry_run && let Err(delay) = api.within_rate(account, raw.len()) {
@@ -239,7 +240,7 @@ async fn check(api: &Api, config: &Config, account: &Account, item: &RawValue) -
         Err(error) => return Ok(Item::Refused(error.into())),
     };
     let told = contacts::told(&api.node, &config.rules, &request).await;
-    let told = told.map_err(|error| events::unavailable(api, &error))?;
+    let told = told.map_err(|error| unavailable(api, &error))?;
     let context = accept::Context {
         account,
         now: api.node.clock.wall(),
@@ -268,7 +269,7 @@ async fn store(api: &Api, account: &Account, items: &mut [Item]) -> Result<(), P
         return Ok(());
     }
     let appended = api.node.journal.append(append).await;
-    let mut appended = appended.map_err(|error| events::unavailable(api, &error))?.into_iter();
+    let mut appended = appended.map_err(|error| unavailable(api, &error))?.into_iter();
     let mut accepted: BTreeMap<PhoneNumber, Vec<u64>> = BTreeMap::new();
     for item in items.iter_mut() {
         let Item::Checked(kind, row) = item else { continue };
@@ -321,7 +322,7 @@ async fn make_room(
                 continue;
             }
             let known = api.node.journal.recall(NewRow::clone(row)).await;
-            *item = match known.map_err(|error| events::unavailable(api, &error))? {
+            *item = match known.map_err(|error| unavailable(api, &error))? {
                 Some(known) => item_of(*kind, known),
                 None => Item::Refused(events_cm::refusal_of_full(full).0),
             };

@@ -1,7 +1,6 @@
 //! `/api/v1/events/{id}/retry`, `/discard` and `/api/v1/events/retry`: what operators do with events, above all with dead
 //! letters.
 
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,12 +13,12 @@ use laneway_model::{EventId, EventKind, Status, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::events::{
-    LIST_PARAMETERS, admitted, cursor_of, filter_of, find, not_found, sequence_of, states, unavailable,
-};
+use super::auth::admitted;
+use super::events::{find, not_found, states};
+use super::listing::{LIST_PARAMETERS, RETRIES_MAX, cursor_of, filter_of, retries_of, sequence_of};
 use super::pace::TOGETHER;
-use super::problem::{OperatorRefused, Problem, ProblemBody, ProblemCode};
-use super::query::{Query, quoted};
+use super::problem::{OperatorRefused, Problem, ProblemBody, ProblemCode, unavailable};
+use super::query::Query;
 use super::state::EventState;
 use super::{Api, RETRY_AFTER};
 use crate::config::{Account, Scopes};
@@ -27,8 +26,6 @@ use crate::driver::{Changed, Full, GivingUp, Room};
 use crate::outbox::{Callbacks, PostKind};
 use crate::telemetry::Route;
 
-/// The most events that one call tries again.
-pub(super) const RETRIES_MAX: usize = 1_000;
 /// How long a discard waits for its commit.
 const DISCARD_PATIENCE: Duration = Duration::from_secs(10);
 /// What is written to a dead letter that is given up; the engine's decisions say the same.
@@ -317,11 +314,4 @@ fn room(api: &Api, record: &Record) -> Result<Room, Problem> {
 fn wrong_status(record: &Record, why: &str) -> Problem {
     let message = format!("event {} is {}: {why}", record.row.id, record.status);
     Problem::new(ProblemCode::WrongStatus, message)
-}
-
-pub(super) fn retries_of(text: &str) -> Result<usize, String> {
-    match usize::from_str(text) {
-        Ok(limit @ 1..=RETRIES_MAX) => Ok(limit),
-        _ => Err(format!("is {}; it is 1 to {RETRIES_MAX}", quoted(text))),
-    }
 }

@@ -16,9 +16,10 @@ use serde::Serialize;
 use tokio::sync::{broadcast, mpsc, watch};
 use utoipa::ToSchema;
 
-use super::events::{kinds_of, reader, statuses_of};
+use super::auth::reader;
 use super::health::Readiness;
 use super::instant::Instant;
+use super::listing::{kinds_of, statuses_of};
 use super::problem::{Problem, ReaderRefused};
 use super::query::Query;
 use super::{Api, answer};

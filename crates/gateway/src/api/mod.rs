@@ -16,6 +16,7 @@ mod events_redrive;
 mod events_stream;
 mod health;
 mod instant;
+mod listing;
 mod openapi;
 mod outbox;
 mod pace;

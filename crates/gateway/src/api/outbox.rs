@@ -11,12 +11,10 @@ use laneway_model::{Attempt, AttemptOutcome, Person, PhoneNumber, Status, Timest
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::events::{
-    LIMIT_DEFAULT, admitted, cursor_of, limit_of, reader, sequence_of, statuses_of, unavailable,
-};
-use super::events_redrive::{RETRIES_MAX, retries_of};
+use super::auth::{admitted, reader};
 use super::instant::{self, Instant};
-use super::problem::{OperatorRefused, Problem, ProblemBody, ProblemCode, ReaderRefused};
+use super::listing::{LIMIT_DEFAULT, RETRIES_MAX, cursor_of, limit_of, retries_of, sequence_of, statuses_of};
+use super::problem::{OperatorRefused, Problem, ProblemBody, ProblemCode, ReaderRefused, unavailable};
 use super::query::{Query, quoted};
 use super::{Api, state};
 use crate::config::{Account, Scopes};

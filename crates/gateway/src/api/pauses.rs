@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::Object;
 
 use super::Api;
-use super::events::reader;
+use super::auth::reader;
 use super::instant::Instant;
 use super::problem::{Problem, ProblemBody, ProblemCode};
 use super::query::Query;

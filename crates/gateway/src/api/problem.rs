@@ -11,7 +11,7 @@ use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{IntoResponses, ToSchema};
 
-use super::answer;
+use super::{Api, RETRY_AFTER, answer};
 
 /// Why a request to `/api` was not answered as asked. The words are part of the API: they are added to, never changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -139,6 +139,26 @@ impl IntoResponse for Problem {
             answer::set_retry_after(&mut response, delay);
         }
         response
+    }
+}
+
+/// What the journal could not do.
+pub(super) fn unavailable(api: &Api, error: &laneway_journal::Error) -> Problem {
+    api.journal_failed(error);
+    match error {
+        // Asking again would not help; the log says which file it is and what to do.
+        laneway_journal::Error::Damaged { .. } => {
+            Problem::new(ProblemCode::Unreadable, "what is stored there is damaged")
+                .hint("the gateway's log says what to do")
+        }
+        laneway_journal::Error::Full
+        | laneway_journal::Error::Busy
+        | laneway_journal::Error::Fenced
+        | laneway_journal::Error::NotOpen { .. }
+        | laneway_journal::Error::Closed
+        | laneway_journal::Error::Sqlite { .. } => {
+            Problem::new(ProblemCode::Unavailable, "the store cannot answer now").retry_after(RETRY_AFTER)
+        }
     }
 }
 

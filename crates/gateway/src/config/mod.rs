@@ -18,8 +18,6 @@ use laneway_model::{
     WabaId,
 };
 
-use crate::accept::Rules;
-
 mod accounts;
 mod country;
 mod duration;
@@ -28,6 +26,7 @@ mod include;
 mod read;
 pub mod reload;
 mod remark;
+mod rules;
 mod schema;
 mod secret;
 mod source;
@@ -39,6 +38,7 @@ pub use accounts::Accounts;
 pub use country::Country;
 pub use fingerprint::Fingerprint;
 pub use remark::{Mistakes, Remark};
+pub use rules::{CapturedClick, Rules};
 pub use token::{Scopes, Token, TokenHash};
 
 /// Everything that a node is told. A value of this type is consistent: no number, token or WABA is in it twice.
@@ -113,8 +113,14 @@ pub struct Retention {
     /// How long notifications are kept as they came: 1 hour to 3,650 days, default 7 days.
     pub notifications: Duration,
     /// How long an idempotency key is kept: 1 hour to 28 days, default 48 hours. Those of conversions are kept for
-    /// [`CONVERSION_KEY_KEPT`](crate::accept::CONVERSION_KEY_KEPT).
+    /// [`Retention::CONVERSION_KEYS`].
     pub keys: Duration,
+}
+
+impl Retention {
+    /// How long the key of a conversion is kept. Meta does not deduplicate messaging events (documented: "Conversions API
+    /// for business messaging", FAQ), so a repetition is kept out for as long as reports about it are still looked at.
+    pub const CONVERSION_KEYS: Duration = Duration::from_hours(28 * 24);
 }
 
 /// How long an event that does not get through is tried.

@@ -19,10 +19,9 @@ use super::schema::{self, Section};
 use super::secret::{self, Origin};
 use super::source::{Found, Source, Table};
 use super::{
-    Account, Accounts, Config, DAY, Fingerprint, GiveUp, HOUR, Limits, Loaded, Retention, Store, TokenHash,
-    duration,
+    Account, Accounts, CapturedClick, Config, DAY, Fingerprint, GiveUp, HOUR, Limits, Loaded, Retention,
+    Rules, Store, TokenHash, duration,
 };
-use crate::accept::{CONVERSION_KEY_KEPT, CapturedClick, Rules};
 
 mod account;
 mod address;
@@ -242,7 +241,7 @@ impl Reader<'_> {
         Retention {
             final_events: kept("final_events", 3650 * DAY, final_events),
             notifications: kept("notifications", 3650 * DAY, notifications),
-            keys: kept("keys", CONVERSION_KEY_KEPT, keys),
+            keys: kept("keys", Retention::CONVERSION_KEYS, keys),
         }
     }
 

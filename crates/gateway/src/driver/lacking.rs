@@ -10,7 +10,8 @@ use laneway_model::{Action, ClickId, Event, Timestamp};
 
 use super::handle::Shared;
 use super::{Done, Driver, durably, report_to};
-use crate::accept::{Rules, Told};
+use crate::accept::Told;
+use crate::config::Rules;
 use crate::contacts;
 
 /// The events that wait for a click id, each with the hash of its business number and user.

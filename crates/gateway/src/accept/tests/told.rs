@@ -6,6 +6,7 @@ use laneway_model::{Click, ClickId, Contact, CtwaClid, Touch};
 
 use super::super::asks_about;
 use super::*;
+use crate::config::CapturedClick;
 
 const USER: &str = "+316012345678";
 

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::CapturedClick;
-use crate::config::GiveUp;
+use super::GiveUp;
 
 /// What is refused because the call must fail, and how long an accepted event is tried. With a switch off the event is
 /// accepted and Meta decides. Everything else that is refused is refused for its form.
@@ -39,6 +38,18 @@ pub struct Rules {
     /// How long a conversion without a click id waits for one when none is known of its user; `None` refuses it. Never
     /// longer than [`Rules::EVENT_AGE_MAX`].
     pub click_id_wait: Option<Duration>,
+}
+
+/// Which of a user's captured clicks a conversion without a click id is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CapturedClick {
+    /// The newest.
+    #[default]
+    Newest,
+    /// The oldest of the last 7 days.
+    Oldest,
+    /// None: a conversion must bring its click id.
+    Off,
 }
 
 impl Rules {
