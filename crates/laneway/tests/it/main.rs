@@ -18,6 +18,7 @@ mod discovery;
 mod doctor;
 mod durability;
 mod exec;
+mod forwards;
 mod full_disk;
 mod grouping;
 mod harness;

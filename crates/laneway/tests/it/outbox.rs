@@ -20,16 +20,6 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 /// Somebody who has not written, so that nobody may block them.
 const STRANGER: &str = "+316012399901";
 
-impl Shop {
-    /// Adds addresses to the account.
-    fn add_addresses(&self, text: &str) {
-        fs::write(self.path("callback"), SECRET).unwrap();
-        fs::write(self.path("forward"), "secret-of-parts").unwrap();
-        let config = fs::read_to_string(self.config()).unwrap();
-        fs::write(self.config(), config + text).unwrap();
-    }
-}
-
 fn callback_to(address: SocketAddr) -> String {
     format!("[[account.callback]]\nurl = \"http://{address}/inbox\"\nsecret = \"file:callback\"\n")
 }
@@ -81,7 +71,8 @@ fn told_of_everything(listener: &TcpListener, cm: &TcpListener) -> Shop {
     fs::write(shop.config(), config.replace("name = \"shop\"", policies)).unwrap();
     let all = ["confirmed", "relayed", "superseded", "expired", "failed", "in_doubt", "discarded"];
     let callback = callback_to(listener.local_addr().unwrap());
-    shop.add_addresses(&format!("{callback}statuses = {all:?}\n"));
+    fs::write(shop.path("callback"), SECRET).unwrap();
+    shop.add(&format!("{callback}statuses = {all:?}\n"));
     shop
 }
 
@@ -192,7 +183,8 @@ fn a_dead_address_holds_up_nothing_and_is_told_everything_in_order_when_it_is_ba
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    shop.add_addresses(&callback_to(address));
+    fs::write(shop.path("callback"), SECRET).unwrap();
+    shop.add(&callback_to(address));
 
     let serve = shop.serve();
     let mut told: Vec<Value> = (0..3).map(|_| failed(&serve, &shop)).collect();
@@ -231,7 +223,8 @@ fn a_dead_address_holds_up_nothing_and_is_told_everything_in_order_when_it_is_ba
 fn an_address_that_is_gone_is_told_again_when_an_operator_wishes() {
     let shop = Shop::open();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    shop.add_addresses(&callback_to(listener.local_addr().unwrap()));
+    fs::write(shop.path("callback"), SECRET).unwrap();
+    shop.add(&callback_to(listener.local_addr().unwrap()));
     let serve = shop.serve();
     let event = failed(&serve, &shop);
     let (mut stream, _) = listener.accept().unwrap();
@@ -253,37 +246,4 @@ fn an_address_that_is_gone_is_told_again_when_an_operator_wishes() {
     assert_eq!(retried.code, 0, "{retried:?}");
     let posted = receive(&listener, INBOX);
     assert_eq!((posted.header("webhook-id"), &posted.json()["data"]), (id, &event));
-}
-
-#[test]
-fn a_notification_is_passed_on_with_its_own_bytes_and_signature() {
-    let shop = Shop::open();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    fs::write(shop.path("app_secret"), shop.world.own("app_secret")).unwrap();
-    fs::write(shop.path("verify"), "verify").unwrap();
-    let app =
-        "[[app]]\nname = \"main\"\napp_secrets = [\"file:app_secret\"]\nverify_token = \"file:verify\"\n";
-    shop.configure(&shop.world.host.url(), app);
-    let config = fs::read_to_string(shop.config()).unwrap();
-    fs::write(shop.config(), config.replace("[[account.waba]]\n", "[[account.waba]]\napp = \"main\"\n"))
-        .unwrap();
-    shop.add_addresses(&format!(
-        "[[account.forward]]\nurl = \"http://{address}/inbox\"\nsecret = \"file:forward\"\n"
-    ));
-    let serve = shop.serve();
-    let hook =
-        json!({"url": format!("{}/webhooks/meta/main", serve.gateway.0.url()), "verify_token": "verify"});
-    let path = format!("/sandbox/numbers/{}/webhook", shop.world.number().trim_start_matches('+'));
-    let set = shop.world.host.send("PUT", &path, &hook.to_string()).unwrap();
-    assert_eq!(set.status, 200);
-    for text in ["Hi", "Is it there?"] {
-        let written = shop.world.user_writes(CUSTOMER, text);
-        let posted = receive(&listener, INBOX);
-        let sent = shop.world.rows("/sandbox/webhooks");
-        let sent = sent.last().unwrap();
-        assert!(posted.header("x-hub-signature-256").starts_with("sha256="), "{sent}");
-        let message = &posted.json()["entry"][0]["changes"][0]["value"]["messages"][0];
-        assert_eq!((&message["id"], &message["text"]["body"]), (&json!(written.wamid), &json!(text)));
-    }
 }

@@ -1,8 +1,8 @@
 //! What CM.com posts to a customer's own address, written: incoming messages ("MO"), status reports, incoming events.
 //!
 //! Sources, all documented as far as nothing else is said: <https://developers.cm.com/messaging/docs/incoming-messages>,
-//! `incoming-status-report` and `incoming-events` beside it. Numbers are written as in its samples: the person's in an
-//! incoming message with `+`, all others with `00`. What the pages leave open, and what is written here:
+//! `incoming-status-report` and `incoming-events` beside it. Numbers are written as in its samples: a person's who is
+//! the sender with `+`, all others with `00`. What the pages leave open, and what is written here:
 //!
 //! - the field with the id of the WhatsApp message (unknown): `messageContext`, which a client in production reads first;
 //! - what stands in `message.custom` beyond `location`, `contacts`, `interactive` and `order` (unknown): Meta's own

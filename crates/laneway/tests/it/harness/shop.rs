@@ -110,6 +110,12 @@ numbers = [{{ number = "{number}", phone_number_id = "{id}" }}]
         fs::write(self.config(), text).unwrap();
     }
 
+    /// Adds lines to the end of the configuration.
+    pub(crate) fn add(&self, text: &str) {
+        let config = fs::read_to_string(self.config()).unwrap();
+        fs::write(self.config(), config + text).unwrap();
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
