@@ -13,7 +13,7 @@ use crate::faults::{Cut, FaultCall, FaultRule, Preset, When};
 use crate::switches::Switches;
 
 /// Every switch: its name, what it takes, and what is known. The first is the default.
-const SWITCHES: [(&str, &[&str], &str); 17] = [
+const SWITCHES: [(&str, &[&str], &str); 25] = [
     (
         "partial_block_status",
         &["400", "200"],
@@ -23,7 +23,8 @@ const SWITCHES: [(&str, &[&str], &str); 17] = [
     (
         "block_already_blocked",
         &[r#""success""#, r#""failure""#],
-        "blocking a user who is blocked already (U). Success, since the state asked for is there",
+        "blocking a user who is blocked already, also one named twice in a call (U). Success, since the state asked for is \
+         there",
     ),
     (
         "unblock_not_blocked",
@@ -48,6 +49,11 @@ const SWITCHES: [(&str, &[&str], &str); 17] = [
          (D); the Python library pywa 4.5 reads no list without (C)",
     ),
     (
+        "blocklist_of_user_ids",
+        &[r#""user_id""#, r#""wa_id""#, r#""left_out""#],
+        "how a block list shows a user who was blocked by business-scoped id (U): by that id, by the number, or not at all",
+    ),
+    (
         "blocked_text",
         &[r#""sync""#, r#""status""#],
         "how a text to a blocked user fails: at once with 130403, or taken and then failed. Meta documents the code but \
@@ -60,6 +66,12 @@ const SWITCHES: [(&str, &[&str], &str); 17] = [
          and is silent about later (U)",
     ),
     (
+        "read_after_24_hours",
+        &["true", "false"],
+        "whether a message can be marked read when its sender has not written for more than 24 hours. A third party \
+         documents that it fails (C); Meta's advice of 30 days says otherwise (D)",
+    ),
+    (
         "read_while_blocked",
         &["true", "false"],
         "whether a blocked user's earlier message can be marked read (U)",
@@ -68,6 +80,17 @@ const SWITCHES: [(&str, &[&str], &str); 17] = [
         "read_refusal_status",
         &["400", "500"],
         "HTTP status of 131009 for a read mark. 400: Meta's table for the code (D, old). 500: a recording (C)",
+    ),
+    (
+        "typing_again_extends",
+        &["true", "false"],
+        "whether a typing indicator lasts longer when it is sent again while it is shown (U)",
+    ),
+    (
+        "blocked_messages_arrive_later",
+        &["false", "true"],
+        "whether what a blocked user wrote reaches the business once the user is unblocked, with the time that it was \
+         written at (U)",
     ),
     (
         "missing_token",
@@ -80,6 +103,29 @@ const SWITCHES: [(&str, &[&str], &str); 17] = [
         &["14", "5", "2"],
         "how many of the event names pass. 14: Meta's list (D). Field reports saw only 5, or only 2, of them pass (C). \
          Also `--conversions`, which is applied at every start",
+    ),
+    (
+        "conversion_value",
+        &[r#""any""#, r#""strict""#],
+        "whether `value` may be in quotes, as in some of Meta's examples, and negative (U), or is refused then",
+    ),
+    (
+        "missing_click_subcode",
+        &["true", "false"],
+        "whether the refusal of a conversion without `ctwa_clid` has the subcode 2804087, like that of a wrong one, or none \
+         (U)",
+    ),
+    (
+        "events_deduplicated",
+        &["false", "true"],
+        "whether an event with the `event_name` and `event_id` of one that the data set has is answered like any other and \
+         not counted. Meta says that it is counted (D); a field report believes otherwise (C)",
+    ),
+    (
+        "ad_click_ids",
+        &["true", "false"],
+        "whether a click on an ad has an id. Ads in WhatsApp Status have none (D), nor, says a third party, do those in the \
+         EU (C); then `referral` has no `ctwa_clid`",
     ),
     (
         "webhook_text",

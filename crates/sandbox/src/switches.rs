@@ -24,19 +24,36 @@ pub struct Switches {
     pub blocklist_page_size: PageSize,
     /// Whether a row of a block list says by what the user was blocked: `false` by default, as captured.
     pub blocklist_shows_input: bool,
+    /// How a block list shows a user who was blocked by business-scoped id: `user_id` (default), `wa_id`, or `left_out`.
+    pub blocklist_of_user_ids: UserIdRows,
     /// How a text to a blocked user fails: `sync` (default: 130403 at once) or `status` (taken, then failed).
     pub blocked_text: BlockedText,
     /// Marking a message read that arrived more than 30 days ago: `true` (allowed) by default. Meta advises to do it
     /// within 30 days and is silent about later.
     pub read_after_30_days: bool,
+    /// Marking a message read when the user has not written for more than 24 hours: `true` (allowed) by default. A third
+    /// party says that it fails, Meta's advice of 30 days says otherwise.
+    pub read_after_24_hours: bool,
     /// Marking a message of a blocked user read: `true` (allowed) by default.
     pub read_while_blocked: bool,
     /// HTTP status of 131009 for a read mark: 400 (default) or 500 (seen in a recording).
     pub read_refusal_status: ReadRefusalStatus,
+    /// Whether a typing indicator that is shown lasts longer when it is sent again: `true` by default.
+    pub typing_again_extends: bool,
+    /// Whether what a blocked user wrote reaches the business after the user is unblocked: `false` by default.
+    pub blocked_messages_arrive_later: bool,
     /// The code for a call without a token: 190 (default), 200 or 104.
     pub missing_token: MissingToken,
     /// How many of the 14 conversion names pass: 14 (default, Meta's list), 5 or 2 (field reports).
     pub conversions: ConversionNames,
+    /// Which values of a conversion pass: `any` number (default), also in quotes and negative, or `strict`: neither.
+    pub conversion_value: ConversionValue,
+    /// Whether the refusal of a conversion without a click id has the subcode of a wrong one: `true` by default.
+    pub missing_click_subcode: bool,
+    /// Whether an event with the name and `event_id` of an earlier one is dropped: `false` by default, as Meta says.
+    pub events_deduplicated: bool,
+    /// Whether a click on an ad has an id: `true` by default. Ads in WhatsApp Status have none.
+    pub ad_click_ids: bool,
     /// How letters beyond ASCII are written in notifications: `escaped` (default: what Meta sends and signs) or `utf8`.
     pub webhook_text: WebhookText,
     /// Whether notifications leave out users' numbers, as they may for users with a username: `false` by default.
@@ -157,6 +174,30 @@ pub enum BlockedText {
     Status,
 }
 
+/// How a block list shows a user who was blocked by business-scoped id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UserIdRows {
+    /// By that id.
+    #[default]
+    UserId,
+    /// By the number.
+    WaId,
+    /// Not at all.
+    LeftOut,
+}
+
+/// Which values of a conversion pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConversionValue {
+    /// Every number, also in quotes.
+    #[default]
+    Any,
+    /// Numbers that are not negative, and not in quotes.
+    Strict,
+}
+
 /// How letters beyond ASCII are written in notifications.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -245,12 +286,20 @@ impl Default for Switches {
             unblock_needs_window: false,
             blocklist_page_size: PageSize::default(),
             blocklist_shows_input: false,
+            blocklist_of_user_ids: UserIdRows::default(),
             blocked_text: BlockedText::default(),
             read_after_30_days: true,
+            read_after_24_hours: true,
             read_while_blocked: true,
             read_refusal_status: ReadRefusalStatus::default(),
+            typing_again_extends: true,
+            blocked_messages_arrive_later: false,
             missing_token: MissingToken::default(),
             conversions: ConversionNames::default(),
+            conversion_value: ConversionValue::default(),
+            missing_click_subcode: true,
+            events_deduplicated: false,
+            ad_click_ids: true,
             webhook_text: WebhookText::default(),
             webhook_bsuid: false,
             webhook_duplicate: false,
@@ -336,8 +385,11 @@ mod tests {
         let expected = concat!(
             r#"{"partial_block_status":400,"block_already_blocked":"success","unblock_not_blocked":"success","#,
             r#""unblock_needs_window":false,"blocklist_page_size":25,"blocklist_shows_input":false,"#,
-            r#""blocked_text":"sync","read_after_30_days":true,"#,
-            r#""read_while_blocked":true,"read_refusal_status":400,"missing_token":190,"conversions":14,"#,
+            r#""blocklist_of_user_ids":"user_id","blocked_text":"sync","read_after_30_days":true,"#,
+            r#""read_after_24_hours":true,"read_while_blocked":true,"read_refusal_status":400,"#,
+            r#""typing_again_extends":true,"blocked_messages_arrive_later":false,"missing_token":190,"#,
+            r#""conversions":14,"conversion_value":"any","missing_click_subcode":true,"#,
+            r#""events_deduplicated":false,"ad_click_ids":true,"#,
             r#""webhook_text":"escaped","webhook_bsuid":false,"webhook_duplicate":false,"webhook_disorder":false,"#,
             r#""webhook_batch":1}"#,
         );

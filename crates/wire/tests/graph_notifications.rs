@@ -46,7 +46,7 @@ fn documented_notifications_come_out_byte_for_byte() {
         headline: "Chat with us".to_owned(),
         media_type: "image",
         image_url: "https://scontent.xx.fbcdn.net/v/t45.1...".to_owned(),
-        ctwa_clid: "Aff-n8ZTODiE79d22KtAwQKj9e_mIEOOj27vDVwFjN80dp4_0NiNhEgpGo0AHemvuSoifXaytfTzcchptiErTKCqTrJ5nW1h7IHYeYymGb5K5J5iTROpBhWAGaIAeUzHL50".to_owned(),
+        ctwa_clid: Some("Aff-n8ZTODiE79d22KtAwQKj9e_mIEOOj27vDVwFjN80dp4_0NiNhEgpGo0AHemvuSoifXaytfTzcchptiErTKCqTrJ5nW1h7IHYeYymGb5K5J5iTROpBhWAGaIAeUzHL50".to_owned()),
         welcome_message: WelcomeMessage { text: "Hi there! Let us know how we can help!".to_owned() },
     };
     let body = "Hello! Can I get more info on this?".to_owned();

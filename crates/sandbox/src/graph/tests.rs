@@ -2,6 +2,7 @@
 
 mod conversions;
 mod faults;
+mod switches;
 
 use std::time::Duration;
 

@@ -77,7 +77,7 @@ export const inWords = (message) => message.text || '(something that is no text)
 function body(row, side, open) {
   const { message } = row;
   const end = h('span.bubble-end', null, h('time', { datetime: message.sent_at }, time(message.sent_at)), row.ticks);
-  const parts = [message.ctwa_clid ? adCard(message.ctwa_clid) : null, h('p', { dir: 'auto' }, inWords(message), end)];
+  const parts = [message.ad ? adCard(message.ctwa_clid) : null, h('p', { dir: 'auto' }, inWords(message), end)];
   const kind = row.mine ? 'mine' : 'theirs';
   const who = row.mine ? 'You' : side === 'phone' ? 'Business' : 'Customer';
   const chips = row.chips.map((chip) =>

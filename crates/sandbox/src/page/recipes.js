@@ -104,7 +104,7 @@ export const message = {
   ]),
 };
 
-const written = (row) => ({ from: row.user, to: row.business, text: row.text, ad: Boolean(row.ctwa_clid) });
+const written = (row) => ({ from: row.user, to: row.business, text: row.text, ad: row.ad });
 
 /** A conversion in the ledger. */
 export const conversion = {

@@ -14,7 +14,7 @@ use super::{DamagedWorld, Number, Waba, World, unique};
 use crate::clock::Moment;
 use crate::limits::{BLOCKLIST_MAX, BLOCKLIST_PAGE_MAX};
 use crate::phone::{Phone, PhoneError};
-use crate::switches::{Repeat, Switches};
+use crate::switches::{Repeat, Switches, UserIdRows};
 
 /// A business number's block list, in the order of blocking.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -82,16 +82,26 @@ impl World {
         let number = self.numbers.get_mut(number_id).ok_or_else(unknown)?;
         let waba = self.wabas.get(&number.waba_id).ok_or_else(unknown)?;
         let mut answer = BlockAnswer::default();
+        let mut unblocked = Vec::new();
         for entry in entries {
             let (user, contact) = waba.find(entry);
             let outcome = match (user, verb) {
                 (None, _) => Err(UserRefusal::ReEngagement),
                 (Some(user), BlockVerb::Block) => number.block(self.switches, user, &contact, now),
-                (Some(user), BlockVerb::UnBlock) => number.unblock(self.switches, &user, now),
+                (Some(user), BlockVerb::UnBlock) => {
+                    let outcome = number.unblock(self.switches, &user, now);
+                    unblocked.extend(outcome.is_ok().then_some(user));
+                    outcome
+                }
             };
             match outcome {
                 Ok(()) => answer.done.push(contact),
                 Err(why) => answer.failed.push((contact, why)),
+            }
+        }
+        if self.switches.blocked_messages_arrive_later {
+            for user in &unblocked {
+                self.deliver_withheld(number_id, user);
             }
         }
         Ok(answer)
@@ -116,7 +126,7 @@ impl World {
         let unknown = || Refusal::UnknownObject { verb: "get", id: number_id.to_owned() };
         let number = self.numbers.get(number_id).ok_or_else(unknown)?;
         let limit = query.limit.unwrap_or_else(|| self.switches.blocklist_page_size.get().into());
-        number.blocklist.page(query, limit.min(BLOCKLIST_PAGE_MAX))
+        number.blocklist.page(query, limit.min(BLOCKLIST_PAGE_MAX), self.switches.blocklist_of_user_ids)
     }
 
     /// How many users are blocked, by `business` or by all.
@@ -230,7 +240,12 @@ impl Blocklist {
         self.version_us = now.max(Moment(self.version_us.0 + 1));
     }
 
-    fn page(&self, query: &BlocklistQuery, limit: u64) -> Result<BlocklistPage, Refusal> {
+    fn page(
+        &self,
+        query: &BlocklistQuery,
+        limit: u64,
+        user_ids: UserIdRows,
+    ) -> Result<BlocklistPage, Refusal> {
         let cursors = [query.after, query.before];
         if cursors.iter().flatten().any(|cursor| cursor.version_us != self.version_us.0) {
             return Err(Refusal::BlocklistChanged);
@@ -248,7 +263,7 @@ impl Blocklist {
             (None, None) => (0, limit.min(total)),
         };
         let entries = self.entries.values().skip(start as usize).take((end - start) as usize);
-        let rows: Vec<_> = entries.map(Blocked::row).collect();
+        let rows: Vec<_> = entries.filter_map(|blocked| blocked.row(user_ids)).collect();
         let cursor = |offset| Cursor { offset, version_us: self.version_us.0 };
         let cursors = (start < end).then(|| (cursor(start), cursor(end - 1)));
         Ok(BlocklistPage { rows, cursors, limit, has_next: end < total, has_previous: start > 0 })
@@ -264,10 +279,12 @@ impl Blocklist {
 }
 
 impl Blocked {
-    fn row(&self) -> BlockedRow {
-        match &self.user_id {
-            Some(user_id) => BlockedRow::UserId(user_id.clone()),
-            None => BlockedRow::WaId(self.user.digits().to_owned()),
+    fn row(&self, user_ids: UserIdRows) -> Option<BlockedRow> {
+        let by_number = || BlockedRow::WaId(self.user.digits().to_owned());
+        match (&self.user_id, user_ids) {
+            (None, _) | (Some(_), UserIdRows::WaId) => Some(by_number()),
+            (Some(user_id), UserIdRows::UserId) => Some(BlockedRow::UserId(user_id.clone())),
+            (Some(_), UserIdRows::LeftOut) => None,
         }
     }
 }

@@ -5,7 +5,7 @@ mod overview;
 use std::time::Duration;
 
 use laneway_wire::graph::server::{
-    ContactRef, DeliveryStatus, Happening, Recipient, Refusal, WamidDirection,
+    ContactRef, DeliveryStatus, Happening, Recipient, Referral, Refusal, WamidDirection,
 };
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +58,9 @@ struct Message {
     sent_us: Moment,
     read_us: Option<Moment>,
     reached_business: bool,
+    /// Whether an ad led to it; states of before this was known tell it by the click alone.
+    #[serde(default)]
+    ad: bool,
     ctwa_clid: Option<String>,
     /// Why a message of the business failed after it was taken.
     failed_code: Option<u32>,
@@ -135,6 +138,7 @@ pub(crate) struct MessageRow {
     business: String,
     user: String,
     user_id: Option<String>,
+    ad: bool,
     ctwa_clid: Option<String>,
     failed_code: Option<u32>,
 }
@@ -149,7 +153,7 @@ pub(crate) struct TypingRow {
 
 impl World {
     /// A user writes to a business, with `ad` after a click on one of its ads. A blocked user's message is kept but
-    /// does not reach the business, not even after the user is unblocked; Meta does not say what happens then (U).
+    /// does not reach the business, unless a switch says so after the user is unblocked (U).
     ///
     /// # Errors
     /// [`WriteError`] if sender, recipient or text are impossible.
@@ -183,7 +187,7 @@ impl World {
         let number = self.numbers.get_mut(&id).expect("the index names numbers that exist");
         let waba = self.wabas.get_mut(&number.waba_id).expect("every number belongs to an account");
         waba.meet(mint, &user);
-        let ctwa_clid = message.ad.then(|| {
+        let ctwa_clid = (message.ad && self.switches.ad_click_ids).then(|| {
             let clid = fresh(|| mint.ctwa_clid(), |clid| !waba.clicks.contains_key(clid));
             waba.clicks.insert(clid.clone(), Click { user: user.clone(), at_us: now });
             clid
@@ -197,21 +201,35 @@ impl World {
             sent_us: now,
             read_us: None,
             reached_business,
+            ad: message.ad,
             ctwa_clid: ctwa_clid.clone(),
             failed_code: None,
         });
         self.index.message_count += 1;
         if reached_business {
-            let happening = match message.kind {
-                Kind::Text => Happening::Text {
-                    body: message.text.to_owned(),
-                    referral: ctwa_clid.as_deref().map(referral),
-                },
-                Kind::Unsupported => Happening::Unsupported,
-            };
-            self.notify(&id, &user, &wamid, now, happening);
+            let referral = message.ad.then(|| referral(ctwa_clid.as_deref()));
+            self.notify(&id, &user, &wamid, now, message.kind.told(message.text, referral));
         }
         Ok(Written { wamid, ctwa_clid })
+    }
+
+    /// What a user wrote while blocked reaches the business after all, with the time that it was written at.
+    pub(super) fn deliver_withheld(&mut self, number_id: &str, user: &Phone) {
+        let chat = self.numbers.get_mut(number_id).and_then(|number| number.chats.get_mut(user));
+        let Some(chat) = chat else { return };
+        let mut arrived = Vec::new();
+        for message in &mut chat.messages {
+            if message.direction == Direction::In && !message.reached_business {
+                message.reached_business = true;
+                let referral = message.is_from_ad().then(|| referral(message.ctwa_clid.as_deref()));
+                let told = message.kind.told(&message.text, referral);
+                arrived.push((message.wamid.clone(), message.sent_us, told));
+            }
+        }
+        chat.rebuild();
+        for (wamid, sent_us, told) in arrived {
+            self.notify(number_id, user, &wamid, sent_us, told);
+        }
     }
 
     /// The business has read a message, and with it every earlier one of that chat; with `typing`, the user sees the
@@ -229,15 +247,18 @@ impl World {
         let refusal = || Refusal::NotAReceivedMessage { status: self.switches.read_refusal_status.number() };
         let number = self.numbers.get_mut(number_id).ok_or_else(refusal)?;
         let place = number.messages.get(wamid).ok_or_else(refusal)?;
+        let has_window = number.window_is_open(&place.user, now);
         let chat = number.chats.get_mut(&place.user).ok_or_else(refusal)?;
         let message = &chat.messages[place.index];
-        let is_late = message.sent_us.plus(READ_ADVICE) < now && !self.switches.read_after_30_days;
+        let is_late = message.sent_us.plus(READ_ADVICE) < now && !self.switches.read_after_30_days
+            || !has_window && !self.switches.read_after_24_hours;
         let is_blocked = !self.switches.read_while_blocked && number.blocklist.contains(&place.user);
         if message.direction == Direction::Out || !message.reached_business || is_late || is_blocked {
             return Err(refusal());
         }
         chat.mark_read(place.index, now);
-        if typing {
+        let is_shown = chat.typing_until_us.is_some_and(|until| now < until);
+        if typing && (self.switches.typing_again_extends || !is_shown) {
             chat.typing_until_us = Some(now.plus(TYPING));
         }
         Ok(())
@@ -282,6 +303,7 @@ impl World {
             sent_us: now,
             read_us: None,
             reached_business: true,
+            ad: false,
             ctwa_clid: None,
             failed_code: is_blocked.then_some(BLOCKED_CODE),
         });
@@ -363,6 +385,7 @@ impl World {
                 business: number.phone.to_string(),
                 user: user.to_string(),
                 user_id: user_id.cloned(),
+                ad: message.is_from_ad(),
                 ctwa_clid: message.ctwa_clid.clone(),
                 failed_code: message.failed_code,
             }));
@@ -529,7 +552,21 @@ impl Chat {
     }
 }
 
+impl Kind {
+    /// What the business is told of such a message.
+    fn told(self, text: &str, referral: Option<Referral>) -> Happening {
+        match self {
+            Kind::Text => Happening::Text { body: text.to_owned(), referral },
+            Kind::Unsupported => Happening::Unsupported,
+        }
+    }
+}
+
 impl Message {
+    fn is_from_ad(&self) -> bool {
+        self.ad || self.ctwa_clid.is_some()
+    }
+
     /// Whether it is a message that the business received.
     fn is_readable(&self) -> bool {
         self.direction == Direction::In && self.reached_business

@@ -1,6 +1,6 @@
 //! Conversions: the rules Meta checks an event by, and the ledger of what was taken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::{Waba, World};
 use crate::clock::Moment;
 use crate::limits::CONVERSIONS_MAX;
 use crate::phone::Phone;
-use crate::switches::ConversionNames;
+use crate::switches::{ConversionValue, Switches};
 
 /// How old an event may be (Meta, *Server event parameters* (D)).
 const AGE_MAX: Duration = Duration::from_secs(7 * 86_400);
@@ -37,9 +37,15 @@ pub(super) struct Ledger {
     /// The rows of each data set.
     #[serde(skip)]
     by_dataset: BTreeMap<Arc<str>, Vec<Arc<Conversion>>>,
+    /// Data set, name and `event_id` of the first `named` rows. Only a switch asks for it, so it is made when asked for.
+    #[serde(skip)]
+    names: BTreeSet<(Arc<str>, String, String)>,
+    #[serde(skip)]
+    named: usize,
 }
 
-/// One event received. Meta does not deduplicate messaging events, and neither does the ledger.
+/// One event received. Meta does not deduplicate messaging events (D), and neither does the ledger, unless a switch says
+/// so.
 #[derive(Debug, Serialize, Deserialize)]
 struct Conversion {
     dataset_id: Arc<str>,
@@ -72,8 +78,8 @@ impl World {
             return Err(Refusal::Full);
         }
         for (index, fields) in fields.iter().enumerate() {
-            check(fields, self.switches.conversions, now)
-                .and_then(|()| waba.check_account(waba_id, fields))
+            check(fields, self.switches, now)
+                .and_then(|()| waba.check_account(waba_id, fields, self.switches))
                 .map_err(|why| Refusal::conversion(index, why))?;
         }
         Ok(())
@@ -84,6 +90,9 @@ impl World {
         let dataset_id: Arc<str> = dataset_id.into();
         let test_event_code: Option<Arc<str>> = batch.test_event_code.map(Arc::from);
         for event in batch.events {
+            if self.switches.events_deduplicated && self.ledger.has(&dataset_id, &event) {
+                continue;
+            }
             self.ledger.add(Arc::new(Conversion {
                 dataset_id: Arc::clone(&dataset_id),
                 received_us: now,
@@ -106,14 +115,10 @@ impl World {
 }
 
 /// The rules that need nothing but the event itself.
-fn check(
-    fields: &ConversionFields<'_>,
-    names: ConversionNames,
-    now: Moment,
-) -> Result<(), ConversionRefusal> {
+fn check(fields: &ConversionFields<'_>, switches: Switches, now: Moment) -> Result<(), ConversionRefusal> {
     use ConversionRefusal::{ForbiddenField, Invalid, MissingChannel, TooOld, UnknownName};
     let name = fields.event_name.as_deref().ok_or(Invalid("event_name"))?;
-    if !names.names().contains(&name) {
+    if !switches.conversions.names().contains(&name) {
         return Err(UnknownName);
     }
     let oldest = now.seconds().saturating_sub(AGE_MAX.as_secs());
@@ -141,15 +146,30 @@ fn check(
     }
     match fields.value() {
         None if is_purchase => return Err(Invalid("value")),
-        Some(value) if value.parse::<f64>().is_err() => return Err(Invalid("value")),
+        Some(value) if !is_value(&value, fields.value_is_text(), switches.conversion_value) => {
+            return Err(Invalid("value"));
+        }
         None | Some(_) => {}
     }
     Ok(())
 }
 
+fn is_value(value: &str, is_text: bool, allowed: ConversionValue) -> bool {
+    let number = value.parse::<f64>().ok().filter(|number| number.is_finite());
+    number.is_some_and(|number| match allowed {
+        ConversionValue::Any => true,
+        ConversionValue::Strict => number >= 0.0 && !is_text,
+    })
+}
+
 impl Waba {
     /// The rules about whose data set and whose click it is.
-    fn check_account(&self, waba_id: &str, fields: &ConversionFields<'_>) -> Result<(), ConversionRefusal> {
+    fn check_account(
+        &self,
+        waba_id: &str,
+        fields: &ConversionFields<'_>,
+        switches: Switches,
+    ) -> Result<(), ConversionRefusal> {
         if fields.has_page_id() {
             return Err(ConversionRefusal::PageGiven);
         }
@@ -160,6 +180,7 @@ impl Waba {
         }
         match fields.ctwa_clid() {
             Some(clid) if self.clicks.contains_key(clid) => Ok(()),
+            None if !switches.missing_click_subcode => Err(ConversionRefusal::MissingClick),
             Some(_) | None => Err(ConversionRefusal::InvalidClick),
         }
     }
@@ -184,10 +205,24 @@ impl Ledger {
         }
     }
 
+    /// Whether the data set has an event with the same name and `event_id`.
+    fn has(&mut self, dataset_id: &Arc<str>, event: &RawValue) -> bool {
+        let name = |dataset_id: &Arc<str>, event: &RawValue| {
+            let fields = ConversionFields::read(0, event).ok()?;
+            let id = fields.event_id()?.into_owned();
+            Some((Arc::clone(dataset_id), fields.event_name?.into_owned(), id))
+        };
+        let unnamed = &self.rows[self.named..];
+        self.names.extend(unnamed.iter().filter_map(|row| name(&row.dataset_id, &row.event)));
+        self.named = self.rows.len();
+        name(dataset_id, event).is_some_and(|name| self.names.contains(&name))
+    }
+
     /// Rebuilds the index.
     pub(super) fn rebuild(&mut self) {
         let rows = std::mem::take(&mut self.rows);
         self.by_dataset.clear();
+        (self.names, self.named) = (BTreeSet::new(), 0);
         for conversion in rows {
             self.add(conversion);
         }

@@ -1,8 +1,8 @@
 //! What the world remembers, seen without a server. Time is a number here.
 
 use laneway_wire::graph::server::{
-    BlockEntry, BlockVerb, BlocklistQuery, ConversionFields, ConversionRefusal, Recipient, Refusal,
-    UserRefusal,
+    BlockEntry, BlockVerb, BlocklistQuery, ConversionFields, ConversionRefusal, Happening, Recipient,
+    Refusal, UserRefusal,
 };
 
 use super::*;
@@ -155,6 +155,45 @@ fn only_an_ad_makes_a_click() {
     let first = bench.write(CUSTOMER, BUSINESS, true, NOW).unwrap().ctwa_clid.unwrap();
     let second = bench.write(CUSTOMER, BUSINESS, true, NOW).unwrap().ctwa_clid.unwrap();
     assert_ne!(first, second);
+}
+
+#[test]
+fn what_a_blocked_user_wrote_may_arrive_later() {
+    let told = |arrives: bool| {
+        let mut bench = Bench::new();
+        bench.world.switches.blocked_messages_arrive_later = arrives;
+        let address = || Webhook { url: "http://127.0.0.1:1/".to_owned(), verify_token: String::new() };
+        bench.world.set_webhook(&Phone::lenient(BUSINESS).unwrap(), Some(address()));
+        bench.customer_writes(NOW);
+        bench.change(BlockVerb::Block, CUSTOMER, NOW).unwrap();
+        let withheld = bench.write(CUSTOMER, BUSINESS, true, after(20 * HOUR)).unwrap();
+        bench.world.take_notices();
+        bench.change(BlockVerb::UnBlock, CUSTOMER, after(21 * HOUR)).unwrap();
+        bench.change(BlockVerb::UnBlock, CUSTOMER, after(21 * HOUR)).unwrap();
+        let notices = bench.world.take_notices();
+        assert!(notices.iter().all(|notice| notice.notification.wamid == withheld.wamid));
+        let can_be_read = bench.world.read(&bench.id, &withheld.wamid, false, after(22 * HOUR)).is_ok();
+        let times: Vec<u64> = notices.iter().map(|notice| notice.notification.at_seconds).collect();
+        (times, can_be_read, bench.answer(after(25 * HOUR)).is_ok())
+    };
+    assert_eq!(told(false), (vec![], false, false));
+    assert_eq!(told(true), (vec![after(20 * HOUR).seconds()], true, true), "and it opens the window");
+}
+
+#[test]
+fn an_ad_whose_clicks_have_no_id() {
+    let mut bench = Bench::new();
+    bench.world.switches.ad_click_ids = false;
+    let address = Webhook { url: "http://127.0.0.1:1/".to_owned(), verify_token: String::new() };
+    bench.world.set_webhook(&Phone::lenient(BUSINESS).unwrap(), Some(address));
+    assert_eq!(bench.write(CUSTOMER, BUSINESS, true, NOW).unwrap().ctwa_clid, None);
+    let [notice] = bench.world.take_notices().try_into().unwrap();
+    let Happening::Text { referral: Some(referral), .. } = notice.notification.happening else {
+        panic!("the notification has a referral");
+    };
+    assert_eq!(referral.ctwa_clid, None);
+    let rows = serde_json::to_value(bench.world.message_rows(None, None)).unwrap();
+    assert_eq!((&rows[0]["ad"], &rows[0]["ctwa_clid"]), (&true.into(), &serde_json::Value::Null));
 }
 
 #[test]

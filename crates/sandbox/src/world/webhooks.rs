@@ -119,8 +119,8 @@ pub(crate) const AD: Ad = Ad {
     source_url: "https://fb.me/laneway-sandbox",
 };
 
-/// The ad, with the id of this click.
-pub(super) fn referral(ctwa_clid: &str) -> Referral {
+/// The ad, with the id of this click, if it has one.
+pub(super) fn referral(ctwa_clid: Option<&str>) -> Referral {
     Referral {
         source_url: AD.source_url.to_owned(),
         source_id: "120200000000000001".to_owned(),
@@ -129,7 +129,7 @@ pub(super) fn referral(ctwa_clid: &str) -> Referral {
         headline: AD.headline.to_owned(),
         media_type: "image",
         image_url: "https://scontent.xx.fbcdn.net/v/laneway-sandbox.jpg".to_owned(),
-        ctwa_clid: ctwa_clid.to_owned(),
+        ctwa_clid: ctwa_clid.map(str::to_owned),
         welcome_message: WelcomeMessage { text: "Hello! What can we do for you?".to_owned() },
     }
 }

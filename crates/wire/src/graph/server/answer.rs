@@ -59,9 +59,9 @@ pub struct BlockAnswer {
 /// A row of a listed block list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BlockedRow {
-    /// Blocked by number: `wa_id` (D).
+    /// Shown as `wa_id` (D for who was blocked by number).
     WaId(String),
-    /// Blocked by business-scoped id: shown as `user_id`, which is a guess (U).
+    /// Shown as `user_id`: a guess for who was blocked by business-scoped id (U).
     UserId(String),
 }
 

@@ -76,8 +76,9 @@ pub struct Referral {
     pub media_type: &'static str,
     /// Its picture.
     pub image_url: String,
-    /// The click's id, which a conversion names.
-    pub ctwa_clid: String,
+    /// The click's id, which a conversion names; left out for ads in WhatsApp Status (D).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ctwa_clid: Option<String>,
     /// The greeting that the ad shows.
     pub welcome_message: WelcomeMessage,
 }

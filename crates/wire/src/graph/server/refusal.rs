@@ -100,6 +100,8 @@ pub enum ConversionRefusal {
     UnknownName,
     /// A click id that no real click has, or none at all (missing: (U), this subcode is likely): 2804087.
     InvalidClick,
+    /// No click id, refused without a subcode (U).
+    MissingClick,
     /// `page_id` sent to a WhatsApp data set: 2804131.
     PageGiven,
     /// The data set belongs to another WhatsApp Business account: 2804132.
@@ -405,6 +407,7 @@ impl ConversionRefusal {
                 Some("Messaging Event Invalid Ctwa Clid"),
                 "the ctwa_clid does not belong to a click on an ad of this account".to_owned(),
             ),
+            ConversionRefusal::MissingClick => (None, None, "the ctwa_clid is missing".to_owned()),
             ConversionRefusal::PageGiven => (
                 Some(2_804_131),
                 Some("No Page Associated To Dataset"),

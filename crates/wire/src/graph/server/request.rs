@@ -97,6 +97,8 @@ pub struct ConversionFields<'a> {
     #[serde(borrow, default)]
     pub messaging_channel: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
+    event_id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     event_source_url: Option<&'a RawValue>,
     #[serde(borrow, default)]
     client_ip_address: Option<&'a RawValue>,
@@ -282,6 +284,11 @@ impl<'a> ConversionFields<'a> {
         }
     }
 
+    /// The client's own id of the event.
+    pub fn event_id(&self) -> Option<Cow<'a, str>> {
+        self.event_id.and_then(word).flatten()
+    }
+
     /// Whether a field is present that messaging events must not carry (subcode 2804064 (C)).
     pub fn has_forbidden_field(&self) -> bool {
         self.event_source_url.is_some()
@@ -309,6 +316,11 @@ impl<'a> ConversionFields<'a> {
     /// `custom_data.currency`.
     pub fn currency(&self) -> Option<&str> {
         self.custom_data.currency.as_deref()
+    }
+
+    /// Whether `custom_data.value` is a number in quotes.
+    pub fn value_is_text(&self) -> bool {
+        self.custom_data.value.is_some_and(|value| value.get().starts_with('"'))
     }
 
     /// `custom_data.value` as it was written; some of Meta's examples show it as a string.
