@@ -9,7 +9,7 @@ use laneway_model::{
     Timestamp, Wamid,
 };
 
-use crate::dice::{chance, pick};
+use crate::dice::{Dice, chance, pick};
 use crate::meta::BAD;
 use crate::setting::{Setting, business};
 
@@ -17,6 +17,8 @@ use crate::setting::{Setting, business};
 #[derive(Clone, Debug)]
 pub(crate) struct Post {
     pub(crate) row: NewRow,
+    /// How long it may wait for its click id, if it lacks one.
+    pub(crate) wait: Option<Duration>,
     pub(crate) state: Posted,
     /// The id under which the journal has it, whether or not the client was told.
     pub(crate) stored: Option<EventId>,
@@ -36,7 +38,8 @@ pub(crate) enum Posted {
 const KEY_LIFE: Duration = Duration::from_hours(24 * 28);
 
 /// The `n`-th event that clients post.
-pub(crate) fn draft(random: &mut Rng, setting: &Setting, wall: Timestamp, n: usize) -> Post {
+pub(crate) fn draft(dice: &mut Dice, setting: &Setting, wall: Timestamp, n: usize) -> Post {
+    let random = &mut dice.clients;
     let at = random.u64(..setting.numbers.len() as u64);
     let is_bad = at > 0 && chance(random, setting.rates.bad_events);
     let event = Event {
@@ -60,8 +63,22 @@ pub(crate) fn draft(random: &mut Rng, setting: &Setting, wall: Timestamp, n: usi
     let hash = u128::try_from(n).expect("few events").to_le_bytes();
     let key = Key { hash, fingerprint: Some(hash), until: wall.saturating_add(KEY_LIFE) };
     let expires = expiry(random, &event, at, wall);
+    let (event, wait) = lacking(&mut dice.clicks, setting, event);
     let row = NewRow::of_event(&event, wall, expires, vec![key]);
-    Post { row, state: Posted::Unanswered, stored: None }
+    Post { row, wait, state: Posted::Unanswered, stored: None }
+}
+
+/// Takes the click id from some conversions, and says how long these wait for one.
+fn lacking(random: &mut Rng, setting: &Setting, mut event: Event) -> (Event, Option<Duration>) {
+    let Action::Conversion(conversion) = &mut event.action else { return (event, None) };
+    if !chance(random, setting.lacking) {
+        return (event, None);
+    }
+    conversion.click = None;
+    let waits =
+        [Duration::from_secs(1), Duration::from_secs(20), Duration::from_mins(5), Duration::from_hours(1)];
+    let wait = pick(random, &waits);
+    (event, Some(wait))
 }
 
 fn expiry(random: &mut Rng, event: &Event, at: u64, wall: Timestamp) -> Timestamp {
@@ -90,7 +107,7 @@ fn expiry(random: &mut Rng, event: &Event, at: u64, wall: Timestamp) -> Timestam
 }
 
 /// The untouched number has persons of its own; those of the others meet several of them.
-fn person(random: &mut Rng, setting: &Setting, at: u64) -> Option<Person> {
+pub(crate) fn person(random: &mut Rng, setting: &Setting, at: u64) -> Option<Person> {
     let of_number = if at == 0 { 49_170_000_000 } else { 49_180_000_000 };
     Some(Person::Phone(
         PhoneNumber::from_u64(of_number + random.u64(..setting.persons)).expect("eleven digits are a number"),

@@ -17,6 +17,8 @@ pub(crate) struct Dice {
     pub(crate) crashes: Rng,
     /// What the journal's threads do when.
     pub(crate) journal: Rng,
+    /// What lacks its click id, and who clicks.
+    pub(crate) clicks: Rng,
 }
 
 impl Dice {
@@ -30,6 +32,7 @@ impl Dice {
             delays: next(),
             crashes: next(),
             journal: next(),
+            clicks: next(),
         }
     }
 }

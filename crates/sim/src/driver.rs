@@ -6,9 +6,10 @@ use std::sync::Arc;
 use laneway_engine::{CallId, Cause, Change, Control, Effect, Engine, Entry, Input, SettlementId};
 use laneway_journal::sqlite::step::{Op, Reply};
 use laneway_journal::{Appended, Error, Fresh, NewCall, OpenRow, Queue, Row, Sequence, Settlement};
-use laneway_model::{EventKind, Route, Status};
+use laneway_model::{EventKind, PhoneNumber, Route, Status};
 
 use crate::calls::{self, Call};
+use crate::clicks::{click_of, event_of};
 use crate::clients::Posted;
 use crate::dice::chance;
 use crate::meta::{Member, Request};
@@ -18,7 +19,7 @@ use crate::world::{Happening, World};
 /// Rows that are read at a time when the open set is loaded: few, so that there are pages.
 const LOAD_PAGE: usize = 7;
 /// How long the journal's parts take at most.
-const JOURNAL_MS: u64 = 20;
+pub(crate) const JOURNAL_MS: u64 = 20;
 /// How long to wait before a journal that cannot store anything is asked again.
 const JOURNAL_RETRY_MS: u64 = 250;
 
@@ -43,6 +44,7 @@ impl World {
             lease,
             calls: BTreeMap::new(),
             bodies: BTreeMap::new(),
+            lacking: BTreeMap::new(),
             seen: 0,
             setups: self.setups.clone(),
             last_setups: self.setups.clone(),
@@ -72,7 +74,7 @@ impl World {
             node.seen = node.seen.max(page.complete_to);
             rows.extend(&page.rows);
             let entries = page.rows.iter().map(|row| self.entry(row)).collect();
-            self.tell(Input::Accepted(entries));
+            self.accept(entries);
             if !page.more {
                 return rows;
             }
@@ -80,13 +82,11 @@ impl World {
     }
 
     fn entry(&self, row: &OpenRow) -> Entry {
-        let is_untouched = row.business == self.setting.numbers[0].business;
-        let shared = self.setting.hashes.filter(|_| !is_untouched && row.person_hash != 0);
         Entry {
             sequence: row.sequence,
             order: row.order,
             business: row.business,
-            person_hash: shared.map_or(row.person_hash, |hashes| 1 + row.person_hash % hashes),
+            person_hash: self.lane(row.business, row.person_hash),
             kind: row.kind,
             due: row.due,
             expires: row.expires,
@@ -99,6 +99,13 @@ impl World {
         }
     }
 
+    /// What stands for a business number and a person; 0 for nobody.
+    pub(crate) fn lane(&self, business: PhoneNumber, person_hash: u64) -> u64 {
+        let is_untouched = business == self.setting.numbers[0].business;
+        let shared = self.setting.hashes.filter(|_| !is_untouched && person_hash != 0);
+        shared.map_or(person_hash, |hashes| 1 + person_hash % hashes)
+    }
+
     pub(crate) fn take_news(&mut self) {
         let Some(node) = &mut self.node else { return };
         node.is_news_planned = false;
@@ -108,11 +115,12 @@ impl World {
                 let is_news = |row: &OpenRow| row.status == Status::Retrying || row.sequence > seen;
                 let unseen: Vec<Fresh> = fresh.into_iter().filter(|fresh| is_news(&fresh.open)).collect();
                 node.seen = unseen.iter().map(|fresh| fresh.open.sequence).fold(seen, u64::max);
-                for fresh in &unseen {
+                // A body that lacks something is not the one that is sent.
+                for fresh in unseen.iter().filter(|fresh| !fresh.open.lacks) {
                     node.bodies.insert(fresh.open.sequence, Arc::clone(&fresh.row));
                 }
                 let entries = unseen.iter().map(|fresh| self.entry(&fresh.open)).collect();
-                self.tell(Input::Accepted(entries));
+                self.accept(entries);
             }
             Some(Wake::Behind) => drop(self.load()),
             None => {}
@@ -147,7 +155,8 @@ impl World {
                 None
             }
             Effect::Seek { events } => {
-                unreachable!("every conversion here has its click id, so {events:?} lack nothing")
+                self.soon(JOURNAL_MS, |life| Happening::Done(life, Done::Look(events)));
+                None
             }
             Effect::Alarm(_) => {
                 self.report.alarms += 1;
@@ -197,10 +206,8 @@ impl World {
         if let Some(first) = rows.first() {
             let relayed =
                 node.setups.get(&first.business).is_some_and(|setup| setup.relayed.contains(first.kind));
-            let members = rows.iter().map(|row| Member {
-                sequence: row.id.sequence(),
-                event: Arc::new(row.event().unwrap_or_else(|problem| panic!("{problem}"))),
-            });
+            let members =
+                rows.iter().map(|row| Member { sequence: row.id.sequence(), event: Arc::new(event_of(row)) });
             let opened = Call {
                 members: members.collect(),
                 route: if relayed { Route::Cm } else { Route::Meta },
@@ -231,6 +238,9 @@ impl World {
             return Some(self.answered(id, vec![not_sent; members.len()]));
         };
         let members_sent = call.members.clone();
+        for member in &members_sent {
+            self.shadow.carries(member.sequence, click_of(&member.event));
+        }
         let rate = self.rate_of(business);
         self.shadow.sends(now, &setup, rate, members);
         let family = EventKind::family(kind);
@@ -264,6 +274,7 @@ impl World {
         };
         for change in changes.iter().filter(|change| !change.status.is_open()) {
             node.bodies.remove(&change.sequence);
+            node.lacking.remove(&change.sequence);
         }
         let unlike = leave_out_unlike(node, &mut durable);
         let changes: Vec<_> =
@@ -330,9 +341,10 @@ impl World {
         let mut some = std::mem::take(&mut node.writes);
         if is_full {
             // Whoever can come back is turned away; what calls and decisions led to is tried until it is stored.
-            some.retain(|write| matches!(write.then, Then::Begin(..) | Then::Settle(..)));
-            node.writes = some;
-            self.turn_away();
+            let (kept, turned_away) =
+                some.into_iter().partition(|write| matches!(write.then, Then::Begin(..) | Then::Settle(..)));
+            node.writes = kept;
+            self.turn_away(turned_away);
             self.plan_commit(JOURNAL_RETRY_MS);
             return;
         }
@@ -367,8 +379,13 @@ impl World {
         }
     }
 
-    /// The disk is full: what clients and operators want is not done.
-    fn turn_away(&mut self) {
+    /// The disk is full: what clients, operators and the service want is not done, and clicks are looked for again.
+    fn turn_away(&mut self, turned_away: Vec<Write>) {
+        for write in turned_away {
+            if let Then::Complete(sought) = write.then {
+                self.soon(JOURNAL_RETRY_MS, |life| Happening::Done(life, Done::Look(sought.events)));
+            }
+        }
         let life = self.lives;
         for post in self.posts.iter_mut().filter(|post| post.state == Posted::Waits(life)) {
             post.state = Posted::Unanswered;
@@ -379,6 +396,8 @@ impl World {
         let at_ms = self.at_ms;
         let done = match (then, reply) {
             (Then::Accept(posts), Ok(reply)) => Done::Acknowledge(self.accepted(posts, reply.appended())),
+            (Then::Click(at), Ok(_)) => self.heard(at),
+            (Then::Complete(sought), Ok(reply)) => self.completed(sought, &reply.completed()),
             (Then::Begin(call, members), Ok(reply)) => {
                 self.shadow.begun(&members);
                 Done::Begun(call, reply.begun())
@@ -415,7 +434,7 @@ impl World {
         posts: Vec<usize>,
         appended: Vec<Appended>,
     ) -> Vec<(usize, laneway_model::EventId)> {
-        let at_ms = self.at_ms;
+        let (at_ms, wall) = (self.at_ms, self.wall());
         let mut ids = Vec::new();
         for (at, appended) in posts.into_iter().zip(appended) {
             let post = &mut self.posts[at];
@@ -423,6 +442,9 @@ impl World {
                 (Appended::Accepted(id), None) => {
                     post.stored = Some(id);
                     self.shadow.appended(at_ms, id, &post.row);
+                    let wait = post.wait.map(|_| post.row.due.since(wall));
+                    self.report.lacking += u64::from(wait.is_some());
+                    self.shadow.lacks(id.sequence(), wait);
                     id
                 }
                 (Appended::Replay(id), Some(stored)) if id == stored => id,
@@ -455,6 +477,12 @@ impl World {
                 }
                 Some(Input::Loaded { call, missing: vec![sequence], left_over: Vec::new() })
             }
+            Done::Look(events) => {
+                self.look(events);
+                None
+            }
+            Done::Sought(sought) => self.sought(sought),
+            Done::Clicked(at) => self.seek_again(at),
             Done::Answered(call, outcomes) => Some(self.answered(call, outcomes)),
             Done::Settled(settlement, unlike) => Some(Input::Settled { settlement, unlike }),
             Done::Discard(sequences) => Some(Input::Control(Control::Discard(sequences))),

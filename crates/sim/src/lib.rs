@@ -6,12 +6,14 @@
 //! * `setting` says what a world is like, and what will go wrong in it.
 //! * `world` is virtual time and what happens in it; `driver` performs the engine's effects as the product's driver does,
 //!   without its tasks; `node` is one life of the process, `calls` what the journal is told of calls.
-//! * `clients` and `operators` want something, `meta` is the service with its own memory.
+//! * `clients` and `operators` want something, `meta` is the service with its own memory; `clicks` are told by it and found by
+//!   the conversions that wait for them.
 //! * `shadow` keeps the books and objects.
 
 #![forbid(unsafe_code)]
 
 mod calls;
+mod clicks;
 mod clients;
 mod dice;
 mod driver;
@@ -35,8 +37,14 @@ pub struct Report {
     pub simulated: Duration,
     /// Events that were accepted.
     pub events: u64,
-    /// Calls that reached the service.
+    /// Of these, conversions that lacked their click ids.
+    pub lacking: u64,
+    /// Of those, the ones that were completed.
+    pub completed: u64,
+    /// Calls that reached the services.
     pub calls: u64,
+    /// Of these, relays.
+    pub relays: u64,
     /// Lives of the process.
     pub lives: u64,
     /// Alarms that were raised or taken back.

@@ -79,10 +79,10 @@ fn live(wanted: &Wanted) -> bool {
         }
     }
     let hours = total.simulated.as_secs_f64() / 3_600.0;
-    let Report { events, calls, lives, .. } = total;
+    let Report { events, lacking, completed, calls, relays, lives, .. } = total;
     println!(
-        "{count} seeds from {first}, {failed} failed: {hours:.1} simulated hours, {events} events, {calls} calls, \
-         {lives} lives of the process, in {:.1} s",
+        "{count} seeds from {first}, {failed} failed: {hours:.1} simulated hours, {events} events ({lacking} lacked \
+         their click ids, {completed} found them), {calls} calls ({relays} relays), {lives} lives of the process, in {:.1} s",
         begun.elapsed().as_secs_f64()
     );
     failed == 0
@@ -91,7 +91,10 @@ fn live(wanted: &Wanted) -> bool {
 fn add(total: &mut Report, report: &Report) {
     total.simulated += report.simulated;
     total.events += report.events;
+    total.lacking += report.lacking;
+    total.completed += report.completed;
     total.calls += report.calls;
+    total.relays += report.relays;
     total.lives += report.lives;
     total.alarms += report.alarms;
 }

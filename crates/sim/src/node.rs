@@ -12,6 +12,7 @@ use laneway_journal::{Fresh, Lease, Limits, Queue, Row, Sequence};
 use laneway_model::{EventId, PhoneNumber, Status};
 
 use crate::calls::Call;
+use crate::clicks::Sought;
 
 /// A life.
 pub(crate) struct Node {
@@ -25,6 +26,8 @@ pub(crate) struct Node {
     pub(crate) calls: BTreeMap<CallId, Call>,
     /// Rows that were just accepted, kept until their first call.
     pub(crate) bodies: BTreeMap<Sequence, Arc<Row>>,
+    /// The events that lack their click ids, each with its lane.
+    pub(crate) lacking: BTreeMap<Sequence, u64>,
     /// The highest sequence that the engine has been told of.
     pub(crate) seen: Sequence,
     pub(crate) setups: BTreeMap<PhoneNumber, NumberSetup>,
@@ -50,6 +53,9 @@ pub(crate) struct Write {
 pub(crate) enum Then {
     /// Clients, by the number of what they posted.
     Accept(Vec<usize>),
+    /// The service, by the number of the click that it tells of.
+    Click(usize),
+    Complete(Sought),
     Begin(CallId, Vec<Sequence>),
     Settle(SettlementId, Vec<Change>, Vec<Sequence>),
     Redrive,
@@ -63,6 +69,10 @@ pub(crate) enum Done {
     Read(CallId, Vec<Sequence>),
     Begun(CallId, laneway_journal::CallId),
     NotOpen(CallId, Sequence),
+    /// Events are to be looked at whose clicks may be known.
+    Look(Vec<Sequence>),
+    Sought(Sought),
+    Clicked(usize),
     Answered(CallId, Vec<laneway_model::Outcome>),
     Settled(SettlementId, Vec<Sequence>),
     /// An operator's word.

@@ -29,6 +29,9 @@ impl World {
             82..95 => self.discard(),
             _ => self.give_up_person(),
         }
+        if chance(&mut self.dice.clicks, 150) {
+            self.click();
+        }
         self.post_again();
     }
 
@@ -37,7 +40,9 @@ impl World {
         let first = self.posts.len();
         for n in first..first + count {
             let wall = self.wall();
-            self.posts.push(draft(&mut self.dice.clients, &self.setting, wall, n));
+            let post = draft(&mut self.dice, &self.setting, wall, n);
+            self.plan_click(&post);
+            self.posts.push(post);
         }
         let posts: Vec<usize> = (first..first + count).collect();
         if chance(&mut self.dice.clients, 500) {
@@ -70,7 +75,11 @@ impl World {
         let wall = self.wall();
         let events = posts.iter().map(|at| {
             self.posts[*at].state = Posted::Waits(life);
-            let mut row = self.posts[*at].row.clone();
+            let post = &mut self.posts[*at];
+            if let Some(wait) = post.wait {
+                post.row.due = wall.saturating_add(wait);
+            }
+            let mut row = post.row.clone();
             row.accepted_at = wall;
             row
         });

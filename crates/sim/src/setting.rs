@@ -4,7 +4,7 @@ use fastrand::Rng;
 use laneway_engine::{KindSet, NumberSetup, Policy, ScopeId};
 use laneway_model::{EventKind, Family, PhoneNumber, Scope};
 
-use crate::dice::{chance, pick};
+use crate::dice::{Dice, chance, pick};
 
 /// The moment at which every world begins: a wall-clock instant in milliseconds.
 pub(crate) const BEGINNING_MS: u64 = 1_800_000_000_000;
@@ -32,6 +32,10 @@ pub(crate) struct Setting {
     /// When the wall clock is set, and by how many milliseconds.
     pub(crate) clock_steps: Vec<(u64, i64)>,
     pub(crate) reconfigurations: Vec<u64>,
+    /// Of a thousand conversions, how many lack their click ids.
+    pub(crate) lacking: u32,
+    /// Which of several clicks counts.
+    pub(crate) takes_newest_click: bool,
     pub(crate) rates: Rates,
     pub(crate) windows: Vec<Window>,
 }
@@ -93,7 +97,8 @@ pub(crate) fn business(at: u64) -> PhoneNumber {
 }
 
 impl Setting {
-    pub(crate) fn new(random: &mut Rng) -> Self {
+    pub(crate) fn new(dice: &mut Dice) -> Self {
+        let random = &mut dice.setting;
         let minutes = pick(random, &[3, 10, 30, 120, 360]);
         let length_ms = minutes * 60_000;
         let count = random.u64(2..=6);
@@ -123,6 +128,8 @@ impl Setting {
             crashes,
             clock_steps,
             reconfigurations,
+            lacking: pick(&mut dice.clicks, &[0, 100, 500]),
+            takes_newest_click: chance(&mut dice.clicks, 500),
             rates: rates(random),
             windows,
             numbers,

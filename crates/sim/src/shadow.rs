@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use laneway_engine::{Cause, Change, KindPolicy, Now, NumberSetup, Policy, Reason, Sequence, Supersedes};
 use laneway_journal::{Fresh, NewRow, OpenRow, Record};
-use laneway_model::{EventId, FailureClass, Outcome, Person, PhoneNumber, Status, Timestamp};
+use laneway_model::{CtwaClid, EventId, FailureClass, Outcome, Person, PhoneNumber, Status, Timestamp};
+
+use crate::clicks::{click_of, event_of};
 
 /// An event, as the auditor knows it.
 #[derive(Clone, Debug)]
@@ -33,6 +35,10 @@ pub(crate) struct Known {
     attempts: u32,
     /// When the journal committed it, in true time.
     committed_ms: u64,
+    /// In true time, until when it may wait for its click id, if it lacks one.
+    pub(crate) lacks_until_ms: Option<u64>,
+    /// The click that it was completed with.
+    pub(crate) completed_with: Option<CtwaClid>,
 }
 
 /// The books.
@@ -44,6 +50,9 @@ pub(crate) struct Shadow {
     lanes: BTreeMap<(PhoneNumber, Person), (u64, Sequence)>,
     /// When each number's calls were sent, in this life of the process.
     sent: BTreeMap<PhoneNumber, Vec<u64>>,
+    /// Clicks that the journal has committed.
+    clicks: BTreeMap<(PhoneNumber, Person), Vec<Clicked>>,
+    pub(crate) clock: Clock,
     /// What is wrong.
     pub(crate) problems: Vec<String>,
 }
@@ -58,6 +67,8 @@ impl Shadow {
             events: BTreeMap::new(),
             lanes: BTreeMap::new(),
             sent: BTreeMap::new(),
+            clicks: BTreeMap::new(),
+            clock: Clock::default(),
             problems: Vec::new(),
         }
     }
@@ -104,6 +115,8 @@ impl Shadow {
             effects_ever: 0,
             attempts: 0,
             committed_ms: at_ms,
+            lacks_until_ms: None,
+            completed_with: None,
         };
         let is_new = self.events.insert(id.sequence(), known).is_none();
         self.require(is_new, || format!("{id}: the journal gave a sequence twice"));
@@ -143,6 +156,8 @@ impl Shadow {
         let was_final = !known.status.is_open();
         (known.status, known.holds_lane, known.is_given_up) = (Status::Retrying, false, false);
         (known.order, known.expires, known.effects) = (fresh.open.order, fresh.open.expires, 0);
+        // What it lacks still is looked for once more.
+        known.lacks_until_ms = known.lacks_until_ms.map(|_| at_ms);
         known.committed_ms = at_ms;
         // What an operator wants done again comes after what was done before, whatever its place in the lane is.
         let lane = known.person.clone().map(|person| (known.business, person));
@@ -204,6 +219,9 @@ impl Shadow {
                 kind.group_max.min(setup.conversions_per_call_max)
             } else {
                 kind.group_max
+            });
+            self.require(known.lacks_until_ms.is_none(), || {
+                format!("{sequence} is sent without what it lacks: {known:?}")
             });
             classes.push(kind.class);
             relayed.push(setup.relayed.contains(known.kind));
@@ -277,6 +295,7 @@ impl Shadow {
     fn is_right_decision(&self, now: Now, known: &Known, change: &Change) -> bool {
         match (change.status, change.reason) {
             (Status::Expired, Reason::Expired) => known.expires <= now.wall,
+            (Status::Failed, Reason::Lacking) => self.is_in_vain(known),
             (Status::Discarded, Reason::Discarded) => known.is_given_up || known.is_erased,
             (Status::Superseded, Reason::Superseded { by }) => {
                 let supersedes = self.kind(known).map(|kind| kind.supersedes);
@@ -375,7 +394,11 @@ impl Shadow {
             let expected = !known.is_erased && (known.status.is_open() || known.holds_lane);
             let row = there.get(&sequence);
             let is_right = match row {
-                Some(row) => expected && (row.status, row.order) == (known.status, known.order),
+                Some(row) => {
+                    expected
+                        && (row.status, row.order) == (known.status, known.order)
+                        && row.lacks == known.lacks_until_ms.is_some()
+                }
                 None => !expected,
             };
             self.require(is_right, || format!("{sequence} was reopened as {row:?}; {known:?}"));
@@ -389,6 +412,9 @@ impl Shadow {
     /// What the journal says of an event must be what was committed.
     pub(crate) fn compare(&mut self, sequence: Sequence, record: Option<&Record>) {
         let Some(known) = self.events.get(&sequence).cloned() else { return };
+        if let Some(record) = record {
+            self.carries(sequence, click_of(&event_of(&record.row)));
+        }
         let said = record.map(|record| (record.row.id, record.status, record.possibly_duplicate));
         let expected = (!known.is_erased).then_some((known.id, known.status, known.possibly_duplicate));
         self.require(said == expected, || {
@@ -401,7 +427,9 @@ impl Shadow {
         let late = self.open().find(|(_, known)| {
             let backoff_ms = 1_000 << known.attempts.min(10);
             let since_ms = known.committed_ms.max(up_since_ms);
-            known.business == untouched && since_ms + slack_ms + backoff_ms < at_ms
+            known.business == untouched
+                && known.lacks_until_ms.is_none()
+                && since_ms + slack_ms + backoff_ms < at_ms
         });
         let late =
             late.map(|(sequence, known)| format!("{sequence} of the untouched number waits: {known:?}"));
@@ -409,5 +437,8 @@ impl Shadow {
     }
 }
 
+pub(crate) use lacking::{CLICK_AGE_MAX, Clicked, Clock};
+
+mod lacking;
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use laneway_model::{Person, PhoneNumber, Timestamp};
 use tempfile::TempDir;
 
 use crate::Report;
+use crate::clicks::Told;
 use crate::clients::Post;
 use crate::dice::{Dice, chance};
 use crate::meta::{Meta, Request};
@@ -35,6 +36,8 @@ pub(crate) struct World {
     pub(crate) meta: Meta,
     pub(crate) shadow: Shadow,
     pub(crate) posts: Vec<Post>,
+    /// Clicks that happened, or will.
+    pub(crate) told: Vec<Told>,
     /// The configuration in force, which outlives the process.
     pub(crate) setups: BTreeMap<PhoneNumber, NumberSetup>,
     /// Every rate that a number has had, with when it was set.
@@ -63,6 +66,8 @@ pub(crate) enum Happening {
     News(u64),
     Wake(u64),
     Done(u64, Done),
+    /// The service tells of a click.
+    Click(usize),
     /// The bytes of a call reach the service.
     Arrive(u64),
     /// A person's events are removed.
@@ -85,7 +90,7 @@ const RATE_MEMORY_MS: u64 = 120_000;
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
-        let setting = Setting::new(&mut dice.setting);
+        let setting = Setting::new(&mut dice);
         let untouched = setting.numbers[0].business;
         let mut world = Self {
             meta: Meta::new(untouched, setting.rates, setting.windows.clone()),
@@ -101,6 +106,7 @@ impl World {
             node: None,
             lives: 0,
             posts: Vec::new(),
+            told: Vec::new(),
             rates: BTreeMap::new(),
             flying: BTreeMap::new(),
             is_draining: false,
@@ -139,6 +145,7 @@ impl World {
         let drain_ms = u64::try_from(DRAIN_MAX.as_millis()).unwrap_or(u64::MAX);
         while let Some(((at_ms, _), happening)) = self.queue.pop_first() {
             self.at_ms = at_ms;
+            self.shadow.clock.at_ms = at_ms;
             let is_quiet = matches!(happening, Happening::Wake(_) | Happening::Watch);
             if !is_quiet {
                 self.note(|| format!("{happening:?}"));
@@ -177,6 +184,7 @@ impl World {
             Happening::Wake(life) if self.is_alive(life) => self.wake(),
             Happening::Done(life, done) if self.is_alive(life) => self.take_report(done),
             Happening::Commit(_) | Happening::News(_) | Happening::Wake(_) | Happening::Done(..) => {}
+            Happening::Click(at) => self.hear(at),
             Happening::Arrive(id) => self.arrive(id),
             Happening::Erase(sequences, person) => self.erase(sequences, person),
         }
@@ -246,6 +254,7 @@ impl World {
         }
         self.wall_offset_ms += by_ms;
         self.set_back_ms += by_ms.min(0).unsigned_abs();
+        self.shadow.clock.set_ahead_ms += by_ms.max(0).unsigned_abs();
         self.tell(Input::Tick);
     }
 
@@ -365,6 +374,7 @@ impl World {
         let wall = self.wall();
         let dealt = self.meta.take(self.at_ms, wall, request, &mut self.dice.meta);
         self.report.calls += 1;
+        self.report.relays += u64::from(request.is_relayed);
         self.note(|| format!("the service: {dealt:?}"));
         for at in &dealt.applied {
             self.shadow.applied(request.members[*at].sequence);
@@ -380,7 +390,9 @@ impl World {
         if let Some(node) = &self.node {
             let up_since_ms = node.booted_ms.max(stored_since.unwrap_or_default());
             let untouched = self.setting.numbers[0].business;
-            self.shadow.flows(untouched, up_since_ms, self.at_ms, FLOW_MS + self.set_back_ms);
+            let slack_ms = FLOW_MS + self.set_back_ms;
+            self.shadow.flows(untouched, up_since_ms, self.at_ms, slack_ms);
+            self.shadow.waits(up_since_ms, slack_ms);
         }
         if self.is_draining {
             self.finish_up();

@@ -98,6 +98,74 @@ fn what_must_not_be_is_found() {
     check("is not in the journal", |_| {}, |books| books.acknowledged(EventId::new(START, 0, 7)));
 }
 
+/// Books in which the third event lacks its click id for ten seconds, at this true time.
+fn lacking(books: &mut Shadow, at_secs: u64) {
+    books.lacks(3, Some(Duration::from_secs(10)));
+    books.clock = Clock { at_ms: at_secs * 1_000, set_ahead_ms: 0 };
+}
+
+fn click(books: &mut Shadow, person: u64, id: &str, is_usable: bool) {
+    let who = (business(0), Person::Phone(business(person)));
+    books.clicked(books.clock.at_ms, who, CtwaClid::parse(id).unwrap(), is_usable);
+}
+
+fn complete(books: &mut Shadow, id: &str) {
+    books.completed(books.clock.at_ms, 3, &CtwaClid::parse(id).unwrap());
+}
+
+fn carry(books: &mut Shadow, id: &str) {
+    books.carries(3, Some(&CtwaClid::parse(id).unwrap()));
+}
+
+#[test]
+fn what_lacks_its_click_id_is_watched() {
+    let fail = |books: &mut Shadow| decide(books, 3, Status::Failed, Reason::Lacking);
+    let at = |secs: u64| move |books: &mut Shadow| lacking(books, secs);
+    let clicked = |person: u64, id: &'static str, is_usable: bool| {
+        move |books: &mut Shadow| {
+            lacking(books, 5);
+            click(books, person, id, is_usable);
+        }
+    };
+    let completed = |books: &mut Shadow| {
+        clicked(9, "theirs", true)(books);
+        complete(books, "theirs");
+        carry(books, "theirs");
+    };
+    check("without what it lacks", at(1), |books| books.loads(now(1), Some(&setup()), &[3]));
+    check("does not follow", |_| {}, fail);
+    check("does not follow", at(9), fail);
+    let in_vain = |books: &mut Shadow| {
+        lacking(books, 10);
+        fail(books);
+    };
+    check("does not follow", in_vain, |books| {
+        clicked(9, "theirs", true)(books);
+        in_vain(books);
+    });
+    check("was completed with", clicked(9, "old", false), |books| complete(books, "old"));
+    check("was completed with", clicked(8, "other", true), |books| complete(books, "other"));
+    check("lacks nothing", completed, |books| complete(books, "theirs"));
+    check("carries", completed, |books| carry(books, "other"));
+    check("carries", at(1), |books| carry(books, "theirs"));
+    let waits = |books: &mut Shadow, at_secs: u64| {
+        books.clock.at_ms = at_secs * 1_000;
+        books.waits(0, 30_000);
+    };
+    let until_its_end = |books: &mut Shadow| {
+        lacking(books, 0);
+        waits(books, 40);
+    };
+    check("still waits", until_its_end, |books| waits(books, 41));
+    let until_its_click = |books: &mut Shadow| {
+        clicked(8, "other", true)(books);
+        clicked(9, "old", false)(books);
+        clicked(9, "theirs", true)(books);
+        waits(books, 35);
+    };
+    check("still waits", until_its_click, |books| waits(books, 36));
+}
+
 #[test]
 fn decisions_must_follow_from_their_cause() {
     let superseded = |by| Reason::Superseded { by };
