@@ -95,7 +95,9 @@ fn problem_with(arrows: &Arrows, table: &str, package: &str) -> Option<String> {
 }
 
 /// The tables of dependencies, also those below `[target.….]`, each with its name.
-fn dependency_tables<'a, 'text>(manifest: &'a DeTable<'text>) -> Vec<(&'static str, &'a DeTable<'text>)> {
+pub(super) fn dependency_tables<'a, 'text>(
+    manifest: &'a DeTable<'text>,
+) -> Vec<(&'static str, &'a DeTable<'text>)> {
     const TABLES: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
     let targets = manifest.get("target").and_then(|targets| targets.get_ref().as_table());
     let below_targets = targets.into_iter().flat_map(|targets| targets.values());

@@ -7,7 +7,7 @@ use super::Violation;
 use super::manifests::{at, line_of, parse};
 use super::tree::Tree;
 
-const LOCK: &str = "Cargo.lock";
+pub(super) const LOCK: &str = "Cargo.lock";
 const DENY: &str = "deny.toml";
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 /// The budget of packages, this workspace's own included. What is compiled is read by nobody; few is a feature.
@@ -49,7 +49,8 @@ pub(super) fn package_count(tree: &Tree) -> usize {
     document.map_or(0, |document| packages(&document).len())
 }
 
-fn packages<'a, 'text>(lock: &'a DeTable<'text>) -> &'a [Spanned<DeValue<'text>>] {
+/// The packages of a lock file.
+pub(super) fn packages<'a, 'text>(lock: &'a DeTable<'text>) -> &'a [Spanned<DeValue<'text>>] {
     at(lock, &["package"]).and_then(DeValue::as_array).map(|packages| &**packages).unwrap_or_default()
 }
 

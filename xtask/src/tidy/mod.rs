@@ -5,6 +5,7 @@
 
 mod arrows;
 mod documents;
+mod fuzz_lock;
 mod licences;
 mod lock;
 mod manifests;
@@ -72,8 +73,15 @@ pub(crate) fn run() -> Result<bool> {
 
 /// Every rule that needs the files only.
 fn check(tree: &Tree) -> Vec<Violation> {
-    let rules =
-        [arrows::check, manifests::check, sources::check, spelling::check, lock::check, documents::check];
+    let rules = [
+        arrows::check,
+        manifests::check,
+        sources::check,
+        spelling::check,
+        lock::check,
+        fuzz_lock::check,
+        documents::check,
+    ];
     rules.iter().flat_map(|rule| rule(tree)).collect()
 }
 
