@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -14,6 +15,9 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// A connection that is kept open between requests.
 pub(crate) struct Connection {
     stream: TcpStream,
+    /// The request under way, and how much of it the system has taken.
+    request: Rc<[u8]>,
+    written: usize,
     /// What has been read of the answer.
     answer: Vec<u8>,
     read: usize,
@@ -29,21 +33,43 @@ pub(crate) struct Answer<'a> {
 }
 
 impl Connection {
-    /// Connects, and asks to be told when there is something to read.
+    /// Connects, and asks to be told when there is something to read, or room to write.
     pub(crate) fn open(address: SocketAddr, registry: &Registry, token: Token) -> Result<Connection> {
         let stream =
             std::net::TcpStream::connect(address).with_context(|| format!("cannot connect to {address}"))?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         let mut stream = TcpStream::from_std(stream);
-        registry.register(&mut stream, token, Interest::READABLE)?;
-        Ok(Connection { stream, answer: vec![0; ANSWER_BYTES_MAX], read: 0, since: Duration::ZERO })
+        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(Connection {
+            stream,
+            request: Rc::from([]),
+            written: 0,
+            answer: vec![0; ANSWER_BYTES_MAX],
+            read: 0,
+            since: Duration::ZERO,
+        })
     }
 
-    /// Sends a request. It is the only one under way, so the system's buffer has room for it.
-    pub(crate) fn send(&mut self, request: &[u8]) -> Result<()> {
-        self.read = 0;
-        self.stream.write_all(request).context("a request could not be sent")
+    /// Sends a request, the only one under way. What the system has no room for is sent by [`Connection::go_on`].
+    pub(crate) fn send(&mut self, request: Rc<[u8]>) -> Result<()> {
+        (self.request, self.written, self.read) = (request, 0, 0);
+        self.go_on()
+    }
+
+    /// Sends as much of what is left as there is room for.
+    #[expect(clippy::disallowed_methods, reason = "a short write is gone on with when there is room again")]
+    pub(crate) fn go_on(&mut self) -> Result<()> {
+        while self.written < self.request.len() {
+            match self.stream.write(&self.request[self.written..]) {
+                Ok(0) => bail!("the connection takes nothing more"),
+                Ok(count) => self.written += count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error).context("a request could not be sent"),
+            }
+        }
+        Ok(())
     }
 
     /// Reads what is there; `None` while the answer is not whole.

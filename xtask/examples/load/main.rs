@@ -1,11 +1,13 @@
-//! The load generator of `cargo xtask bench`: events over HTTP/1.1 from one thread, cheap next to the servers it shares
-//! the machine with.
+//! The load generator of `cargo xtask bench`: events and notifications over HTTP/1.1 from one thread, cheap next to the
+//! servers it shares the machine with.
 //!
 //! `load ADDRESS BODIES TOKEN NAME=VALUE…` posts the lines of the file `BODIES` to `/v1.0/event`, in turns, over
 //! `connections=N`, each with one request in flight, until `requests=N` are sent or `seconds=N` are over. Without `rate=N`
 //! it is a closed loop: a connection sends again as soon as it has its answer, and latency counts from the sending. With
 //! `rate=N` so many a second are due whatever became of the earlier ones, and latency counts from the moment they were
-//! due. With `until=final` each event is followed by `GET …?wait=final`, and the latency is that to `confirmed`.
+//! due. With `until=final` each event is followed by `GET …?wait=final`, and the latency is that to `confirmed`. With
+//! `app=NAME` and `secret=TEXT` the bodies are notifications: they go to that app's callback and are signed as Meta signs
+//! them, all before the first one leaves.
 //!
 //! It prints one JSON object: the seconds it took, how many answers had which status, and latencies in microseconds.
 
@@ -18,11 +20,14 @@ mod stopwatch;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use mio::{Events, Poll, Token};
 use serde_json::json;
+use sha2::Sha256;
 
 use connection::{Answer, Connection};
 use histogram::Histogram;
@@ -45,6 +50,9 @@ struct Options {
     rate: Option<f64>,
     /// Whether an event counts when it is confirmed, and not when it is accepted.
     until_final: bool,
+    /// The app whose notifications the bodies are, and the secret that they are signed with; empty for events.
+    app: String,
+    secret: String,
 }
 
 impl Options {
@@ -62,6 +70,8 @@ impl Options {
             duration: Duration::MAX,
             rate: None,
             until_final: false,
+            app: String::new(),
+            secret: String::new(),
         };
         for word in words {
             match word.split_once('=') {
@@ -72,6 +82,8 @@ impl Options {
                 }
                 Some(("rate", rate)) => options.rate = Some(rate.parse()?),
                 Some(("until", "final")) => options.until_final = true,
+                Some(("app", name)) => options.app = name.to_owned(),
+                Some(("secret", secret)) => options.secret = secret.to_owned(),
                 _ => bail!("{word} is not understood"),
             }
         }
@@ -83,24 +95,32 @@ impl Options {
     }
 
     /// The bytes of every request.
-    fn posts(&self) -> Vec<Vec<u8>> {
-        let Options { address, token, bodies, .. } = self;
+    fn posts(&self) -> Vec<Rc<[u8]>> {
+        let Options { address, token, bodies, app, secret, .. } = self;
         let post = |body: &String| {
+            let (path, header) = match app.as_str() {
+                "" => ("/v1.0/event".to_owned(), format!("X-CM-PRODUCTTOKEN: {token}")),
+                app => {
+                    let signature = signature(secret, body);
+                    (format!("/webhooks/meta/{app}"), format!("X-Hub-Signature-256: {signature}"))
+                }
+            };
             let length = body.len();
-            format!(
-                "POST /v1.0/event HTTP/1.1\r\nHost: {address}\r\nX-CM-PRODUCTTOKEN: {token}\r\n\
-                 Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-            )
-            .into_bytes()
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nHost: {address}\r\n{header}\r\n\
+                 Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+            );
+            Rc::from([head.as_bytes(), body.as_bytes()].concat())
         };
         bodies.iter().map(post).collect()
     }
 
     /// The request that answers when the event is final.
-    fn wait(&self, id: &str) -> Vec<u8> {
+    fn wait(&self, id: &str) -> Rc<[u8]> {
         let Options { address, token, .. } = self;
         let path = format!("/api/v1/events/{id}?wait=final&timeout=10s");
-        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nX-CM-PRODUCTTOKEN: {token}\r\n\r\n").into_bytes()
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nX-CM-PRODUCTTOKEN: {token}\r\n\r\n");
+        Rc::from(head.into_bytes())
     }
 
     /// When the request with this number is due, if it is; times count from the start of the load.
@@ -122,6 +142,13 @@ impl Options {
             Some(_) | None => ANSWER_TIMEOUT,
         }
     }
+}
+
+/// `sha256=` and the HMAC-SHA256 of the body in hexadecimal digits (Meta, "Create a webhook endpoint", documented).
+fn signature(secret: &str, body: &str) -> String {
+    let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("an HMAC takes keys of every length");
+    let digits = mac.chain_update(body).finalize().into_bytes();
+    digits.iter().fold("sha256=".to_owned(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// What an answer means for its connection.
@@ -150,7 +177,7 @@ fn main() -> Result<()> {
             let Some(since) = options.due(sent, stopwatch.elapsed()) else { break };
             idle.pop_front();
             connections[index].since = since;
-            connections[index].send(&posts[(sent % posts.len() as u64) as usize])?;
+            connections[index].send(Rc::clone(&posts[(sent % posts.len() as u64) as usize]))?;
             sent += 1;
         }
         let now = stopwatch.elapsed();
@@ -166,6 +193,9 @@ fn main() -> Result<()> {
         for event in &events {
             let Token(index) = event.token();
             let connection = &mut connections[index];
+            if event.is_writable() {
+                connection.go_on()?;
+            }
             let Some(answer) = connection.receive()? else { continue };
             match next(&answer, options.until_final)? {
                 Next::Done(status) => {
@@ -173,7 +203,7 @@ fn main() -> Result<()> {
                     *statuses.entry(status).or_default() += 1;
                     idle.push_back(index);
                 }
-                Next::Wait(id) => connection.send(&options.wait(&id))?,
+                Next::Wait(id) => connection.send(options.wait(&id))?,
             }
         }
     }
@@ -201,7 +231,7 @@ fn next(answer: &Answer<'_>, until_final: bool) -> Result<Next> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Next, next};
+    use super::{Answer, Next, next, signature};
 
     #[test]
     fn an_event_is_asked_for_until_it_is_confirmed() {
@@ -221,5 +251,12 @@ mod tests {
         check(r#"{"id":"ev_1","status":"confirmed"}"#, true, Ok("200"));
         check(r#"{"id":"ev_1","status":"failed"}"#, true, Err("the event ev_1 ended as Some(\"failed\")"));
         check("{}", true, Err("an answer has no id"));
+    }
+
+    #[test]
+    fn signatures_are_metas() {
+        // `printf '{"a":"\\u00e4"}' | openssl dgst -sha256 -hmac secret` says the same.
+        let expected = "sha256=b78ab4033415318a0fa14a82d6f5ca348bb74e377eed416f314566864d116718";
+        assert_eq!(signature("secret", r#"{"a":"\u00e4"}"#), expected);
     }
 }

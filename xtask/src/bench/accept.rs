@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use anyhow::{Context as _, Result};
 
 use super::gateway::{Gateway, sandbox};
-use super::load::{self, Amount, Figures, Load};
+use super::load::{self, Amount, Figures, Load, Of};
 use super::process::Server;
 use super::report::{Goal, median, shown};
 use super::world::World;
@@ -47,7 +47,7 @@ fn one_round(bench: &Bench, bare: SocketAddr, connections: usize) -> Result<[Fig
         connections,
         amount: Amount::Requests(bench.scaled(REQUESTS)),
         rate: None,
-        until_final: false,
+        of: Of::Events,
     };
     warm_up(bench, &load(bare))?;
     let yardstick = load::run(&load(bare))?;

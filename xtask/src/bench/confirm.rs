@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use super::Bench;
 use super::gateway::{Gateway, sandbox};
 use super::http::Connection;
-use super::load::{self, Amount, Load};
+use super::load::{self, Amount, Load, Of};
 use super::process::Server;
 use super::report::{median, shown};
 use super::world::{TOKEN, World};
@@ -68,7 +68,7 @@ fn one_round(bench: &Bench, latency: Option<&str>) -> Result<Round> {
         connections: CONNECTIONS,
         amount: Amount::Seconds(if bench.quick { SECONDS_QUICK } else { SECONDS }),
         rate: None,
-        until_final: false,
+        of: Of::Events,
     };
     // The first load finds the pace that the gateway keeps with this number.
     measured(&gateway, &sandbox, &full)?;
@@ -86,8 +86,12 @@ fn measured(gateway: &Gateway, sandbox: &Server, load: &Load<'_>) -> Result<Cost
     let (gateway_before, sandbox_before) = (gateway.server.cpu_time()?, sandbox.cpu_time()?);
     let stopwatch = Stopwatch::start();
     let under_way = load::start(load)?;
-    let probe =
-        Load { rate: Some(PROBES_PER_SECOND), connections: PROBE_CONNECTIONS, until_final: true, ..*load };
+    let probe = Load {
+        rate: Some(PROBES_PER_SECOND),
+        connections: PROBE_CONNECTIONS,
+        of: Of::EventsUntilFinal,
+        ..*load
+    };
     let probes = load::run(&probe)?;
     let events = under_way.figures()?.count(200) + probes.count(200);
     gateway.wait_until_confirmed(ended + events)?;

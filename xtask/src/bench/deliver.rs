@@ -11,7 +11,7 @@ use serde_json::json;
 use super::Bench;
 use super::gateway::{Gateway, sandbox};
 use super::http::Connection;
-use super::load::{self, Amount, Load};
+use super::load::{self, Amount, Load, Of};
 use super::report::{median, shown};
 use super::world::{TOKEN, World};
 use crate::stopwatch::Stopwatch;
@@ -96,7 +96,7 @@ fn closed<'a>(gateway: &Gateway, bodies: &'a std::path::Path, events: usize) -> 
         connections: CONNECTIONS,
         amount: Amount::Requests(events),
         rate: None,
-        until_final: false,
+        of: Of::Events,
     }
 }
 
@@ -123,7 +123,7 @@ fn beside(bench: &mut Bench, trouble: Trouble) -> Result<()> {
         let watch = Load {
             rate: Some(WATCHED_PER_SECOND),
             amount: Amount::Seconds(seconds),
-            until_final: true,
+            of: Of::EventsUntilFinal,
             ..closed(&gateway, &watched_bodies, 0)
         };
         load::run(&watch)?;

@@ -35,6 +35,14 @@ pub(crate) struct Counts {
     pub(crate) confirmed: u64,
 }
 
+/// What `/metrics` say of the posts of one kind, `callback` or `forward`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Posts {
+    pub(crate) open: u64,
+    pub(crate) confirmed: u64,
+    pub(crate) left_out: u64,
+}
+
 /// The binary that is measured.
 pub(crate) fn laneway() -> PathBuf {
     shell::root().join("target/release/laneway")
@@ -49,6 +57,9 @@ impl Gateway {
     /// Starts a gateway for this world on the folder `data`, which may hold events of an earlier start.
     pub(crate) fn start(folder: &Folder, world: &World, data: &str) -> Result<Gateway> {
         folder.write("token", &world.access_token)?;
+        for (file, secret) in World::SECRETS {
+            folder.write(file, secret)?;
+        }
         folder.write("laneway.toml", &world.configuration())?;
         let (config, data) = (folder.text("laneway.toml")?, folder.text(data)?);
         let arguments =
@@ -67,6 +78,25 @@ impl Gateway {
     pub(crate) fn counts(&self) -> Result<Counts> {
         let metrics = self.ask("/metrics")?.text()?;
         counts(&metrics).context("the metrics are not understood")
+    }
+
+    /// The posts of a kind at this moment.
+    pub(crate) fn posts(&self, kind: &str) -> Result<Posts> {
+        let metrics = self.ask("/metrics")?.text()?;
+        posts(&metrics, kind).context("the metrics are not understood")
+    }
+
+    /// Waits until so many posts of a kind are open: those that were stored, and none of them gone.
+    pub(crate) fn wait_until_open(&self, kind: &str, posts: u64) -> Result<()> {
+        let stopwatch = Stopwatch::start();
+        let mut found = self.posts(kind)?;
+        while found.open != posts {
+            let is_late = stopwatch.elapsed() >= CONFIRM_TIMEOUT || found.open > posts;
+            ensure!(!is_late, "of {kind} posts {posts} should be open: {found:?}");
+            thread::sleep(ASK_EVERY);
+            found = self.posts(kind)?;
+        }
+        Ok(())
     }
 
     /// The journal's figures at this moment.
@@ -110,9 +140,38 @@ fn counts(metrics: &str) -> Option<Counts> {
     (counts.open != u64::MAX).then_some(counts)
 }
 
+fn posts(metrics: &str, kind: &str) -> Option<Posts> {
+    let kind = format!(r#"kind="{kind}""#);
+    let (mut posts, mut is_known) = (Posts::default(), false);
+    for line in metrics.lines().filter(|line| !line.starts_with('#') && line.contains(&kind)) {
+        let (series, value) = line.rsplit_once(' ')?;
+        match series.split_once('{')? {
+            ("laneway_outbox_open", _) => (posts.open, is_known) = (value.parse().ok()?, true),
+            ("laneway_outbox_ended_total", labels) if labels.contains(r#"status="confirmed""#) => {
+                posts.confirmed += value.parse::<u64>().ok()?;
+            }
+            ("laneway_outbox_left_out_total", _) => posts.left_out = value.parse().ok()?,
+            _ => {}
+        }
+    }
+    is_known.then_some(posts)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Counts, counts};
+    use super::{Counts, Posts, counts, posts};
+
+    #[test]
+    fn posts_are_counted_by_kind() {
+        let metrics = "# TYPE laneway_outbox_open gauge\nlaneway_outbox_open{kind=\"callback\"} 3\n\
+            laneway_outbox_open{kind=\"forward\"} 4\n\
+            laneway_outbox_ended_total{kind=\"forward\",status=\"confirmed\"} 7\n\
+            laneway_outbox_ended_total{kind=\"forward\",status=\"expired\"} 1\n\
+            laneway_outbox_left_out_total{kind=\"forward\"} 2\n# EOF\n";
+        assert_eq!(posts(metrics, "forward"), Some(Posts { open: 4, confirmed: 7, left_out: 2 }));
+        assert_eq!(posts(metrics, "callback"), Some(Posts { open: 3, confirmed: 0, left_out: 0 }));
+        assert_eq!(posts("# EOF\n", "callback"), None);
+    }
 
     #[test]
     fn counts_are_summed_over_types() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use super::world::TOKEN;
+use super::world::{APP, APP_SECRET, TOKEN};
 use crate::shell;
 
 /// What to send, and how.
@@ -22,8 +22,18 @@ pub(crate) struct Load<'a> {
     pub(crate) amount: Amount,
     /// Requests due per second; `None` for a closed loop.
     pub(crate) rate: Option<f64>,
-    /// Whether an event counts when it is confirmed, and not when it is accepted.
-    pub(crate) until_final: bool,
+    pub(crate) of: Of,
+}
+
+/// What the bodies are, and when one of them is done.
+#[derive(Clone, Copy)]
+pub(crate) enum Of {
+    /// Events, done when they are accepted.
+    Events,
+    /// Events, done when they are confirmed.
+    EventsUntilFinal,
+    /// Notifications of the app, done when they are stored.
+    Notifications,
 }
 
 /// When a load ends.
@@ -52,7 +62,7 @@ impl Figures {
         self.statuses.get(&status).copied().unwrap_or_default()
     }
 
-    /// Events taken per second.
+    /// Events, or notifications, taken per second.
     pub(crate) fn rate(&self) -> f64 {
         self.count(200) as f64 / self.seconds
     }
@@ -75,7 +85,7 @@ pub(crate) fn run_to_refusal(load: &Load<'_>) -> Result<Figures> {
 
 /// Starts a load.
 pub(crate) fn start(load: &Load<'_>) -> Result<Running> {
-    let Load { address, bodies, connections, amount, rate, until_final } = load;
+    let Load { address, bodies, connections, amount, rate, of } = load;
     let mut command = Command::new(program());
     command.arg(address.to_string()).arg(bodies).arg(TOKEN).arg(format!("connections={connections}"));
     match amount {
@@ -85,8 +95,10 @@ pub(crate) fn start(load: &Load<'_>) -> Result<Running> {
     if let Some(rate) = rate {
         command.arg(format!("rate={rate}"));
     }
-    if *until_final {
-        command.arg("until=final");
+    match of {
+        Of::Events => {}
+        Of::EventsUntilFinal => drop(command.arg("until=final")),
+        Of::Notifications => drop(command.args([format!("app={APP}"), format!("secret={APP_SECRET}")])),
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     Ok(Running(Some(command.spawn().context("cannot start the load generator")?)))

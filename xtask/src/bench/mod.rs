@@ -11,6 +11,7 @@ mod deliver;
 mod gateway;
 mod http;
 mod load;
+mod notifications;
 mod open;
 mod process;
 mod report;
@@ -49,10 +50,11 @@ pub(crate) enum Part {
     Deliver,
     Ramp,
     Open,
+    Notifications,
 }
 
 impl Part {
-    const ALL: [(&str, Part); 7] = [
+    const ALL: [(&str, Part); 8] = [
         ("journal", Part::Journal),
         ("size", Part::Size),
         ("accept", Part::Accept),
@@ -60,6 +62,7 @@ impl Part {
         ("deliver", Part::Deliver),
         ("ramp", Part::Ramp),
         ("open", Part::Open),
+        ("notifications", Part::Notifications),
     ];
 }
 
@@ -152,6 +155,7 @@ pub(crate) fn run(choice: &Choice) -> Result<bool> {
             Part::Deliver => deliver::run(&mut bench),
             Part::Ramp => deliver::ramp(&mut bench),
             Part::Open => open::run(&mut bench),
+            Part::Notifications => notifications::run(&mut bench),
         };
         if outcome.is_err() {
             break;
@@ -195,8 +199,16 @@ mod tests {
         }
         check(&["open"], Ok((&[Part::Open], false)));
         check(&["size", "--quick", "accept"], Ok((&[Part::Size, Part::Accept], true)));
-        let all =
-            [Part::Journal, Part::Size, Part::Accept, Part::Confirm, Part::Deliver, Part::Ramp, Part::Open];
+        let all = [
+            Part::Journal,
+            Part::Size,
+            Part::Accept,
+            Part::Confirm,
+            Part::Deliver,
+            Part::Ramp,
+            Part::Open,
+            Part::Notifications,
+        ];
         check(&[], Ok((&all, false)));
         check(&["--quick"], Ok((&all, true)));
         check(&["opne"], Err("opne"));

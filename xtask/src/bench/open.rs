@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 
 use super::accept::closed_port;
 use super::gateway::Gateway;
-use super::load::{self, Amount, Figures, Load};
+use super::load::{self, Amount, Figures, Load, Of};
 use super::report::{Goal, median, shown};
 use super::world::World;
 use super::{Bench, warm_up};
@@ -65,7 +65,7 @@ fn fill(gateway: &Gateway, bodies: &Path, requests: usize) -> Result<Figures> {
         connections: CONNECTIONS,
         amount: Amount::Requests(requests),
         rate: None,
-        until_final: false,
+        of: Of::Events,
     })
 }
 
@@ -102,7 +102,7 @@ fn rates(bench: &mut Bench, full: &Gateway, world: &World, bodies: &Path) -> Res
             connections: CONNECTIONS,
             amount: Amount::Requests(bench.scaled(REQUESTS)),
             rate: None,
-            until_final: false,
+            of: Of::Events,
         };
         let empty = Gateway::start(&bench.folder, world, "empty")?;
         warm_up(bench, &load(empty.address))?;

@@ -75,9 +75,18 @@ impl Server {
 
     /// The memory it holds, in MiB (VmRSS of Linux).
     pub(crate) fn memory_mib(&self) -> Result<f64> {
+        self.status_mib("VmRSS:")
+    }
+
+    /// The most memory it has held since its start, in MiB (VmHWM of Linux).
+    pub(crate) fn memory_peak_mib(&self) -> Result<f64> {
+        self.status_mib("VmHWM:")
+    }
+
+    fn status_mib(&self, name: &str) -> Result<f64> {
         let path = format!("/proc/{}/status", self.child.id());
         let status = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-        let kib = kib_of(&status, "VmRSS:").with_context(|| format!("{path} has no VmRSS"))?;
+        let kib = kib_of(&status, name).with_context(|| format!("{path} has no {name}"))?;
         Ok(kib as f64 / 1024.0)
     }
 

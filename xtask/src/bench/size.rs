@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::Bench;
 use super::gateway::{Gateway, laneway, sandbox};
-use super::load::{self, Amount, Load};
+use super::load::{self, Amount, Load, Of};
 use super::report::{median, shown};
 use super::world::World;
 
@@ -55,7 +55,7 @@ fn on_disk(bench: &mut Bench, world: &World, kind: &str, lines: &str) -> Result<
         connections: CONNECTIONS,
         amount: Amount::Requests(events),
         rate: None,
-        until_final: false,
+        of: Of::Events,
     };
     load::run(&load)?;
     gateway.wait_until_confirmed(events as u64)?;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::Bench;
 use super::gateway::{Gateway, sandbox};
 use super::http::Connection;
-use super::load::{self, Amount, Load};
+use super::load::{self, Amount, Load, Of};
 use super::report::{Goal, shown};
 use super::world::{TOKEN, World};
 use crate::stopwatch::Stopwatch;
@@ -61,7 +61,7 @@ pub(crate) fn run(minutes: u64) -> Result<bool> {
         connections: CONNECTIONS,
         amount: Amount::Seconds(FULL_SECONDS),
         rate: None,
-        until_final: false,
+        of: Of::Events,
     };
     let stopwatch = Stopwatch::start();
     let sent = load::run(&load)?.count(200);

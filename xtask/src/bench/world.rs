@@ -10,6 +10,12 @@ use super::http::Connection;
 /// The product token, and its SHA-256 as the configuration wants it.
 pub(crate) const TOKEN: &str = "0b5e6f0e-6e1e-4a2d-9d6c-6c616e657761";
 const TOKEN_HASH: &str = "3b544c71a4ab5000a53017163825b02bafa7ec34af6023fb6bfa75374e5f576e";
+/// The app whose notifications come in, and the secret that they are signed with.
+pub(crate) const APP: &str = "bench";
+pub(crate) const APP_SECRET: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+/// What the account's own addresses know the gateway by: parts of notifications, and callbacks, are signed with these.
+pub(crate) const FORWARD_SECRET: &str = "f0e1d2c3b4a5968778695a4b3c2d1e0f";
+pub(crate) const CALLBACK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 /// The customers whose events are sent, each with a chat and a click of their own.
 const CUSTOMERS: usize = 200;
 
@@ -28,6 +34,11 @@ pub(crate) struct World {
     pub(crate) conversions_per_call: Option<usize>,
     /// How long finished events are kept, where that is not the gateway's own choice.
     pub(crate) retention: Option<&'static str>,
+    /// Whether the gateway is configured for notifications of [`APP`].
+    pub(crate) notified: bool,
+    /// Where notifications are passed on to, and where it is told that events were confirmed.
+    pub(crate) forward: Option<SocketAddr>,
+    pub(crate) callback: Option<SocketAddr>,
 }
 
 struct Customer {
@@ -73,7 +84,20 @@ impl World {
             limits: None,
             conversions_per_call: None,
             retention: None,
+            notified: false,
+            forward: None,
+            callback: None,
         })
+    }
+
+    /// The WABA's id.
+    pub(crate) fn waba_id(&self) -> &str {
+        &self.waba_id
+    }
+
+    /// Every number with its `phone_number_id`.
+    pub(crate) fn numbers(&self) -> &[(String, String)] {
+        &self.numbers
     }
 
     /// The first number.
@@ -112,10 +136,14 @@ impl World {
             limits: None,
             conversions_per_call: None,
             retention: None,
+            notified: false,
+            forward: None,
+            callback: None,
         }
     }
 
-    /// The gateway's configuration; it names the file `token`, which holds the access token.
+    /// The gateway's configuration; it names the files `token`, which holds the access token, and those of
+    /// [`World::SECRETS`].
     pub(crate) fn configuration(&self) -> String {
         let World { graph, waba_id, dataset_id, .. } = self;
         let number = |(number, id): &(String, String)| {
@@ -133,24 +161,57 @@ impl World {
         let retention = self
             .retention
             .map_or_else(String::new, |kept| format!("[retention]\nfinal_events = \"{kept}\"\n"));
+        let app = if self.notified { format!("app = \"{APP}\"\n") } else { String::new() };
+        let (own_app, addresses) = (self.own_app(), self.addresses());
         format!(
             r#"admin_listen = "127.0.0.1:0"
 
 {limits}
 {retention}
+{own_app}
 [[account]]
 name = "bench"
 tokens = [{{ hash = "sha256:{TOKEN_HASH}", scopes = ["send", "read"] }}]
 
+{addresses}
 [[account.waba]]
 id = "{waba_id}"
-access_token = "file:token"
+{app}access_token = "file:token"
 dataset_id = "{dataset_id}"
 graph_url = "http://{graph}"
 max_calls_per_second = 100000
 numbers = [{numbers}]
 "#
         )
+    }
+
+    /// The files that the configuration names beside the token, and what they hold.
+    pub(crate) const SECRETS: [(&'static str, &'static str); 3] = [
+        ("app-secret", APP_SECRET),
+        ("forward-secret", FORWARD_SECRET),
+        ("callback-secret", CALLBACK_SECRET),
+    ];
+
+    fn own_app(&self) -> String {
+        if !self.notified {
+            return String::new();
+        }
+        format!(
+            "[[app]]\nname = \"{APP}\"\napp_secrets = [\"file:app-secret\"]\nverify_token = \"file:app-secret\"\n"
+        )
+    }
+
+    fn addresses(&self) -> String {
+        let mut text = String::new();
+        if let Some(forward) = self.forward {
+            let url = format!("url = \"http://{forward}/inbox\"");
+            text.push_str(&format!("[[account.forward]]\n{url}\nsecret = \"file:forward-secret\"\n"));
+        }
+        if let Some(callback) = self.callback {
+            let url = format!("url = \"http://{callback}/inbox\"\nstatuses = [\"confirmed\"]");
+            text.push_str(&format!("[[account.callback]]\n{url}\nsecret = \"file:callback-secret\"\n"));
+        }
+        text
     }
 
     /// One `MarkAsRead` per customer and for each of these numbers, one a line.
@@ -195,7 +256,7 @@ fn field(object: &Value, name: &str) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::World;
+    use super::{APP, World};
 
     #[test]
     fn every_number_of_the_range_has_an_event_of_every_customer() {
@@ -215,5 +276,17 @@ mod tests {
         let table = toml::de::DeTable::parse(&text).unwrap().into_inner();
         let keys: Vec<&str> = table.keys().map(|key| key.get_ref().as_ref()).collect();
         assert_eq!(keys, ["account", "admin_listen", "limits", "retention"]);
+        world.notified = true;
+        (world.forward, world.callback) = (Some(world.graph), Some(world.graph));
+        let text = world.configuration();
+        let table = toml::de::DeTable::parse(&text).unwrap().into_inner();
+        let account = table["account"].get_ref()[0].get_ref();
+        assert_eq!(
+            account["forward"].get_ref()[0].get_ref()["secret"].get_ref().as_str(),
+            Some("file:forward-secret")
+        );
+        assert_eq!(account["waba"].get_ref()[0].get_ref()["app"].get_ref().as_str(), Some(APP));
+        let files = World::SECRETS.map(|(file, _)| text.contains(&format!("\"file:{file}\"")));
+        assert_eq!(files, [true; 3]);
     }
 }
