@@ -20,12 +20,14 @@ pub(super) fn blank(text: &str) -> Option<String> {
     // The last byte that means something, and the comma that is a trailing one if a bracket closes next.
     let mut before = b'[';
     let mut comma = None;
+    // Where one block comment has no end, no later one has, and looking for it again would make this more than one pass.
+    let mut blocks_end = true;
     let bytes = text.as_bytes();
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
         let end = match byte {
             b' ' | b'\t' | b'\n' | b'\r' => at + 1,
-            b'/' if let Some(end) = comment_end(&bytes[at..]) => {
+            b'/' if let Some(end) = comment_end(&bytes[at..], &mut blocks_end) => {
                 erase(at, at + end);
                 at + end
             }
@@ -44,11 +46,15 @@ pub(super) fn blank(text: &str) -> Option<String> {
 }
 
 /// How long the comment at the start of `bytes` is, its line break not counted; none if there is no comment, or if it
-/// has no end.
-fn comment_end(bytes: &[u8]) -> Option<usize> {
+/// has no end. `blocks_end` is whether a block comment that begins here or later may have one.
+fn comment_end(bytes: &[u8], blocks_end: &mut bool) -> Option<usize> {
     match bytes.get(1)? {
         b'/' => Some(bytes.iter().position(|b| matches!(b, b'\n' | b'\r')).unwrap_or(bytes.len())),
-        b'*' => bytes[2..].windows(2).position(|pair| pair == b"*/").map(|at| at + 4),
+        b'*' if *blocks_end => {
+            let end = bytes[2..].windows(2).position(|pair| pair == b"*/").map(|at| at + 4);
+            *blocks_end = end.is_some();
+            end
+        }
         _ => None,
     }
 }
@@ -129,6 +135,17 @@ mod tests {
             assert_eq!(blank(text), None, "{text}");
         }
         check(r#"["\\"//x"#, r#"["\\"   "#);
+    }
+
+    /// Were each of them looked for to the end of the text, this would take an hour.
+    #[test]
+    fn comments_without_an_end_are_looked_for_once() {
+        for piece in ["/* ", "/* // \n", "/*/"] {
+            let text = format!("[{}", piece.repeat(1 << 20));
+            let blanked = blank(&text);
+            assert_eq!(blanked.is_some(), piece != "/* ", "{piece}");
+        }
+        check("/*/ 1 */ /* //2\n/* 3", "         /*    \n/* 3");
     }
 
     /// Pieces that matter to blanking, thrown together.
