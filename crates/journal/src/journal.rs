@@ -240,9 +240,10 @@ impl Journal {
     }
 
     /// Removes everything about a person that was accepted or received at that instant or before: rows of every
-    /// queue, open or not, with what calls say of them; notifications that name them; contacts. Whoever the contacts
-    /// tell to be the same person, under a number or a business-scoped id, is erased along. A notification that also
-    /// tells of others goes as a whole. Keys stay: they are hashes, and keep what was erased from being done again.
+    /// queue, open or not, with what calls say of them, and callbacks about such events, whenever they were made;
+    /// forwards and notifications that name them; contacts. Whoever the contacts tell to be the same person, under a
+    /// number or a business-scoped id, is erased along. A forward or a notification that also tells of others goes as
+    /// a whole. Keys stay: they are hashes, and keep what was erased from being done again.
     ///
     /// It works in small steps; when it fails, calling it again goes on. The caller has told the engine first.
     ///

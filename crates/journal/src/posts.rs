@@ -61,7 +61,7 @@ impl CallbackBody {
         Self::decode(&row.body).map_err(|problem| FormatError { id: row.id, problem })
     }
 
-    fn decode(body: &[u8]) -> Result<Self, Problem> {
+    pub(crate) fn decode(body: &[u8]) -> Result<Self, Problem> {
         let mut body = Decoder::versioned(body, VERSION)?;
         let url = body.text()?.to_owned();
         let accepted_at: Timestamp = body.instant()?;

@@ -396,8 +396,12 @@ pub struct Tenant {
 /// What an erasure removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Erased {
-    /// Rows of the three queues, open or not.
-    pub rows: u64,
+    /// Events, open or not.
+    pub events: u64,
+    /// Callbacks and forwards, open or not.
+    pub posts: u64,
+    /// Among them, forwards that are not about the person alone and were still to be sent.
+    pub unsent: u64,
     /// Notifications that named the person.
     pub notifications: u64,
     /// Contacts, counted once per business number, folded or not.

@@ -50,7 +50,7 @@ fn erased(report: &Value) -> String {
     let users = report["users"].as_array().into_iter().flatten();
     let mut lines: Vec<String> =
         users.map(|user| format!("{:<18} {}", "user", user.as_str().unwrap_or_default())).collect();
-    for name in ["events", "notifications", "contacts"] {
+    for name in ["events", "posts", "unsent", "notifications", "contacts"] {
         lines.push(format!("{name:<18} {}", report[name]));
     }
     lines.join("\n")
@@ -106,12 +106,13 @@ mod tests {
 
     #[test]
     fn an_erasure_is_reported() {
-        let report =
-            json!({"users": ["+316012345678", "US.1"], "events": 3, "notifications": 2, "contacts": 2});
+        let report = json!({"users": ["+316012345678", "US.1"], "events": 3, "posts": 4, "unsent": 1, "notifications": 2, "contacts": 2});
         let expected = "\
 user               +316012345678
 user               US.1
 events             3
+posts              4
+unsent             1
 notifications      2
 contacts           2";
         assert_eq!(erased(&report), expected);

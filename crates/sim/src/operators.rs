@@ -151,7 +151,7 @@ impl World {
         if self.node.is_none() {
             return;
         }
-        let only = Only::About { person, until: Timestamp::MAX, account: None };
+        let only = Only::About { person: Some(person), until: Timestamp::MAX, account: None };
         let op = Op::Remove { queue: Queue::Events, sequences: sequences.clone(), only };
         self.write(Write { op, then: Then::Erase(sequences) });
     }

@@ -19,6 +19,7 @@ use super::query::{Query, quoted};
 use super::{Api, RETRY_AFTER};
 use crate::config::{Account, NumbersFrom, Scopes};
 use crate::contacts;
+use crate::outbox::PostKind;
 use crate::telemetry::Route;
 
 /// The most pages of events that are looked through for the last block or unblock.
@@ -37,6 +38,10 @@ pub(super) struct Erasure {
     users: Vec<String>,
     /// Events, open or not. Those that were open have been given up before.
     events: u64,
+    /// Callbacks about these events, and forwards that named the person, sent or not.
+    posts: u64,
+    /// Forwards that were still to be sent and are not about the person alone. What they told of others is not sent either.
+    unsent: u64,
     /// Notifications that named the person, as they came. One that names others, too, is among them.
     notifications: u64,
     /// Contacts, counted once per business number and name.
@@ -133,8 +138,8 @@ pub(super) async fn get(
 
 /// Erase a person
 ///
-/// Everything of this account about a person, at all of its numbers: events, open or not, contacts, and the notifications
-/// that name them. Whoever is known to be the same person is erased along.
+/// Everything of this account about a person, at all of its numbers: events, open or not, what its own addresses are told
+/// of them, contacts, and the notifications that name them. Whoever is known to be the same person is erased along.
 #[utoipa::path(
     delete, path = "/api/v1/contacts/{user}", tag = "contacts", operation_id = "erase_contact",
     params(("user" = String, Path, description = "The person: a number in any form, or a business-scoped user id")),
@@ -173,19 +178,26 @@ async fn erased(
         given_up.extend(give_up(api, account, user).await?);
     }
     let erased = journal.erase_of(&tenant, &person, at).await.map_err(|error| unavailable(api, &error))?;
+    for kind in PostKind::ALL {
+        api.node.outbox.desk(kind).posts_removed().await;
+    }
     // A dead letter that held its lane is gone, and must not hold it any more.
     api.node.driver.discard(given_up).await;
     tracing::info!(
         account.name = account.name.as_str(),
         person = person.masked(),
-        rows = erased.rows,
+        events = erased.events,
+        posts = erased.posts,
+        unsent = erased.unsent,
         notifications = erased.notifications,
         contacts = erased.contacts,
         "erased a person"
     );
     Ok(Erasure {
         users: users.iter().map(ToString::to_string).collect(),
-        events: erased.rows,
+        events: erased.events,
+        posts: erased.posts,
+        unsent: erased.unsent,
         notifications: erased.notifications,
         contacts: erased.contacts,
     })

@@ -160,12 +160,7 @@ impl Courier {
                     Some(wake) => self.take_news(&events, wake).await?,
                     None => return Err(Error::Journal(laneway_journal::Error::Closed)),
                 },
-                Some((sequences, answer)) = self.questions.recv() => {
-                    let now = self.now();
-                    let live = sequences.into_iter().map(|sequence| self.engine.live(now, sequence)).collect();
-                    // Whoever asked may have gone away.
-                    answer.send(live).unwrap_or_default();
-                }
+                Some(question) = self.questions.recv() => self.answer(question),
                 changed = self.config.changed(), if may_change => match changed {
                     Ok(()) => {
                         let input = self.configured();
@@ -192,6 +187,21 @@ impl Courier {
             }
         }
         Ok(())
+    }
+
+    fn answer(&mut self, question: Question) {
+        // Whoever asked may have gone away.
+        match question {
+            Question::Live(sequences, answer) => {
+                let now = self.now();
+                let live = sequences.into_iter().map(|sequence| self.engine.live(now, sequence)).collect();
+                answer.send(live).unwrap_or_default();
+            }
+            Question::Reread(answer) => {
+                self.bodies = Bodies::default();
+                answer.send(()).unwrap_or_default();
+            }
+        }
     }
 
     fn now(&self) -> Now {

@@ -48,8 +48,14 @@ pub struct Desk {
     lease: Lease,
 }
 
-/// What is asked of a courier: what is going on with these posts.
-type Question = (Vec<Sequence>, oneshot::Sender<Vec<Option<Live>>>);
+/// What is asked of a courier.
+#[derive(Debug)]
+enum Question {
+    /// What is going on with these posts.
+    Live(Vec<Sequence>, oneshot::Sender<Vec<Option<Live>>>),
+    /// To let go of the posts that it has in memory, because some were removed; the others are read again.
+    Reread(oneshot::Sender<()>),
+}
 
 impl Outbox {
     /// Takes the leases of both queues, and their news out of the feed, and loads every open post. The couriers are still to
@@ -101,10 +107,19 @@ impl Desk {
     pub async fn live(&self, sequences: Vec<Sequence>) -> Vec<Option<Live>> {
         let count = sequences.len();
         let (answer, answered) = oneshot::channel();
-        if self.questions.send((sequences, answer)).await.is_err() {
+        if self.questions.send(Question::Live(sequences, answer)).await.is_err() {
             return vec![None; count];
         }
         answered.await.unwrap_or_else(|_| vec![None; count])
+    }
+
+    /// Tells the courier that posts were removed, so that it sends none of them from memory. What is under way ends.
+    pub async fn posts_removed(&self) {
+        let (answer, answered) = oneshot::channel();
+        if self.questions.send(Question::Reread(answer)).await.is_ok() {
+            // A courier that ends meanwhile sends nothing more.
+            answered.await.unwrap_or_default();
+        }
     }
 
     /// The courier's right to work on its queue: whoever opens posts again does so under the same.

@@ -159,11 +159,12 @@ async fn a_person_is_erased_by_whoever_may() {
         let found = (answer.status.as_u16(), answer.json()["error"]["code"].clone());
         assert_eq!(found, (status, json!(code)), "{user}");
     }
-    let nothing = json!({"users": ["+16505551234"], "events": 0, "notifications": 0, "contacts": 0});
-    let nobodys = json!({"users": ["+316000000000"], "events": 0, "notifications": 0, "contacts": 0});
+    let nothing = json!({"users": ["+16505551234"], "events": 0, "posts": 0, "unsent": 0, "notifications": 0, "contacts": 0});
+    let nobodys = json!({"users": ["+316000000000"], "events": 0, "posts": 0, "unsent": 0, "notifications": 0, "contacts": 0});
     assert_eq!(erase(SHOP, "316000000000").await.json(), nobodys);
     let everyone = ["+12195555358", "+16505551234", "US.13491208655302741918", "US.20000000000000000001"];
-    let erased = json!({"users": everyone, "events": 0, "notifications": 3, "contacts": 4});
+    let erased =
+        json!({"users": everyone, "events": 0, "posts": 0, "unsent": 0, "notifications": 3, "contacts": 4});
     assert_eq!(erase(SHOP, "+12195555358").await.json(), erased);
     assert_eq!(erase(SHOP, USER).await.json(), nothing);
     assert_eq!(shown(&node, SHOP, USER).await.status, 404);

@@ -1,5 +1,7 @@
 //! The outbox: what an account's own addresses are told.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::routing::post;
 use bytes::Bytes;
@@ -9,10 +11,10 @@ use laneway_channel::post::SigningKey;
 use laneway_gateway::config::{Callback, Forward, ForwardFormat};
 use laneway_gateway::outbox::{CONTENT_TYPE, Forwarded, PostId, PostKind, Told, callback_row, forward_row};
 use laneway_journal::{Append, Change, Queue, Settlement};
-use laneway_model::{EventId, PhoneNumber, Status};
+use laneway_model::{EventId, Person, PhoneNumber, Status};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::client::Client;
 use crate::events_cm::READ;
@@ -33,9 +35,15 @@ struct Receiver {
 
 impl Receiver {
     async fn start() -> Self {
+        Self::answering(Arc::new(Semaphore::new(POSTS_MAX))).await
+    }
+
+    /// Answers as many posts as there are permits.
+    async fn answering(permits: Arc<Semaphore>) -> Self {
         let (post_tx, posts) = mpsc::channel(POSTS_MAX);
         let receive = async move |headers: HeaderMap, body: Bytes| {
             post_tx.send((headers, body)).await.unwrap();
+            permits.acquire().await.unwrap().forget();
             StatusCode::NO_CONTENT
         };
         let router = Router::new().route("/", post(receive));
@@ -106,26 +114,32 @@ async fn a_callback_tells_what_the_api_tells_and_is_signed() {
     assert!({ other }.posts.try_recv().is_err());
 }
 
+const HEADERS: [(&str, &str); 2] = [(CONTENT_TYPE, "application/json"), ("x-hub-signature-256", "sha256=00")];
+
+/// Has these bytes passed on to an address of the shop's.
+async fn pass_on(node: &TestNode, forward: &Forward, person: Option<&Person>, body: &[u8]) {
+    let account = node.node.config.borrow().accounts[0].name.clone();
+    let post = Forwarded {
+        business: PhoneNumber::parse("316098765432").unwrap(),
+        person: person.cloned(),
+        headers: HEADERS.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        body: body.into(),
+    };
+    let rows = vec![forward_row(&account, forward, &post, NOW)];
+    let posts = node.node.outbox.admit(PostKind::Forward, rows);
+    node.journal.append(Append { posts, ..Append::default() }).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_forward_goes_out_byte_for_byte() {
     let mut receiver = Receiver::start().await;
     let forward = Forward { url: receiver.url.clone(), format: ForwardFormat::Meta, secret: None };
     let node = node(vec![forward.clone()], Vec::new()).await;
-    let account = node.node.config.borrow().accounts[0].name.clone();
     for body in [b"{\"n\":1}".as_slice(), b"\xff\x00", b""] {
-        let headers = [(CONTENT_TYPE, "application/json"), ("x-hub-signature-256", "sha256=00")];
-        let post = Forwarded {
-            business: PhoneNumber::parse("316098765432").unwrap(),
-            person: None,
-            headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-            body: body.into(),
-        };
-        let rows = vec![forward_row(&account, &forward, &post, NOW)];
-        let posts = node.node.outbox.admit(PostKind::Forward, rows);
-        node.journal.append(Append { posts, ..Append::default() }).await.unwrap();
+        pass_on(&node, &forward, None, body).await;
         let (found, bytes) = receiver.next().await;
         assert_eq!(bytes, body);
-        for (name, value) in headers {
+        for (name, value) in HEADERS {
             assert_eq!(header(&found, name), value);
         }
     }
@@ -151,6 +165,30 @@ async fn a_dead_letter_that_is_given_up_is_told_once_and_after_its_failure() {
     assert_eq!(act(&mut client).await.status, StatusCode::CONFLICT);
     let posts = client.get("/api/v1/outbox", SHOP).await.json();
     assert_eq!(posts["posts"].as_array().unwrap().len(), 2, "{posts}");
+}
+
+#[tokio::test]
+async fn what_was_erased_is_not_sent_from_memory() {
+    let permits = Arc::new(Semaphore::new(0));
+    let mut receiver = Receiver::answering(Arc::clone(&permits)).await;
+    let forward = Forward { url: receiver.url.clone(), format: ForwardFormat::Meta, secret: None };
+    let node = node(vec![forward.clone()], Vec::new()).await;
+    let gone = Person::parse("+316012345678").unwrap();
+    for (person, body) in [
+        (None, "before"),
+        (Some(&gone), "about the person alone"),
+        (None, r#"{"from":"316012345678"},{"from":"316012345679"}"#),
+        (None, "after"),
+    ] {
+        pass_on(&node, &forward, person, body.as_bytes()).await;
+    }
+    assert_eq!(receiver.next().await.1, "before", "the others wait behind it");
+    let mut client = node.client().await;
+    let path = format!("/api/v1/contacts/{gone}");
+    let erased = client.send(Method::DELETE, &path, &[("x-cm-producttoken", SHOP)], "").await.json();
+    assert_eq!((&erased["posts"], &erased["unsent"]), (&json!(2), &json!(1)), "{erased}");
+    permits.add_permits(POSTS_MAX);
+    assert_eq!(receiver.next().await.1, "after");
 }
 
 /// An address that answers nobody.

@@ -48,6 +48,15 @@ enum ReadJob {
     Close,
 }
 
+/// How these persons are named in bodies: a number also with the zeros that CM.com begins it with.
+fn words(persons: &[Person]) -> Vec<String> {
+    let words = persons.iter().flat_map(|person| match person {
+        Person::Phone(number) => vec![number.digits(), format!("00{}", number.digits())],
+        Person::Bsuid(id) => vec![id.as_str().to_owned()],
+    });
+    words.collect()
+}
+
 impl Sqlite {
     /// Opens the files and starts the threads.
     pub(crate) fn open(options: Options) -> Result<(Self, Feed), OpenError> {
@@ -142,13 +151,17 @@ impl Sqlite {
         let (asked, of) = (person.clone(), businesses.clone());
         let persons = self.read(move |reader| reader.same_person(&asked, of.as_deref())).await?;
         let account = tenant.map(|tenant| &tenant.account);
+        let words = words(&persons);
         let mut erased = Erased::default();
         let mut forgotten = Vec::new();
         for person in &persons {
             let mut is_named_elsewhere = false;
             for queue in Queue::ALL {
                 let (removed, left) = self.erase_rows(queue, person, at, account).await?;
-                erased.rows += removed;
+                match queue {
+                    Queue::Events => erased.events += removed,
+                    Queue::Callbacks | Queue::Forwards => erased.posts += removed,
+                }
                 is_named_elsewhere |= left > 0;
             }
             // Another tenant finds its rows by the index, and they name the person all the same.
@@ -156,7 +169,10 @@ impl Sqlite {
                 forgotten.push(person.clone());
             }
         }
-        erased.notifications = self.erase_notifications(&persons, at).await?;
+        let (posts, unsent) = self.erase_forwards(&words, at, account).await?;
+        erased.posts += posts;
+        erased.unsent = unsent;
+        erased.notifications = self.erase_notifications(words, at).await?;
         self.forget(&forgotten).await?;
         for person in persons {
             let of = businesses.clone();
@@ -179,7 +195,7 @@ impl Sqlite {
             let (asked, step) = (person.clone(), self.limits.rows_removed_per_step);
             let candidates = self.read(move |reader| reader.rows_of(queue, &asked, from, step)).await?;
             for step in candidates.found.chunks(self.limits.rows_removed_per_step) {
-                let only = Only::About { person: person.clone(), until: at, account: account.cloned() };
+                let only = Only::About { person: Some(person.clone()), until: at, account: account.cloned() };
                 found += step.len() as u64;
                 removed += self.write(Op::Remove { queue, sequences: step.to_vec(), only }).await?.removed();
             }
@@ -188,14 +204,33 @@ impl Sqlite {
         Ok((removed, found.saturating_sub(removed)))
     }
 
-    async fn erase_notifications(&self, persons: &[Person], at: Timestamp) -> Result<u64, Error> {
-        let words: Vec<String> = persons
-            .iter()
-            .map(|person| match person {
-                Person::Phone(number) => number.digits(),
-                Person::Bsuid(id) => id.as_str().to_owned(),
-            })
-            .collect();
+    /// Removes what is left of forwards that name a person: those that are about several persons, or about another. How
+    /// many, and how many of them were still to be sent.
+    async fn erase_forwards(
+        &self,
+        words: &[String],
+        at: Timestamp,
+        account: Option<&AccountName>,
+    ) -> Result<(u64, u64), Error> {
+        let (mut removed, mut unsent) = (0, 0);
+        let mut after = Some(0);
+        while let Some(from) = after {
+            let (words, of) = (words.to_vec(), account.cloned());
+            let naming = self
+                .read(move |reader| reader.rows_naming(Queue::Forwards, &words, (at, of.as_ref()), from))
+                .await?;
+            for step in naming.found.chunks(self.limits.rows_removed_per_step) {
+                let only = Only::About { person: None, until: at, account: account.cloned() };
+                let op = Op::Remove { queue: Queue::Forwards, sequences: step.to_vec(), only };
+                removed += self.write(op).await?.removed();
+            }
+            unsent += naming.open;
+            after = naming.next;
+        }
+        Ok((removed, unsent))
+    }
+
+    async fn erase_notifications(&self, words: Vec<String>, at: Timestamp) -> Result<u64, Error> {
         let mut removed = 0;
         let mut after = Some(0);
         while let Some(from) = after {

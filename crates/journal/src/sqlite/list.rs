@@ -1,7 +1,7 @@
 //! Lists, newest or oldest first, and the searches behind removal. The work of one page is limited, so that a filter which
 //! nothing passes cannot hold a reader for long.
 
-use laneway_model::{Person, Status, Timestamp};
+use laneway_model::{AccountName, Person, Status, Timestamp};
 
 use super::calls::Calls;
 use super::checksum::check;
@@ -20,6 +20,17 @@ pub(crate) struct Candidates {
     /// How many rows or index entries were looked at.
     pub(crate) examined: usize,
 }
+
+/// Rows that name a person, and from where to go on; `None` when there is no more.
+pub(crate) struct Naming {
+    pub(crate) found: Vec<Sequence>,
+    /// How many of them are open.
+    pub(crate) open: u64,
+    pub(crate) next: Option<Sequence>,
+}
+
+/// The most bytes of bodies that are looked through in one go.
+const BYTES_SEARCHED_MAX: usize = 32 << 20;
 
 impl Reader {
     /// A page of records below `before`.
@@ -188,6 +199,48 @@ impl Reader {
         Ok(found)
     }
 
+    /// Rows above `after` whose bodies name one of these words, accepted at that instant or before; only this account's, if
+    /// one is named.
+    pub(crate) fn rows_naming(
+        &mut self,
+        queue: Queue,
+        words: &[String],
+        (until, account): (Timestamp, Option<&AccountName>),
+        after: Sequence,
+    ) -> Result<Naming, Error> {
+        let Self { connection, accounts, rows_examined_max, .. } = self;
+        let mut naming = Naming { found: Vec::new(), open: 0, next: None };
+        let account = match account {
+            None => None,
+            Some(name) => match accounts.id(connection, name)? {
+                Some(id) => Some(id),
+                None => return Ok(naming),
+            },
+        };
+        let mut statement = connection.prepare_cached(sql(queue).climb_all).doing(DOING)?;
+        let mut rows = statement.query([signed(after)]).doing(DOING)?;
+        let (mut examined, mut bytes, mut last) = (0, 0, after);
+        while let Some(row) = rows.next().doing(DOING)? {
+            if examined == *rows_examined_max || bytes >= BYTES_SEARCHED_MAX {
+                naming.next = Some(last);
+                break;
+            }
+            let row = Stored::checked(row, sql(queue))?;
+            last = row.sequence()?;
+            let body = row.checked_body()?;
+            (examined, bytes) = (examined + 1, bytes + body.len());
+            let is_own = match account {
+                Some(id) => row.account()? == id,
+                None => true,
+            };
+            if is_own && row.accepted_at()? <= until && names_any(body, words) {
+                naming.found.push(last);
+                naming.open += u64::from(row.status()?.is_open());
+            }
+        }
+        Ok(naming)
+    }
+
     /// Final rows that hold no lane and have not changed since before that instant, oldest first, above `after`.
     ///
     /// The search ends where a whole page of rows was accepted later: rows are accepted about in the order of their
@@ -271,12 +324,16 @@ impl Reader {
             next = Some(id);
             let received_at = Timestamp::from_millis(unsigned(row.get(0).doing(DOING)?));
             let body = row.get_ref(3).doing(DOING)?.as_bytes().unwrap_or_default();
-            if received_at <= until && words.iter().any(|word| names(body, word.as_bytes())) {
+            if received_at <= until && names_any(body, words) {
                 found.push(id);
             }
         }
         Ok((found, next))
     }
+}
+
+fn names_any(text: &[u8], words: &[String]) -> bool {
+    words.iter().any(|word| names(text, word.as_bytes()))
 }
 
 /// Whether the word stands somewhere in the text by itself, not as a part of a longer one.

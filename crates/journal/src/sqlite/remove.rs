@@ -7,11 +7,11 @@ use laneway_model::{Person, PhoneNumber, Timestamp};
 use super::calls::Calls;
 use super::contacts;
 use super::failure::Context;
-use super::row::{State, find};
+use super::row::{State, Stored, find};
 use super::schema::{day_of, key_id, signed, sql};
 use super::step::{Failed, Only, Phase};
 use super::store::Store;
-use crate::{Error, Queue, Sequence};
+use crate::{CallbackBody, Error, Queue, Sequence};
 
 pub(super) fn rows(
     store: &mut Store,
@@ -51,16 +51,25 @@ fn removable(store: &Store, queue: Queue, sequence: Sequence, only: &Only) -> Re
                 !state.status.is_open() && !state.holds_lane && state.updated_at < *before
             }
             Only::About { person, until, account } => {
-                row.check()?;
                 let own = row.account()?;
                 account.as_ref().is_none_or(|name| store.memory.accounts.known(name) == Some(own))
-                    && row.person()?.as_ref() == Some(person)
-                    && row.accepted_at()? <= *until
+                    && (person.is_none() || row.person()? == *person)
+                    && dated(queue, row)? <= *until
             }
         };
         Ok(applies.then_some(state))
     })?;
     Ok(found.flatten())
+}
+
+/// When what the row is about was accepted: an erasure gives up open events, and what is told of that is as old as they are.
+fn dated(queue: Queue, row: &Stored<'_>) -> Result<Timestamp, Error> {
+    let body = row.checked_body()?;
+    let told = match queue {
+        Queue::Callbacks => CallbackBody::decode(body).ok(),
+        Queue::Events | Queue::Forwards => None,
+    };
+    told.map_or_else(|| row.accepted_at(), |told| Ok(told.event.accepted_at()))
 }
 
 /// What is removed because of a person is also overwritten in the file.

@@ -249,7 +249,8 @@ impl<'a> Stored<'a> {
         Ok(content.stored())
     }
 
-    fn checked_body(&self) -> Result<&[u8], Error> {
+    /// The body, after everything that never changes was compared with its checksum.
+    pub(super) fn checked_body(&self) -> Result<&[u8], Error> {
         let body = self.row.get_ref(column::BODY).doing(DOING)?;
         let mut content = Checksum::of(self.table);
         content.add_columns(self.row, 0..column::STATE).doing(DOING)?;

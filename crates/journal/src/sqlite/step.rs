@@ -91,10 +91,11 @@ pub enum Op {
 pub enum Only {
     /// Final ones that have been so since before this instant.
     SettledBefore(Timestamp),
-    /// Those about this person, accepted at this instant or before, in whatever state.
+    /// Those about this person, accepted at this instant or before, in whatever state; a callback is as old as the event
+    /// that it tells of.
     About {
-        /// The person.
-        person: Person,
+        /// The person; `None` for all rows, because their bodies were looked through for the person.
+        person: Option<Person>,
         /// The instant.
         until: Timestamp,
         /// Only this tenant's.

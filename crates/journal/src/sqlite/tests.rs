@@ -132,7 +132,7 @@ fn an_operation_sees_what_came_before_it_in_the_step() {
         Op::Remove {
             queue: Queue::Events,
             sequences: vec![1, 3],
-            only: Only::About { person: row(1).person.unwrap(), until: Timestamp::MAX, account: None },
+            only: Only::About { person: row(1).person, until: Timestamp::MAX, account: None },
         },
         append([row(1)]),
     ];

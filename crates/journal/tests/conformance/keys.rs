@@ -122,7 +122,7 @@ pub(crate) async fn keys_outlive_their_rows<H: Harness>() {
     append(&fixture, vec![row_with(1, vec![key(1, 1, 99)]), row_with(2, vec![key(2, 1, 99)])]).await;
     fixture.decide(3, vec![change(1, Status::Confirmed)]).await;
     assert_eq!(fixture.journal.purge(Queue::Events, time(9), 10).await.unwrap(), 1);
-    assert_eq!(fixture.journal.erase(&person("+316012345678"), time(9)).await.unwrap().rows, 1);
+    assert_eq!(fixture.journal.erase(&person("+316012345678"), time(9)).await.unwrap().events, 1);
     fixture.reopen().await;
     for (hash, expected) in [(1, id(1, 1)), (2, id(2, 2))] {
         assert_eq!(

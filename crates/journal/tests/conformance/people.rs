@@ -1,7 +1,8 @@
 //! Contacts and erasure.
 
 use laneway_journal::{
-    Append, ContactTouch, Erased, Filter, Limits, MemberOutcome, Queue, RawNotification, Tenant,
+    Append, CallbackBody, ContactTouch, Erased, Filter, ForwardBody, Limits, MemberOutcome, NewRow, Queue,
+    RawNotification, Settlement, Tenant,
 };
 use laneway_model::{
     AccountName, AppName, AttemptOutcome, Bsuid, Click, Contact, CtwaClid, Person, PhoneNumber, Status,
@@ -121,7 +122,10 @@ pub(crate) async fn erasure_leaves_nothing<H: Harness>() {
         ];
         fixture.journal.append(Append { notifications, ..Append::default() }).await.unwrap();
         let erased = fixture.journal.erase(&gone, time(99)).await.unwrap();
-        assert_eq!(erased, Erased { rows: 7, notifications: 1, contacts: 1 });
+        assert_eq!(
+            erased,
+            Erased { events: 6, posts: 1, notifications: 1, contacts: 1, ..Erased::default() }
+        );
         for _ in 0..2 {
             assert_eq!(fixture.journal.erase(&gone, time(99)).await.unwrap(), Erased::default());
             let all = fixture.journal.list(Queue::Events, Filter::default(), None, 99).await.unwrap().records;
@@ -137,6 +141,58 @@ pub(crate) async fn erasure_leaves_nothing<H: Harness>() {
     }
 }
 
+pub(crate) async fn erasure_finds_forwards_by_what_they_say<H: Harness>() {
+    let (gone, other) = (person("+316000000001"), AccountName::parse("other").unwrap());
+    let forward = |n: u64, person: Option<&Person>, text: &str| {
+        let body = ForwardBody { url: String::new(), headers: Vec::new(), body: text.as_bytes().into() };
+        NewRow { person: person.cloned(), body: body.encode(), ..row(n) }
+    };
+    let stays = person("+316000000002");
+    for rows_examined in [2, 10_000] {
+        let limits = Limits { rows_examined, rows_removed_per_step: 1, ..Limits::default() };
+        let fixture = Fixture::<H>::limited(limits).await;
+        let several = |n| forward(n, None, r#"{"from":"316000000002"},{"from":"316000000001"}"#);
+        let rows = vec![
+            several(1),
+            several(2),
+            forward(3, Some(&gone), "it names nobody"),
+            forward(4, Some(&stays), r#"{"wa_id":"316000000001"}"#),
+            forward(5, None, r#"{"to":"00316000000001"}"#),
+            forward(6, None, r#"{"from":"316000000002"},{"from":"1316000000001"}"#),
+            NewRow { account: other.clone(), ..several(7) },
+            several(99),
+        ];
+        fixture.append(Queue::Forwards, rows).await;
+        let lease = fixture.lease(Queue::Forwards).await;
+        let changes = vec![change(2, Status::Confirmed)];
+        let settlement = Settlement { at: time(8), changes, ..Settlement::default() };
+        fixture.journal.settle(lease, settlement).await.unwrap();
+        let tenant = Tenant { account: row(1).account, businesses: vec![business()] };
+        let erased = fixture.journal.erase_of(&tenant, &gone, time(9)).await.unwrap();
+        assert_eq!(erased, Erased { posts: 5, unsent: 3, ..Erased::default() });
+        let left = async || fixture.open_rows(Queue::Forwards).await.iter().map(|row| row.sequence).collect();
+        let found: Vec<_> = left().await;
+        assert_eq!(found, [6, 7, 8]);
+        let erased = fixture.journal.erase(&gone, time(100)).await.unwrap();
+        assert_eq!(erased, Erased { posts: 2, unsent: 2, ..Erased::default() });
+        let found: Vec<_> = left().await;
+        assert_eq!(found, [6]);
+    }
+}
+
+pub(crate) async fn what_is_told_of_an_event_is_erased_with_it<H: Harness>() {
+    let fixture = Fixture::<H>::new().await;
+    let ids = fixture.events(vec![row(5), row(15)]).await;
+    let told = ids.iter().map(|event| {
+        let body = CallbackBody { url: String::new(), event: *event, status: Status::Discarded };
+        NewRow { body: body.encode(), ..row(20) }
+    });
+    fixture.append(Queue::Callbacks, told.collect()).await;
+    let erased = fixture.journal.erase(&person("+316012345678"), time(10)).await.unwrap();
+    assert_eq!(erased, Erased { events: 1, posts: 1, ..Erased::default() });
+    assert_eq!(fixture.open_rows(Queue::Callbacks).await[0].sequence, 2);
+}
+
 pub(crate) async fn erasure_stops_at_its_instant<H: Harness>() {
     let fixture = Fixture::<H>::new().await;
     let who = person("+316012345678");
@@ -144,7 +200,7 @@ pub(crate) async fn erasure_stops_at_its_instant<H: Harness>() {
     let notifications = vec![notification(10, "+316012345678"), notification(11, "+316012345678")];
     fixture.journal.append(Append { notifications, ..Append::default() }).await.unwrap();
     let erased = fixture.journal.erase(&who, time(10)).await.unwrap();
-    assert_eq!(erased, Erased { rows: 1, notifications: 1, contacts: 0 });
+    assert_eq!(erased, Erased { events: 1, notifications: 1, contacts: 0, ..Erased::default() });
     assert_eq!(fixture.open_rows(Queue::Events).await[0].sequence, 2);
 }
 
@@ -158,7 +214,7 @@ pub(crate) async fn erasure_reaches_who_is_the_same<H: Harness>() {
     let notifications = vec![notification(1, r#""user_id":"US.1""#), notification(1, r#""US.12""#)];
     fixture.journal.append(Append { notifications, ..Append::default() }).await.unwrap();
     let erased = fixture.journal.erase(&phone, time(9)).await.unwrap();
-    assert_eq!(erased, Erased { rows: 2, notifications: 1, contacts: 2 });
+    assert_eq!(erased, Erased { events: 2, notifications: 1, contacts: 2, ..Erased::default() });
     assert_eq!(fixture.open_rows(Queue::Events).await[0].sequence, 3);
     assert_eq!(fixture.journal.contact(business(), &bsuid).await.unwrap(), None);
 }
@@ -173,7 +229,7 @@ pub(crate) async fn erasure_follows_who_changed_their_number<H: Harness>() {
         touch(&fixture, &before, &[Touch::Became { person: now, at: time(1) }]).await;
     }
     let erased = fixture.journal.erase(&person(numbers[2]), time(9)).await.unwrap();
-    assert_eq!(erased, Erased { rows: 3, notifications: 0, contacts: 3 });
+    assert_eq!(erased, Erased { events: 3, notifications: 0, contacts: 3, ..Erased::default() });
 }
 
 pub(crate) async fn a_tenant_erases_only_its_own<H: Harness>() {
@@ -195,7 +251,7 @@ pub(crate) async fn a_tenant_erases_only_its_own<H: Harness>() {
     let tenant = Tenant { account, businesses: vec![business()] };
     assert_eq!(fixture.journal.same_person(&who, &tenant).await.unwrap(), std::slice::from_ref(&who));
     let erased = fixture.journal.erase_of(&tenant, &who, time(9)).await.unwrap();
-    assert_eq!(erased, Erased { rows: 1, notifications: 0, contacts: 1 });
+    assert_eq!(erased, Erased { events: 1, notifications: 0, contacts: 1, ..Erased::default() });
     assert_eq!(fixture.journal.contact(business(), &who).await.unwrap(), None);
     assert!(fixture.journal.contact(elsewhere, &who).await.unwrap().is_some());
     let filter = Filter { person: Some(who.clone()), ..Filter::default() };

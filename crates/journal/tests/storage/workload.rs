@@ -94,7 +94,7 @@ fn op(random: &mut Rng, now: Timestamp, lease: &dyn Fn(Queue) -> Lease) -> Op {
             let only = if random.bool() {
                 Only::SettledBefore(now)
             } else {
-                Only::About { person: person(random), until: now, account: None }
+                Only::About { person: Some(person(random)), until: now, account: None }
             };
             Op::Remove { queue, sequences: numbers(random), only }
         }

@@ -247,3 +247,25 @@ fn an_address_that_is_gone_is_told_again_when_an_operator_wishes() {
     let posted = receive(&listener, INBOX);
     assert_eq!((posted.header("webhook-id"), &posted.json()["data"]), (id, &event));
 }
+
+/// Erasing gives open events up, which is an end like others: it must not leave a word of the person behind.
+#[test]
+fn an_erasure_leaves_no_callback_behind() {
+    let shop = Shop::open();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    fs::write(shop.path("callback"), SECRET).unwrap();
+    shop.add(&(callback_to(address) + "statuses = [\"failed\", \"discarded\"]\n"));
+    let serve = shop.serve();
+    failed(&serve, &shop);
+    let throttled = json!({"call": "unblock", "preset": "throttled"}).to_string();
+    assert_eq!(shop.world.host.post("/sandbox/faults", &throttled).status, 200);
+    let open = serve.gateway.submit(shop.world.number(), STRANGER, &json!({"type": "UnBlock"}));
+    assert_eq!(serve.gateway.tried(&open)["status"], "retrying");
+    let url = serve.gateway.0.url();
+    let environment = [("LANEWAY_URL", url.as_str()), ("LANEWAY_TOKEN", &TOKENS.all.text)];
+    let report = run_with(&["erase", STRANGER, "--json"], &environment, "").json();
+    assert_eq!((&report["events"], &report["posts"]), (&json!(2), &json!(2)), "{report}");
+    assert_eq!(serve.gateway.0.get("/api/v1/outbox").json()["posts"], json!([]));
+}
