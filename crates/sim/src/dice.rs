@@ -19,6 +19,8 @@ pub(crate) struct Dice {
     pub(crate) journal: Rng,
     /// What lacks its click id, and who clicks.
     pub(crate) clicks: Rng,
+    /// What goes wrong on which way.
+    pub(crate) routes: Rng,
 }
 
 impl Dice {
@@ -33,6 +35,7 @@ impl Dice {
             crashes: next(),
             journal: next(),
             clicks: next(),
+            routes: next(),
         }
     }
 }

@@ -14,6 +14,8 @@ use crate::clients::Posted;
 use crate::dice::chance;
 use crate::meta::{Member, Request};
 use crate::node::{self, Done, Feed, Node, Then, Wake, Write};
+use crate::setting::is_steady;
+use crate::shadow::Way;
 use crate::world::{Happening, World};
 
 /// Rows that are read at a time when the open set is loaded: few, so that there are pages.
@@ -101,7 +103,8 @@ impl World {
 
     /// What stands for a business number and a person; 0 for nobody.
     pub(crate) fn lane(&self, business: PhoneNumber, person_hash: u64) -> u64 {
-        let is_untouched = business == self.setting.numbers[0].business;
+        let is_untouched =
+            self.setting.numbers.iter().any(|setup| setup.business == business && is_steady(setup));
         let shared = self.setting.hashes.filter(|_| !is_untouched && person_hash != 0);
         shared.map_or(person_hash, |hashes| 1 + person_hash % hashes)
     }
@@ -230,7 +233,7 @@ impl World {
         call.members.retain(|member| members.contains(&member.sequence));
         let Some(first) = call.members.first() else { return lost };
         let (business, kind) = (first.event.business, first.event.kind());
-        let is_relayed = call.route == Route::Cm;
+        let route = call.route;
         let Some(setup) = node.setups.get(&business).copied() else {
             // The number has just been taken out of the configuration: nothing leaves.
             let not_sent =
@@ -244,18 +247,32 @@ impl World {
         let rate = self.rate_of(business);
         self.shadow.sends(now, &setup, rate, members);
         let family = EventKind::family(kind);
-        self.leaves(Request { life, call: id, setup, family, is_relayed, members: members_sent });
+        self.leaves(Request { life, call: id, setup, family, route, members: members_sent });
         None
     }
 
     fn answered(&mut self, id: CallId, outcomes: Vec<laneway_model::Outcome>) -> Input {
         let now = self.wall();
+        self.judge(id, &outcomes);
         if let Some(call) = self.node.as_mut().and_then(|node| node.calls.get_mut(&id)) {
             call.finished_at = now;
             call.told =
                 call.members.iter().map(|member| member.sequence).zip(outcomes.iter().cloned()).collect();
         }
         Input::Answered { call: id, outcomes }
+    }
+
+    /// The auditor hears what the engine is about to hear.
+    fn judge(&mut self, id: CallId, outcomes: &[laneway_model::Outcome]) {
+        let now = self.now();
+        let Some(node) = &self.node else { return };
+        let Some((call, first)) = node.calls.get(&id).and_then(|call| Some((call, call.members.first()?)))
+        else {
+            return;
+        };
+        let (business, family) = (first.event.business, first.event.kind().family());
+        let way = Way { business, family, route: call.route };
+        self.shadow.told(now, way, node.setups.get(&business), outcomes);
     }
 
     fn settle(&mut self, settlement: SettlementId, cause: Cause, changes: Vec<Change>) {

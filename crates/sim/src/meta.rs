@@ -7,11 +7,11 @@ use std::time::Duration;
 use fastrand::Rng;
 use laneway_engine::{CallId, NumberSetup, ScopeId, Sequence};
 use laneway_model::{
-    Action, Event, Failure, FailureClass, Family, Outcome, Person, PhoneNumber, Scope, Timestamp,
+    Action, Event, Failure, FailureClass, Family, Outcome, Person, PhoneNumber, Route, Scope, Timestamp,
 };
 
 use crate::dice::chance;
-use crate::setting::{Named, Rates, Trouble, Window};
+use crate::setting::{Half, Named, Rates, Setting, Trouble, Window};
 
 /// After this long the client gives an answer up.
 pub(crate) const TIMEOUT_MS: u64 = 30_000;
@@ -25,7 +25,7 @@ pub(crate) struct Request {
     pub(crate) call: CallId,
     pub(crate) setup: NumberSetup,
     pub(crate) family: Family,
-    pub(crate) is_relayed: bool,
+    pub(crate) route: Route,
     pub(crate) members: Vec<Member>,
 }
 
@@ -50,6 +50,7 @@ pub(crate) struct Dealt {
 #[derive(Debug)]
 pub(crate) struct Meta {
     untouched: PhoneNumber,
+    half: Option<Half>,
     rates: Rates,
     windows: Vec<Window>,
     /// Who is on whose block list.
@@ -59,8 +60,10 @@ pub(crate) struct Meta {
 }
 
 impl Meta {
-    pub(crate) fn new(untouched: PhoneNumber, rates: Rates, windows: Vec<Window>) -> Self {
-        Self { untouched, rates, windows, blocked: BTreeMap::new(), lied_about: BTreeSet::new() }
+    pub(crate) fn new(setting: &Setting) -> Self {
+        let (untouched, half) = (setting.numbers[0].business, setting.half);
+        let (rates, windows) = (setting.rates, setting.windows.clone());
+        Self { untouched, half, rates, windows, blocked: BTreeMap::new(), lied_about: BTreeSet::new() }
     }
 
     /// From now on everything works.
@@ -70,6 +73,18 @@ impl Meta {
 
     pub(crate) fn troubles(&self, at_ms: u64) -> impl Iterator<Item = &Window> {
         self.windows.iter().filter(move |window| (window.from_ms..window.to_ms).contains(&at_ms))
+    }
+
+    /// Whether nothing goes wrong with this call.
+    fn is_untouched(&self, request: &Request) -> bool {
+        let business = request.setup.business;
+        let is_whole = |half: &Half| half.business == business && half.broken != request.route;
+        business == self.untouched || self.half.as_ref().is_some_and(is_whole)
+    }
+
+    /// What troubles such a call.
+    fn troubles_of(&self, at_ms: u64, request: &Request) -> impl Iterator<Item = &Window> {
+        self.troubles(at_ms).filter(|window| window.route.is_none_or(|route| route == request.route))
     }
 
     /// A call arrives.
@@ -82,8 +97,9 @@ impl Meta {
                 self.blocked.insert((event.business, person.clone()), is_block);
             }
         }
-        let is_slow =
-            self.troubles(at_ms).any(|window| window.trouble == Trouble::Slow(request.setup.business));
+        let is_slow = self
+            .troubles_of(at_ms, request)
+            .any(|window| window.trouble == Trouble::Slow(request.setup.business));
         dealt.answer_ms = if is_slow { random.u64(3_000..40_000) } else { random.u64(20..400) };
         if dealt.answer_ms >= TIMEOUT_MS {
             dealt.answer_ms = TIMEOUT_MS;
@@ -96,7 +112,7 @@ impl Meta {
         let count = request.members.len();
         let all =
             |outcome: Outcome| Dealt { applied: Vec::new(), outcomes: vec![outcome; count], answer_ms: 0 };
-        let troubles: Vec<Window> = self.troubles(at_ms).copied().collect();
+        let troubles: Vec<Window> = self.troubles_of(at_ms, request).copied().collect();
         for window in troubles {
             let remaining = Duration::from_millis(window.to_ms - at_ms);
             if let Some(outcome) = outcome_of(window.trouble, wall.saturating_add(remaining), request, random)
@@ -104,7 +120,7 @@ impl Meta {
                 return all(outcome);
             }
         }
-        if request.setup.business == self.untouched {
+        if self.is_untouched(request) {
             return accepted(request);
         }
         let rates = self.rates;
@@ -132,8 +148,10 @@ impl Meta {
         let count = request.members.len();
         match request.family {
             Family::Conversions if request.members.iter().any(is_bad) => {
-                let class =
-                    if request.is_relayed { FailureClass::Rejected } else { FailureClass::RefusedTogether };
+                let class = match request.route {
+                    Route::Meta => FailureClass::RefusedTogether,
+                    Route::Cm => FailureClass::Rejected,
+                };
                 Dealt {
                     applied: Vec::new(),
                     outcomes: vec![failed(class, Scope::Event); count],
@@ -193,7 +211,7 @@ fn outcome_of(trouble: Trouble, end: Timestamp, request: &Request, random: &mut 
             };
             Some(failed(FailureClass::Throttled { until }, scope))
         }
-        Trouble::DeadToken(token) if token == credential(request) => {
+        Trouble::DeadToken(route, token) if (route, token) == (request.route, credential(request)) => {
             Some(failed(FailureClass::Unauthorized, Scope::Credential))
         }
         Trouble::NoPermission(business, family) if (business, family) == (setup.business, request.family) => {
@@ -202,7 +220,7 @@ fn outcome_of(trouble: Trouble, end: Timestamp, request: &Request, random: &mut 
         Trouble::Outage(_)
         | Trouble::Slow(_)
         | Trouble::Throttle(..)
-        | Trouble::DeadToken(_)
+        | Trouble::DeadToken(..)
         | Trouble::NoPermission(..)
         | Trouble::DiskFull => None,
     }
@@ -217,16 +235,19 @@ fn shares(setup: &NumberSetup, family: Family, business: PhoneNumber, scope: Sco
 /// The token that a call is made with.
 fn credential(request: &Request) -> ScopeId {
     let setup = &request.setup;
-    match request.family {
-        _ if request.is_relayed => setup.relay_credential,
-        Family::Messages | Family::Blocks => setup.messages_credential,
-        Family::Conversions => setup.conversions_credential,
+    match (request.route, request.family) {
+        (Route::Cm, _) => setup.relay_credential,
+        (Route::Meta, Family::Messages | Family::Blocks) => setup.messages_credential,
+        (Route::Meta, Family::Conversions) => setup.conversions_credential,
     }
 }
 
 fn accepted(request: &Request) -> Dealt {
     let count = request.members.len();
-    let outcome = if request.is_relayed { Outcome::Relayed } else { Outcome::Confirmed };
+    let outcome = match request.route {
+        Route::Meta => Outcome::Confirmed,
+        Route::Cm => Outcome::Relayed,
+    };
     Dealt { applied: (0..count).collect(), outcomes: vec![outcome; count], answer_ms: 0 }
 }
 

@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 use laneway_engine::{KindSet, NumberSetup, Policy, ScopeId};
-use laneway_model::{EventKind, Family, PhoneNumber, Scope};
+use laneway_model::{EventKind, Family, PhoneNumber, Route, Scope};
 
 use crate::dice::{Dice, chance, pick};
 
@@ -15,12 +15,15 @@ pub(crate) struct Setting {
     pub(crate) policy: Policy,
     /// The first is the untouched one: nothing goes wrong with it, and it shares nothing with the others.
     pub(crate) numbers: Vec<NumberSetup>,
+    /// The second number may be half untouched: nothing goes wrong with what it sends on one of the two ways.
+    pub(crate) half: Option<Half>,
     pub(crate) persons: u64,
     /// How long clients act and things go wrong; then everything must drain.
     pub(crate) length_ms: u64,
     /// How many times clients and operators act.
     pub(crate) acts: usize,
-    /// Persons of all numbers but the first share this many hashes, so that unlike persons meet in one lane.
+    /// Persons of all numbers that something goes wrong with on both ways share this many hashes, so that unlike persons meet
+    /// in one lane.
     pub(crate) hashes: Option<u64>,
     /// Rows that the feed holds.
     pub(crate) feed_rows: usize,
@@ -38,6 +41,14 @@ pub(crate) struct Setting {
     pub(crate) takes_newest_click: bool,
     pub(crate) rates: Rates,
     pub(crate) windows: Vec<Window>,
+}
+
+/// A number with which nothing goes wrong but on one way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Half {
+    pub(crate) business: PhoneNumber,
+    /// The way on which it does.
+    pub(crate) broken: Route,
 }
 
 /// How often, of a thousand calls, the service does this.
@@ -62,6 +73,8 @@ pub(crate) struct Rates {
 pub(crate) struct Window {
     pub(crate) from_ms: u64,
     pub(crate) to_ms: u64,
+    /// On which way; on both if none is named.
+    pub(crate) route: Option<Route>,
     pub(crate) trouble: Trouble,
 }
 
@@ -74,8 +87,8 @@ pub(crate) enum Trouble {
     Slow(PhoneNumber),
     /// What shares this scope with the number is throttled.
     Throttle(PhoneNumber, Scope, Named),
-    /// The token does not work.
-    DeadToken(ScopeId),
+    /// The token for this way does not work.
+    DeadToken(Route, ScopeId),
     /// The number lacks a permission.
     NoPermission(PhoneNumber, Family),
     /// Nothing can be stored.
@@ -89,8 +102,8 @@ pub(crate) enum Named {
     No,
 }
 
-/// The ids of scopes that the untouched number has for itself.
-const ITS_OWN: ScopeId = ScopeId(900);
+/// The ids of scopes that the untouched number and the half untouched one have for themselves.
+const ITS_OWN: [ScopeId; 2] = [ScopeId(900), ScopeId(901)];
 
 pub(crate) fn business(at: u64) -> PhoneNumber {
     PhoneNumber::from_u64(31_600_000_000 + at).expect("eleven digits are a number")
@@ -102,7 +115,8 @@ impl Setting {
         let minutes = pick(random, &[3, 10, 30, 120, 360]);
         let length_ms = minutes * 60_000;
         let count = random.u64(2..=6);
-        let numbers: Vec<_> = (0..count).map(|at| number(random, at)).collect();
+        let mut numbers: Vec<_> = (0..count).map(|at| number(random, at)).collect();
+        let half = half(&mut dice.routes, &mut numbers[1]);
         let moments = |random: &mut Rng, most: usize| -> Vec<u64> {
             let count = random.usize(..=most);
             (0..count).map(|_| random.u64(1..length_ms)).collect()
@@ -113,7 +127,7 @@ impl Setting {
         let windows = moments(random, 12).into_iter().map(|from_ms| {
             let longest = pick(random, &[2_000, 20_000, 120_000, 900_000]);
             let to_ms = (from_ms + random.u64(500..longest)).min(length_ms);
-            Window { from_ms, to_ms, trouble: trouble(random, &numbers) }
+            window(random, &mut dice.routes, (from_ms, to_ms), &numbers, half)
         });
         let windows = windows.collect();
         Self {
@@ -133,6 +147,7 @@ impl Setting {
             rates: rates(random),
             windows,
             numbers,
+            half,
         }
     }
 }
@@ -181,31 +196,73 @@ fn number(random: &mut Rng, at: u64) -> NumberSetup {
         app: shared(random, 10),
         messages_credential: shared(random, 20),
         conversions_credential: shared(random, 22),
-        relay_credential: shared(random, 24),
+        // The same ids as Meta's tokens have, of which it is none.
+        relay_credential: shared(random, 20),
         calls_per_second_max: pick(random, &[1, 5, 80]),
         conversions_per_call_max: pick(random, &[1, 4, 500]),
-        relayed: if chance(random, 150) { some } else { KindSet::NONE },
+        relayed: if chance(random, 350) { some } else { KindSet::NONE },
         hold_lost: if chance(random, 300) { some } else { KindSet::NONE },
         holds_lanes: chance(random, 300),
     };
     if at > 0 {
         return setup;
     }
+    NumberSetup { relayed: KindSet::NONE, hold_lost: KindSet::NONE, ..alone(setup, ITS_OWN[0]) }
+}
+
+/// A number that shares nothing with others.
+fn alone(setup: NumberSetup, id: ScopeId) -> NumberSetup {
     NumberSetup {
-        waba: ITS_OWN,
-        app: ITS_OWN,
-        messages_credential: ITS_OWN,
-        conversions_credential: ITS_OWN,
-        relay_credential: ITS_OWN,
+        waba: id,
+        app: id,
+        messages_credential: id,
+        conversions_credential: id,
+        relay_credential: id,
         calls_per_second_max: 80,
-        relayed: KindSet::NONE,
-        hold_lost: KindSet::NONE,
         ..setup
     }
 }
 
-fn trouble(random: &mut Rng, numbers: &[NumberSetup]) -> Trouble {
+/// In half the worlds, the second number shares nothing and goes both ways, whole families one of them.
+fn half(random: &mut Rng, setup: &mut NumberSetup) -> Option<Half> {
+    let families = [Family::Messages, Family::Blocks, Family::Conversions];
+    let (first, takes_one) = (pick(random, &families), chance(random, 500));
+    let is_relayed = |kind: &EventKind| (kind.family() == first) == takes_one;
+    let relayed = EventKind::all().filter(is_relayed).map(EventKind::code).collect();
+    let broken = pick(random, &[Route::Meta, Route::Cm]);
+    if chance(random, 500) {
+        return None;
+    }
+    *setup = NumberSetup { relayed, ..alone(*setup, ITS_OWN[1]) };
+    Some(Half { business: setup.business, broken })
+}
+
+/// Some trouble, on one of the ways or on both.
+fn window(
+    random: &mut Rng,
+    routes: &mut Rng,
+    (from_ms, to_ms): (u64, u64),
+    numbers: &[NumberSetup],
+    half: Option<Half>,
+) -> Window {
     let setup = numbers[random.usize(1..numbers.len())];
+    let trouble = trouble(random, &setup);
+    let some = pick(routes, &[None, None, Some(Route::Meta), Some(Route::Cm)]);
+    let Some(half) = half.filter(|half| half.business == setup.business) else {
+        return Window { from_ms, to_ms, route: some, trouble };
+    };
+    let trouble = match trouble {
+        Trouble::DeadToken(_, token) => Trouble::DeadToken(half.broken, token),
+        Trouble::Outage(_)
+        | Trouble::Slow(_)
+        | Trouble::Throttle(..)
+        | Trouble::NoPermission(..)
+        | Trouble::DiskFull => trouble,
+    };
+    Window { from_ms, to_ms, route: Some(half.broken), trouble }
+}
+
+fn trouble(random: &mut Rng, setup: &NumberSetup) -> Trouble {
     let business = setup.business;
     let family = pick(random, &[Family::Messages, Family::Blocks, Family::Conversions]);
     let scope =
@@ -214,16 +271,24 @@ fn trouble(random: &mut Rng, numbers: &[NumberSetup]) -> Trouble {
         0..3 => Trouble::Outage(business),
         3..5 => Trouble::Slow(business),
         5..8 => Trouble::Throttle(business, scope, pick(random, &[Named::Yes, Named::No])),
-        8 => Trouble::DeadToken(setup.messages_credential),
-        9 => Trouble::DeadToken(pick(random, &[setup.conversions_credential, setup.relay_credential])),
+        8 => Trouble::DeadToken(Route::Meta, setup.messages_credential),
+        9 => {
+            let conversions = Trouble::DeadToken(Route::Meta, setup.conversions_credential);
+            pick(random, &[conversions, Trouble::DeadToken(Route::Cm, setup.relay_credential)])
+        }
         10 => Trouble::NoPermission(business, family),
         _ => Trouble::DiskFull,
     }
 }
 
-/// What a new configuration says of a number; the untouched one stays as it is.
+/// Whether no configuration changes it.
+pub(crate) fn is_steady(setup: &NumberSetup) -> bool {
+    ITS_OWN.contains(&setup.waba)
+}
+
+/// What a new configuration says of a number; the untouched one and the half untouched one stay as they are.
 pub(crate) fn reconfigured(random: &mut Rng, setup: &NumberSetup) -> NumberSetup {
-    if setup.waba == ITS_OWN {
+    if is_steady(setup) {
         return *setup;
     }
     let fresh = number(random, 1);

@@ -6,9 +6,17 @@ use std::time::Duration;
 
 use laneway_engine::{Cause, Change, KindPolicy, Now, NumberSetup, Policy, Reason, Sequence, Supersedes};
 use laneway_journal::{Fresh, NewRow, OpenRow, Record};
-use laneway_model::{CtwaClid, EventId, FailureClass, Outcome, Person, PhoneNumber, Status, Timestamp};
+use laneway_model::{
+    CtwaClid, EventId, FailureClass, Outcome, Person, PhoneNumber, Route, Status, Timestamp,
+};
 
 use crate::clicks::{click_of, event_of};
+
+pub(crate) use lacking::{CLICK_AGE_MAX, Clock};
+pub(crate) use pauses::Way;
+
+use lacking::Clicked;
+use pauses::Pauses;
 
 /// An event, as the auditor knows it.
 #[derive(Clone, Debug)]
@@ -52,6 +60,7 @@ pub(crate) struct Shadow {
     sent: BTreeMap<PhoneNumber, Vec<u64>>,
     /// Clicks that the journal has committed.
     clicks: BTreeMap<(PhoneNumber, Person), Vec<Clicked>>,
+    pauses: Pauses,
     pub(crate) clock: Clock,
     /// What is wrong.
     pub(crate) problems: Vec<String>,
@@ -68,6 +77,7 @@ impl Shadow {
             lanes: BTreeMap::new(),
             sent: BTreeMap::new(),
             clicks: BTreeMap::new(),
+            pauses: Pauses::default(),
             clock: Clock::default(),
             problems: Vec::new(),
         }
@@ -229,6 +239,9 @@ impl Shadow {
         if relayed.contains(&true) {
             most = 1;
         }
+        if let Some(way) = members.first().and_then(|first| self.way(*first, setup)) {
+            self.opens(way, setup);
+        }
         self.require(members.len() <= most.max(1), || format!("{members:?}: more than {most} in one call"));
         classes.dedup();
         self.require(classes.len() == 1, || format!("{members:?}: a call of several classes"));
@@ -389,6 +402,7 @@ impl Shadow {
     /// A reopened journal's open rows must be what was committed, no more and no less.
     pub(crate) fn reopened(&mut self, rows: &[OpenRow]) {
         self.sent.clear();
+        self.forget_pauses();
         let there: BTreeMap<Sequence, &OpenRow> = rows.iter().map(|row| (row.sequence, row)).collect();
         for (sequence, known) in self.events.clone() {
             let expected = !known.is_erased && (known.status.is_open() || known.holds_lane);
@@ -422,23 +436,34 @@ impl Shadow {
         });
     }
 
-    /// An event of the untouched number must be dealt with soon, whatever happens to the others.
-    pub(crate) fn flows(&mut self, untouched: PhoneNumber, up_since_ms: u64, at_ms: u64, slack_ms: u64) {
+    /// Which way an event goes.
+    pub(crate) fn way(&self, sequence: Sequence, setup: &NumberSetup) -> Option<Way> {
+        let known = self.events.get(&sequence)?;
+        let family = self.kind(known)?.family;
+        let route = if setup.relayed.contains(known.kind) { Route::Cm } else { Route::Meta };
+        Some(Way { business: known.business, family, route })
+    }
+
+    /// An event that nothing goes wrong with must be dealt with soon, whatever happens to the others.
+    pub(crate) fn flows(
+        &mut self,
+        is_untouched: impl Fn(&Known) -> bool,
+        up_since_ms: u64,
+        at_ms: u64,
+        slack_ms: u64,
+    ) {
         let late = self.open().find(|(_, known)| {
             let backoff_ms = 1_000 << known.attempts.min(10);
             let since_ms = known.committed_ms.max(up_since_ms);
-            known.business == untouched
-                && known.lacks_until_ms.is_none()
-                && since_ms + slack_ms + backoff_ms < at_ms
+            is_untouched(known) && known.lacks_until_ms.is_none() && since_ms + slack_ms + backoff_ms < at_ms
         });
-        let late =
-            late.map(|(sequence, known)| format!("{sequence} of the untouched number waits: {known:?}"));
+        let late = late
+            .map(|(sequence, known)| format!("{sequence}, which nothing stands against, waits: {known:?}"));
         self.problems.extend(late);
     }
 }
 
-pub(crate) use lacking::{CLICK_AGE_MAX, Clicked, Clock};
-
 mod lacking;
+mod pauses;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use laneway_engine::{Control, Effect, Input, Now, NumberSetup, Policy};
 use laneway_journal::Sequence;
-use laneway_model::{Person, PhoneNumber, Timestamp};
+use laneway_model::{Person, PhoneNumber, Route, Timestamp};
 use tempfile::TempDir;
 
 use crate::Report;
@@ -15,8 +15,8 @@ use crate::clients::Post;
 use crate::dice::{Dice, chance};
 use crate::meta::{Meta, Request};
 use crate::node::{Done, Node};
-use crate::setting::{BEGINNING_MS, Setting, Trouble, reconfigured};
-use crate::shadow::Shadow;
+use crate::setting::{BEGINNING_MS, Setting, Trouble, is_steady, reconfigured};
+use crate::shadow::{Known, Shadow};
 
 /// Everything there is.
 pub(crate) struct World {
@@ -91,9 +91,8 @@ impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let setting = Setting::new(&mut dice);
-        let untouched = setting.numbers[0].business;
         let mut world = Self {
-            meta: Meta::new(untouched, setting.rates, setting.windows.clone()),
+            meta: Meta::new(&setting),
             shadow: Shadow::new(setting.policy.clone()),
             setups: setting.numbers.iter().map(|setup| (setup.business, *setup)).collect(),
             directory: directory(),
@@ -266,8 +265,7 @@ impl World {
         for setup in self.setting.numbers.clone() {
             let fresh =
                 reconfigured(&mut self.dice.setting, self.setups.get(&setup.business).unwrap_or(&setup));
-            let is_untouched = setup.business == self.setting.numbers[0].business;
-            if is_untouched || !chance(&mut self.dice.setting, 150) {
+            if is_steady(&setup) || !chance(&mut self.dice.setting, 150) {
                 setups.insert(setup.business, fresh);
             }
         }
@@ -283,6 +281,7 @@ impl World {
             node.setups = self.setups.clone();
             node.last_setups.extend(self.setups.clone());
         }
+        self.shadow.reconfigured();
         self.tell(Input::Control(Control::Configure(setups)));
     }
 
@@ -374,7 +373,7 @@ impl World {
         let wall = self.wall();
         let dealt = self.meta.take(self.at_ms, wall, request, &mut self.dice.meta);
         self.report.calls += 1;
-        self.report.relays += u64::from(request.is_relayed);
+        self.report.relays += u64::from(request.route == Route::Cm);
         self.note(|| format!("the service: {dealt:?}"));
         for at in &dealt.applied {
             self.shadow.applied(request.members[*at].sequence);
@@ -389,9 +388,18 @@ impl World {
             disk_full.filter(|window| window.from_ms <= self.at_ms).map(|window| window.to_ms).max();
         if let Some(node) = &self.node {
             let up_since_ms = node.booted_ms.max(stored_since.unwrap_or_default());
-            let untouched = self.setting.numbers[0].business;
+            self.shadow.paused(&node.engine.paused(self.now()));
+            let (untouched, half) = (self.setting.numbers[0].business, self.setting.half);
+            let half = half.and_then(|half| Some((half, self.setups.get(&half.business)?)));
+            let is_whole = |known: &Known| {
+                half.is_some_and(|(half, setup)| {
+                    known.business == half.business
+                        && setup.relayed.contains(known.kind) == (half.broken == Route::Meta)
+                })
+            };
+            let is_untouched = |known: &Known| known.business == untouched || is_whole(known);
             let slack_ms = FLOW_MS + self.set_back_ms;
-            self.shadow.flows(untouched, up_since_ms, self.at_ms, slack_ms);
+            self.shadow.flows(is_untouched, up_since_ms, self.at_ms, slack_ms);
             self.shadow.waits(up_since_ms, slack_ms);
         }
         if self.is_draining {

@@ -1,7 +1,7 @@
 //! That the auditor objects.
 
-use laneway_engine::{KindSet, ScopeId};
-use laneway_model::{AccountName, EventKind};
+use laneway_engine::{Covers, KindSet, Paused, ScopeId, Why};
+use laneway_model::{AccountName, EventKind, Family, Scope};
 
 use super::*;
 
@@ -90,9 +90,9 @@ fn what_must_not_be_is_found() {
     check("the journal says None", |_| {}, |books| books.compare(1, None));
     check(
         "waits",
-        |books| books.flows(business(0), 0, 30_000, 30_000),
+        |books| books.flows(|_| true, 0, 30_000, 30_000),
         |books| {
-            books.flows(business(0), 0, 31_001, 30_000);
+            books.flows(|_| true, 0, 31_001, 30_000);
         },
     );
     check("is not in the journal", |_| {}, |books| books.acknowledged(EventId::new(START, 0, 7)));
@@ -164,6 +164,83 @@ fn what_lacks_its_click_id_is_watched() {
         waits(books, 35);
     };
     check("still waits", until_its_click, |books| waits(books, 36));
+}
+
+fn way(family: Family, route: Route) -> Way {
+    Way { business: business(0), family, route }
+}
+
+/// A call of this way is answered with this, two seconds after the start.
+fn answered(books: &mut Shadow, way: Way, class: FailureClass, scope: Scope) {
+    books.clock.at_ms = 2_000;
+    books.told(now(2), way, Some(&setup()), &[crate::meta::failed(class, scope)]);
+}
+
+fn opens(books: &mut Shadow, at_ms: u64, way: Way) {
+    books.clock.at_ms = at_ms;
+    books.opens(way, &setup());
+}
+
+fn paused(books: &mut Shadow, covers: Covers, route: Route, why: Why) {
+    let (code, subcode, detail) = (None, None, None);
+    let one = Paused { covers, route, why, code, subcode, detail, since: START, until: None, waiting: 0 };
+    books.paused(&[one]);
+}
+
+#[test]
+fn pauses_must_have_a_reason_and_stop_what_they_cover() {
+    let (marks, relays) = (way(Family::Messages, Route::Meta), way(Family::Messages, Route::Cm));
+    let conversions = way(Family::Conversions, Route::Meta);
+    let refused =
+        |way| move |books: &mut Shadow| answered(books, way, FailureClass::Unauthorized, Scope::Credential);
+    let throttled = |books: &mut Shadow| {
+        let until = Some(now(4).wall);
+        answered(books, marks, FailureClass::Throttled { until }, Scope::Number);
+    };
+    check(
+        "paused until 4000",
+        |books| {
+            throttled(books);
+            opens(books, 3_999, relays);
+            opens(books, 4_000, conversions);
+        },
+        |books| opens(books, 3_999, conversions),
+    );
+    check(
+        "paused until 302000",
+        |books| {
+            refused(relays)(books);
+            opens(books, 2_000, marks);
+        },
+        |books| opens(books, 301_999, relays),
+    );
+    let worked = |books: &mut Shadow| {
+        refused(marks)(books);
+        books.told(now(3), marks, Some(&setup()), &[Outcome::Confirmed]);
+        opens(books, 3_000, marks);
+    };
+    check("paused until", worked, |books| {
+        refused(marks)(books);
+        opens(books, 3_000, marks);
+    });
+    let (token, its) = (Covers::Credential(ScopeId(0)), Covers::Number(business(0)));
+    let reasons = |books: &mut Shadow| {
+        refused(relays)(books);
+        throttled(books);
+        answered(books, relays, FailureClass::Transient, Scope::Event);
+        paused(books, token, Route::Cm, Why::Unauthorized);
+        paused(books, its, Route::Meta, Why::Throttled);
+        paused(books, its, Route::Cm, Why::Outage);
+    };
+    for (covers, route, why) in [
+        (token, Route::Meta, Why::Unauthorized),
+        (Covers::Waba(ScopeId(0)), Route::Cm, Why::Unauthorized),
+        (its, Route::Cm, Why::Throttled),
+        (Covers::Family(business(0), Family::Messages), Route::Meta, Why::Throttled),
+        (its, Route::Meta, Why::Outage),
+    ] {
+        check("without a reason", reasons, |books| paused(books, covers, route, why));
+    }
 }
 
 #[test]
