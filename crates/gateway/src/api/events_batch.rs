@@ -3,6 +3,7 @@
 //! Each item is judged by itself, as one event is; those that pass become durable in one transaction, and so reach the
 //! engine together, which sends them in as few calls as Meta allows.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use http::{HeaderMap, StatusCode, Uri};
 use laneway_journal::{Append, Appended, NewRow};
 use laneway_model::{EventId, EventKind, PhoneNumber};
 use laneway_wire::cm;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
@@ -36,14 +37,6 @@ const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// CM.com's number for a request of which some parts are refused
 /// (<https://developers.cm.com/messaging/docs/responses-errors-json>, documented for messages).
 const SOME_REFUSED: u16 = 201;
-
-/// A batch as it is sent.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Batch<'a> {
-    #[serde(borrow)]
-    events: Vec<&'a RawValue>,
-}
 
 /// Many events.
 #[derive(ToSchema)]
@@ -181,7 +174,7 @@ async fn batch(api: &Api, headers: &HeaderMap, uri: &Uri, body: Body) -> Result<
         return Err(problem.retry_after(delay).into());
     }
     let mut items = Vec::new();
-    for item in raw {
+    for item in &raw {
         items.push(check(api, &config, account, item).await?);
     }
     if !is_dry_run {
@@ -215,11 +208,12 @@ fn flag_of(text: &str) -> Result<bool, &'static str> {
     }
 }
 
-fn items_of(body: &[u8]) -> Result<Vec<&RawValue>, Problem> {
-    let form = "send {\"events\":[…]}, each event in the form of POST /v1.0/event";
-    let invalid = |message: String| Problem::new(ProblemCode::InvalidBody, message).hint(form);
-    let Batch { events } =
-        serde_json::from_slice(body).map_err(|error| invalid(format!("the body is no batch: {error}")))?;
+fn items_of(body: &[u8]) -> Result<Vec<Cow<'_, RawValue>>, Problem> {
+    let invalid = |message: String| {
+        let problem = Problem::new(ProblemCode::InvalidBody, message);
+        problem.hint("send {\"events\":[…]}, each event in the form of POST /v1.0/event")
+    };
+    let events = cm::parse_batch(body).map_err(|error| invalid(error.to_string()))?;
     match events.len() {
         0 => Err(invalid("the batch has no events".to_owned())),
         1..=EVENTS_MAX => Ok(events),

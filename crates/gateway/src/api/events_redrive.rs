@@ -4,9 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::HttpBody as _;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::response::Response;
+use http::request::Parts;
 use http::{HeaderMap, Uri};
 use laneway_journal::{Queue, Record};
 use laneway_model::{EventId, EventKind, Status, Timestamp};
@@ -18,7 +20,7 @@ use super::events::{find, not_found, states};
 use super::listing::{LIST_PARAMETERS, RETRIES_MAX, cursor_of, filter_of, retries_of, sequence_of};
 use super::pace::TOGETHER;
 use super::problem::{OperatorRefused, Problem, ProblemBody, ProblemCode, unavailable};
-use super::query::Query;
+use super::query::{Query, without_body};
 use super::state::EventState;
 use super::{Api, RETRY_AFTER};
 use crate::config::{Account, Scopes};
@@ -118,8 +120,9 @@ pub(super) async fn discard(
         (status = 503, description = "The store cannot do it now, or there is no room; none is tried again", body = ProblemBody),
     )
 )]
-pub(super) async fn retry_many(State(api): State<Arc<Api>>, headers: HeaderMap, uri: Uri) -> Response {
-    api.answer(Route::Redrive, many_retried(&api, &headers, &uri).await)
+pub(super) async fn retry_many(State(api): State<Arc<Api>>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    api.answer(Route::Redrive, many_retried(&api, &head, !body.is_end_stream()).await)
 }
 
 async fn retried(api: &Api, id: &str, headers: &HeaderMap, uri: &Uri) -> Result<EventState, Problem> {
@@ -230,10 +233,11 @@ fn tell(api: &Api, record: &Record) {
     }
 }
 
-async fn many_retried(api: &Api, headers: &HeaderMap, uri: &Uri) -> Result<Retried, Problem> {
+async fn many_retried(api: &Api, head: &Parts, has_body: bool) -> Result<Retried, Problem> {
     let config = api.config();
-    let account = admitted(&config, headers, Scopes::OPERATE, "operate")?;
-    let query = Query::read(uri, &LIST_PARAMETERS)?;
+    let account = admitted(&config, &head.headers, Scopes::OPERATE, "operate")?;
+    without_body(has_body)?;
+    let query = Query::read(&head.uri, &LIST_PARAMETERS)?;
     let mut filter = filter_of(account, &query)?;
     if filter.statuses.is_empty() {
         filter.statuses = vec![Status::Failed];

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use axum::body::HttpBody as _;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::response::Response;
+use http::request::Parts;
 use http::{HeaderMap, Uri};
 use laneway_journal::{CallbackBody, Filter, FormatError, ForwardBody, Record};
 use laneway_model::{Attempt, AttemptOutcome, Person, PhoneNumber, Status, Timestamp, WaitingFor};
@@ -15,7 +17,7 @@ use super::auth::{admitted, reader};
 use super::instant::{self, Instant};
 use super::listing::{LIMIT_DEFAULT, RETRIES_MAX, cursor_of, limit_of, retries_of, sequence_of, statuses_of};
 use super::problem::{OperatorRefused, Problem, ProblemBody, ProblemCode, ReaderRefused, unavailable};
-use super::query::{Query, quoted};
+use super::query::{Query, quoted, without_body};
 use super::{Api, state};
 use crate::config::{Account, Scopes};
 use crate::driver::Live;
@@ -217,8 +219,9 @@ pub(super) async fn retry(
         (status = 503, description = "The store cannot do it now; none is tried again", body = ProblemBody),
     )
 )]
-pub(super) async fn retry_many(State(api): State<Arc<Api>>, headers: HeaderMap, uri: Uri) -> Response {
-    api.answer(Route::Outbox, many_retried(&api, &headers, &uri).await)
+pub(super) async fn retry_many(State(api): State<Arc<Api>>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    api.answer(Route::Outbox, many_retried(&api, &head, !body.is_end_stream()).await)
 }
 
 async fn page(api: &Api, headers: &HeaderMap, uri: &Uri) -> Result<PostList, Problem> {
@@ -259,10 +262,11 @@ async fn retried(api: &Api, id: &str, headers: &HeaderMap, uri: &Uri) -> Result<
     Ok(states(api, id.kind, vec![record]).await?.remove(0))
 }
 
-async fn many_retried(api: &Api, headers: &HeaderMap, uri: &Uri) -> Result<PostsRetried, Problem> {
+async fn many_retried(api: &Api, head: &Parts, has_body: bool) -> Result<PostsRetried, Problem> {
     let config = api.config();
-    let account = admitted(&config, headers, Scopes::OPERATE, "operate")?;
-    let query = Query::read(uri, &LIST_PARAMETERS)?;
+    let account = admitted(&config, &head.headers, Scopes::OPERATE, "operate")?;
+    without_body(has_body)?;
+    let query = Query::read(&head.uri, &LIST_PARAMETERS)?;
     let (kind, mut filter) = filter_of(account, &query)?;
     if filter.statuses.is_empty() {
         filter.statuses = vec![Status::Failed, Status::Expired];

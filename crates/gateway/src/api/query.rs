@@ -53,6 +53,15 @@ impl<'q> Query<'q> {
     }
 }
 
+/// Refuses a body where everything that is asked for stands in the query: a filter in it would be overlooked.
+pub(super) fn without_body(has_body: bool) -> Result<(), Problem> {
+    if !has_body {
+        return Ok(());
+    }
+    let problem = Problem::new(ProblemCode::InvalidBody, "a body is not read here");
+    Err(problem.hint("the filter stands in the query string, as in ?status=failed"))
+}
+
 fn unknown(name: &str, known: &[&str]) -> Problem {
     let message = format!("{} is not a parameter of this resource", quoted(name));
     let problem = Problem::new(ProblemCode::UnknownParameter, message).of(&shortened(name));

@@ -96,6 +96,19 @@ async fn an_item_with_a_key_is_stored_once() {
     assert_eq!(count(&node).await, 2);
 }
 
+/// Whoever pastes CM.com's samples into a batch pastes their comments along.
+#[tokio::test]
+async fn a_batch_is_read_as_leniently_as_one_event() {
+    let node = TestNode::start().await;
+    let mut client = node.client().await;
+    let body = format!("\u{feff}{{\"events\": [ // two\n{READ}, /* and */ {BLOCK},\n],}}");
+    let answer = post(&mut client, "/api/v1/events", SHOP, body).await;
+    assert_eq!(brief(&answer), (200, 0, "Created 2 event(s)".to_owned(), vec!["accepted".to_owned(); 2]));
+    let deep = format!("{{\"x\":{}1{}}}", "[".repeat(80), "]".repeat(80));
+    let answer = post(&mut client, "/api/v1/events", SHOP, batch(&[READ, &deep])).await;
+    assert_eq!(brief(&answer).3, ["accepted", "not_json"]);
+}
+
 #[tokio::test]
 async fn what_is_no_batch_is_turned_away() {
     let node = TestNode::start().await;
@@ -107,6 +120,9 @@ async fn what_is_no_batch_is_turned_away() {
         ("/api/v1/events", SHOP_READ_ONLY, batch(&[READ]), 403, "scope_missing"),
         ("/api/v1/events", SHOP, String::new(), 400, "invalid_body"),
         ("/api/v1/events", SHOP, READ.to_owned(), 400, "invalid_body"),
+        ("/api/v1/events", SHOP, format!("[{READ}]"), 400, "invalid_body"),
+        ("/api/v1/events", SHOP, format!("[[{READ}]]"), 400, "invalid_body"),
+        ("/api/v1/events", SHOP, "\u{feff}[]".to_owned(), 400, "invalid_body"),
         ("/api/v1/events", SHOP, batch(&[]), 400, "invalid_body"),
         ("/api/v1/events", SHOP, many, 400, "invalid_body"),
         ("/api/v1/events", SHOP, " ".repeat(8 * 1024 * 1024 + 1), 413, "body_too_large"),

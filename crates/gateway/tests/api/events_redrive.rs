@@ -100,6 +100,16 @@ async fn only_operators_of_the_account_may() {
     ] {
         assert_eq!(act(&mut client, &format!("{all}{query}"), token).await.status, status, "{query}");
     }
+    // A filter in the body would be overlooked.
+    let headers = [("x-cm-producttoken", SHOP)];
+    for path in [all, "/api/v1/outbox/retry"] {
+        for body in [r#"{"status":"in_doubt"}"#, "{}"] {
+            let refused = client.send(Method::POST, path, &headers, body).await;
+            let error = &refused.json()["error"];
+            assert_eq!((refused.status.as_u16(), &error["code"]), (400, &json!("invalid_body")), "{path}");
+            assert_eq!(error["hint"], "the filter stands in the query string, as in ?status=failed");
+        }
+    }
     // Nothing of it has touched the event, and another account's filter does not find it.
     assert_eq!(act(&mut client, all, SALON).await.json(), json!({"count": 0, "cursor": null}));
     let event = client.get(&format!("/api/v1/events/{id}"), SHOP).await.json();

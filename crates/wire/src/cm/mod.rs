@@ -15,6 +15,7 @@
 //! ```
 
 mod answer;
+mod batch;
 mod blank;
 mod mo;
 mod posts;
@@ -23,6 +24,7 @@ mod relay;
 mod request;
 
 pub use answer::{ErrorBody, Receipt};
+pub use batch::{NoBatch, parse_batch};
 pub use mo::IncomingMessage;
 pub use posts::{EventPost, LocationPost, MessagePost, StatusPost};
 pub use read::{Defect, NESTING_MAX, ParseError, Place};

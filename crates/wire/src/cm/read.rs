@@ -74,7 +74,7 @@ impl Place {
     }
 
     /// The place that the JSON parser means by its line and its column in bytes.
-    fn of(text: &str, error: &serde_json::Error) -> Self {
+    pub(super) fn of(text: &str, error: &serde_json::Error) -> Self {
         let lines_before = error.line().saturating_sub(1);
         let line_start: usize = text.split_inclusive('\n').take(lines_before).map(str::len).sum();
         Self::at(text, line_start + error.column().saturating_sub(1))
@@ -117,7 +117,7 @@ pub(super) fn text(body: &[u8]) -> Result<&str, ParseError> {
 }
 
 /// The parser's words without the place, which is given in its own form.
-fn words(error: &serde_json::Error) -> String {
+pub(super) fn words(error: &serde_json::Error) -> String {
     let words = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     words.strip_suffix(&place).unwrap_or(&words).to_owned()
