@@ -147,6 +147,8 @@ pub struct OpenRow {
     pub attempts: u32,
     /// A call that was begun for it and never settled: the process ended in between.
     pub unfinished: Option<CallId>,
+    /// The bytes of its body.
+    pub body_bytes: usize,
     /// Whether its body lacks something without which it cannot be sent. Then `due` is the instant until which that is
     /// waited for.
     pub lacks: bool,

@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use super::directory::{Destination, Directory};
 use super::request::{self, Nothing};
-use super::room::Room;
+use super::room::{Bytes, Room, Size};
 use super::{Desk, PostKind, Question};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -67,6 +67,7 @@ pub struct Courier {
     directory: Directory,
     calls: BTreeMap<CallId, Call>,
     bodies: Bodies,
+    bytes: Bytes,
     room: Arc<Room>,
     questions: mpsc::Receiver<Question>,
     done: mpsc::Sender<Done>,
@@ -128,6 +129,7 @@ impl Courier {
             directory: Directory::default(),
             calls: BTreeMap::new(),
             bodies: Bodies::default(),
+            bytes: Bytes::default(),
             room,
             questions,
             done,
@@ -231,12 +233,14 @@ impl Courier {
     fn publish_open(&mut self) {
         let recounted = self.engine.recounted();
         if !recounted.is_empty() {
-            let open = self.engine.counts().open;
-            let directory = &self.directory;
-            let of =
-                recounted.into_iter().filter_map(|(name, posts)| Some((directory.hash_of(name)?, posts)));
-            self.room.count(open, of);
-            self.telemetry.posts.open(self.kind, open);
+            let all = Size { posts: self.engine.counts().open, bytes: self.bytes.all() };
+            let (directory, bytes) = (&self.directory, &self.bytes);
+            let of = recounted.into_iter().filter_map(|(name, posts)| {
+                let address = directory.hash_of(name)?;
+                Some((address, Size { posts, bytes: bytes.of(address) }))
+            });
+            self.room.count(all, of);
+            self.telemetry.posts.open(self.kind, all);
         }
     }
 }
@@ -286,6 +290,7 @@ impl Courier {
     /// A post as the engine knows it: the address stands where a business number does among events. Callbacks about one
     /// person, and forwards about one business number, share a lane; a callback about nobody has one of its own.
     fn entry(&mut self, row: &OpenRow) -> Entry {
+        self.bytes.add(row.sequence, row.reference_hash, row.body_bytes);
         let business = self.directory.name(row.reference_hash);
         let mut lane = DefaultHasher::new();
         match self.kind {
@@ -347,7 +352,10 @@ impl Courier {
     }
 
     fn loaded(&mut self, call: CallId, members: Vec<Sequence>, row: Option<Arc<Row>>) -> Input {
-        let Some(row) = row else { return Input::Loaded { call, missing: members, left_over: Vec::new() } };
+        let Some(row) = row else {
+            members.iter().for_each(|sequence| self.bytes.remove(*sequence));
+            return Input::Loaded { call, missing: members, left_over: Vec::new() };
+        };
         let now = self.clock.wall();
         self.calls.insert(call, Call { row, started_at: now, finished_at: now, answer: None });
         Input::Loaded { call, missing: Vec::new(), left_over: Vec::new() }
@@ -397,6 +405,7 @@ impl Courier {
         for change in ended {
             self.telemetry.posts.ended(self.kind, change.status);
             drop(self.bodies.take(change.sequence));
+            self.bytes.remove(change.sequence);
         }
         let durable = call.map_or_else(|| decided(now, changes), |call| call.settlement(now, changes));
         let (journal, lease, done) = (self.journal.clone(), self.lease, self.done.clone());

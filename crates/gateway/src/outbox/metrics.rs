@@ -9,12 +9,13 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::PostKind;
+use super::{PostKind, Size};
 
 /// Counters of the outbox.
 #[derive(Debug)]
 pub struct Posts {
     open: Family<KindLabels, Gauge<u64, AtomicU64>>,
+    open_bytes: Family<KindLabels, Gauge<u64, AtomicU64>>,
     attempts: Family<AttemptLabels, Counter>,
     ended: Family<EndedLabels, Counter>,
     left_out: Family<KindLabels, Counter>,
@@ -42,6 +43,7 @@ impl Posts {
     pub fn register(registry: &mut Registry) -> Self {
         let this = Self {
             open: Family::default(),
+            open_bytes: Family::default(),
             attempts: Family::default(),
             ended: Family::default(),
             left_out: Family::default(),
@@ -49,6 +51,7 @@ impl Posts {
         for kind in PostKind::ALL {
             let labels = KindLabels { kind: kind.as_str() };
             drop(this.open.get_or_create(&labels));
+            drop(this.open_bytes.get_or_create(&labels));
             drop(this.left_out.get_or_create(&labels));
             for status in [Status::Confirmed, Status::Failed, Status::Expired] {
                 drop(this.ended.get_or_create(&EndedLabels { kind: kind.as_str(), status: status.as_str() }));
@@ -57,6 +60,8 @@ impl Posts {
             drop(this.attempts.get_or_create(&AttemptLabels { kind: kind.as_str(), outcome: confirmed }));
         }
         registry.register("outbox_open", "Posts that are not final, by kind", this.open.clone());
+        let help = "Bytes that posts which are not final hold in the journal, by kind";
+        registry.register("outbox_open_bytes", help, this.open_bytes.clone());
         registry.register(
             "outbox_attempts",
             "Posts made, by kind and what came of it",
@@ -71,10 +76,12 @@ impl Posts {
         this
     }
 
-    /// So many posts are not final.
-    pub(super) fn open(&self, kind: PostKind, posts: usize) {
+    /// So many posts are not final, and hold so much.
+    pub(super) fn open(&self, kind: PostKind, open: Size) {
         let labels = KindLabels { kind: kind.as_str() };
-        self.open.get_or_create(&labels).set(u64::try_from(posts).unwrap_or(u64::MAX));
+        for (gauge, value) in [(&self.open, open.posts), (&self.open_bytes, open.bytes)] {
+            gauge.get_or_create(&labels).set(u64::try_from(value).unwrap_or(u64::MAX));
+        }
     }
 
     /// A post was made.

@@ -30,7 +30,7 @@ pub use metrics::Posts;
 pub use post::{
     AddressId, CONTENT_TYPE, Forwarded, KEPT_FOR, PostId, PostKind, Told, callback_row, forward_row,
 };
-pub use room::{OPEN_MAX, OPEN_PER_ADDRESS_MAX};
+pub use room::{ALL_MAX, PER_ADDRESS_MAX, Size};
 
 /// A cheap handle to the couriers of both kinds.
 #[derive(Clone, Debug)]
@@ -92,7 +92,7 @@ impl Outbox {
                         kind = kind.as_str(),
                         account.name = row.account.as_str(),
                         address = row.reference.as_ref().map(laneway_model::Reference::as_str),
-                        "so many posts wait for an address that no more are stored until some have gone"
+                        "so much waits for an address, or for all of them, that no more posts to it are stored until some have gone"
                     );
                 }
                 false

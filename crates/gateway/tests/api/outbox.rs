@@ -10,7 +10,7 @@ use laneway_channel::Secret;
 use laneway_channel::post::SigningKey;
 use laneway_gateway::config::{Callback, Forward, ForwardFormat};
 use laneway_gateway::outbox::{CONTENT_TYPE, Forwarded, PostId, PostKind, Told, callback_row, forward_row};
-use laneway_journal::{Append, Change, Queue, Settlement};
+use laneway_journal::{Append, Change, ForwardBody, Queue, Settlement};
 use laneway_model::{EventId, Person, PhoneNumber, Status};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -188,7 +188,14 @@ async fn what_was_erased_is_not_sent_from_memory() {
     let erased = client.send(Method::DELETE, &path, &[("x-cm-producttoken", SHOP)], "").await.json();
     assert_eq!((&erased["posts"], &erased["unsent"]), (&json!(2), &json!(1)), "{erased}");
     permits.add_permits(POSTS_MAX);
-    assert_eq!(receiver.next().await.1, "after");
+    let (_, after) = receiver.next().await;
+    assert_eq!(after, "after");
+    // What has ended and what was removed holds no bytes any more.
+    let headers = HEADERS.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let body = ForwardBody { url: receiver.url, headers, body: after.as_ref().into() }.encode();
+    let (_, metrics) = node.node.telemetry.encode();
+    let line = format!("laneway_outbox_open_bytes{{kind=\"forward\"}} {}\n", body.len());
+    assert!(metrics.contains(&line), "{line} in {metrics}");
 }
 
 /// An address that answers nobody.

@@ -159,6 +159,7 @@ fn fresh(queue: Queue, sequence: Sequence, row: NewRow) -> Fresh {
         expires: row.expires,
         attempts: 0,
         unfinished: None,
+        body_bytes: row.body.len(),
         lacks: queue == Queue::Events && format::lacks(row.kind, &row.body),
     };
     let row = Row {

@@ -272,12 +272,12 @@ fn listed_row(
     unfinished: &BTreeSet<CallId>,
 ) -> Result<(OpenRow, State), Error> {
     let row = Stored::checked(row, sql)?;
-    row.check()?;
+    let body_bytes = row.checked_body()?.len();
     let state = row.state()?;
     let unfinished = state.last_call.filter(|call| unfinished.contains(call));
     let lane = (row.business()?, row.person()?, row.kind()?);
     let open = open_row(row.sequence()?, lane, row.reference()?.as_ref(), &state, unfinished);
-    Ok((OpenRow { lacks: row.lacks()?, ..open }, state))
+    Ok((OpenRow { body_bytes, lacks: row.lacks()?, ..open }, state))
 }
 
 fn open_row(
@@ -300,6 +300,7 @@ fn open_row(
         expires: state.expires,
         attempts: state.attempts,
         unfinished,
+        body_bytes: 0,
         lacks: false,
     }
 }
@@ -319,7 +320,7 @@ pub(super) fn fresh(
         };
         let lane = (row.business, row.person.clone(), row.kind);
         let open = open_row(sequence, lane, row.reference.as_ref(), &state, unfinished);
-        let open = OpenRow { lacks: stored.lacks()?, ..open };
+        let open = OpenRow { body_bytes: row.body.len(), lacks: stored.lacks()?, ..open };
         Ok(Fresh { open, row: Arc::new(row) })
     })
 }

@@ -64,6 +64,7 @@ pub(crate) async fn queues_are_independent<H: Harness>() {
         let open = fixture.open_rows(queue).await;
         assert_eq!(open.iter().map(|row| row.due.as_millis()).collect::<Vec<_>>(), expected, "{queue:?}");
         let counted: Vec<u64> = open.iter().map(|row| row.sequence).collect();
+        assert!(open.iter().all(|known| known.body_bytes == row(1).body.len()), "{queue:?}");
         assert_eq!(counted, (1..=expected.len() as u64).collect::<Vec<_>>(), "{queue:?}");
     }
     fixture.decide(9, vec![change(1, Status::Confirmed)]).await;
