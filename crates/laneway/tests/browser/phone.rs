@@ -70,9 +70,15 @@ fn the_five_pictures() {
     ));
     view.pictures("2-mo-read", &["phone", "inbox"]);
 
-    // A blocked user writes: the phone says that it did not arrive.
+    // A blocked user writes: the phone says that it did not arrive, and nobody is seen typing any more.
     let before = view.messages("inbox");
+    confirm(
+        &dev,
+        &json!({"type": "Typing", "custom": {"message_id": wamid(&dev, "Is the blue one there?")}}),
+    );
+    browser.until("document.querySelector('#phone .typing').checkVisibility()");
     confirm(&dev, &json!({"type": "Block"}));
+    browser.until("!document.querySelector('#phone .typing').checkVisibility()");
     browser.until(
         "document.querySelector('#inbox .chat-head .pill.bad').textContent.startsWith('blocked since')",
     );
@@ -80,7 +86,7 @@ fn the_five_pictures() {
     view.message_has("phone", "Hello? Are you there?", ".under");
     view.message_has("phone", "Hello? Are you there?", "[aria-label='Sent, not delivered']");
     browser.until("document.querySelector('#news').textContent.includes('did not arrive')");
-    browser.until("!document.querySelector('#phone .presence').textContent.includes('online')");
+    browser.until("!/online|typing/.test(document.querySelector('#phone .presence').textContent)");
     view.pictures("3-blocked-user-writes", &["phone"]);
 
     // What the business sees of that: nothing.
@@ -90,7 +96,7 @@ fn the_five_pictures() {
 
     // After unblock, messages arrive again; the one before does not.
     confirm(&dev, &json!({"type": "UnBlock"}));
-    browser.until("document.querySelector('#phone .presence').textContent.includes('online')");
+    browser.until("/online|typing/.test(document.querySelector('#phone .presence').textContent)");
     view.customer_writes("Good to be back");
     view.message_has("phone", "Good to be back", "[aria-label=Delivered]");
     view.message_has("inbox", "Good to be back", "time");
@@ -169,6 +175,40 @@ fn an_event_leads_to_its_call_and_the_call_to_its_effect() {
         "document.querySelector('#panel-ledger .warning').textContent.startsWith('1 event is counted twice')",
     );
     view.pictures("ledger", &["behind"]);
+    view.is_content();
+}
+
+#[test]
+fn a_link_into_the_page_is_followed_while_it_is_open() {
+    const OTHER: &str = "+316022222222";
+    let (_directory, dev, view) = dev_and_view!("a_link_into_the_page_is_followed_while_it_is_open");
+    let browser = &view.browser;
+    dev.world.user_writes(OTHER, "Hello from somebody else");
+    let id = confirm(&dev, &json!({"type": "MarkAsRead", "custom": {"message_id": wamid(&dev, "Hi")}}));
+    let follow = |hash: &str| drop(browser.run("location.hash = arguments[0]", &[json!(hash)]));
+    follow("#tab=ledger");
+    browser.until("document.querySelector('#panel-ledger').checkVisibility()");
+    follow(&format!("#user={}", &OTHER[1..]));
+    browser.until("document.querySelector('#person').value === '+316022222222'");
+    view.message_has("inbox", "Hello from somebody else", "time");
+    follow(&format!("#event={id}"));
+    browser.until("document.querySelector('#panel-calls details[open]')?.checkVisibility()");
+    follow(&format!("#wamid={}", wamid(&dev, "Hi").as_str().unwrap()));
+    view.message_has("phone", "Hi", ".ad");
+    view.is_content();
+}
+
+/// A browser has six connections for one address, and keeps pages that were left for a while.
+#[test]
+fn a_page_that_was_left_holds_no_connection() {
+    let (_directory, dev, view) = dev_and_view!("a_page_that_was_left_holds_no_connection");
+    for _ in 0..8 {
+        view.browser.go("about:blank");
+        view.browser.go(&dev.world.host.url());
+        view.browser.until("document.body.dataset.ready");
+    }
+    view.customer_writes("Still there?");
+    view.message_has("inbox", "Still there?", "time");
     view.is_content();
 }
 

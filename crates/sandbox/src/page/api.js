@@ -65,21 +65,37 @@ export async function submit(gateway, event) {
 
 const AGAIN_MS = 1500;
 
-/** Listens to changes for as long as the page lives. */
+/**
+ * Listens to changes for as long as the page is on a screen; the function that it gives begins anew. A page behind others
+ * lets go of its connection, for a browser has but six for one address, and a seventh page would wait for ever. What was
+ * missed is told by the first word.
+ */
 export function listen({ marks, state, refused }) {
-  const path = token ? `/sandbox/live?${query({ control_token: token })}` : '/sandbox/live';
-  const source = new EventSource(path);
-  source.addEventListener('marks', (event) => marks(JSON.parse(event.data)));
-  source.addEventListener('open', () => state(true));
-  source.addEventListener('error', async () => {
-    state(false);
-    if (source.readyState !== EventSource.CLOSED) return;
-    // A browser does not say why; a plain call does.
-    try {
-      await get('/sandbox/clock');
-    } catch (error) {
-      if (error instanceof Refused && (error.status === 401 || error.status === 403)) return refused(error);
-    }
-    setTimeout(() => listen({ marks, state, refused }), AGAIN_MS);
-  });
+  let source = null;
+  let again = null;
+  const open = () => {
+    source?.close();
+    clearTimeout(again);
+    if (document.hidden) return;
+    const own = new EventSource(token ? `/sandbox/live?${query({ control_token: token })}` : '/sandbox/live');
+    source = own;
+    own.addEventListener('marks', (event) => marks(JSON.parse(event.data)));
+    own.addEventListener('open', () => state(true));
+    own.addEventListener('error', async () => {
+      state(false);
+      if (own.readyState !== EventSource.CLOSED) return;
+      // A browser does not say why; a plain call does.
+      try {
+        await get('/sandbox/clock');
+      } catch (error) {
+        if (error instanceof Refused && (error.status === 401 || error.status === 403)) return refused(error);
+      }
+      if (own === source) again = setTimeout(open, AGAIN_MS);
+    });
+  };
+  document.addEventListener('visibilitychange', open);
+  addEventListener('pagehide', () => source?.close());
+  addEventListener('pageshow', (event) => event.persisted && open());
+  open();
+  return open;
 }

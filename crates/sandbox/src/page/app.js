@@ -20,7 +20,7 @@ const state = {
   ledgerBefore: 0, faults: [], webhooks: null, gateway: null, offset: 0, skew: 0,
 };
 const now = () => Date.now() + state.skew;
-const wanted = new URLSearchParams(location.hash.slice(1));
+let wanted = new URLSearchParams(location.hash.slice(1));
 
 const actions = {
   context: () => ({ sandbox: location.origin, numbers: state.numbers, business: state.business }),
@@ -296,6 +296,17 @@ function openWanted() {
   for (const name of ['trace', 'event', 'wamid', 'tab']) wanted.delete(name);
 }
 
+/** A link into the page, followed while it is open. */
+addEventListener('hashchange', () => {
+  wanted = new URLSearchParams(location.hash.slice(1));
+  const business = wanted.get('business')?.replace(/\D/g, '');
+  const user = wanted.get('user')?.replace(/\D/g, '');
+  if (business) state.business = state.numbers.find((each) => each.number.endsWith(business)) ?? state.business;
+  if (user) state.user = `+${user}`;
+  if (business || user) state.messages = [];
+  refresh({ world: true });
+});
+
 // The page's own controls.
 
 function view(name) {
@@ -368,7 +379,7 @@ for (const button of document.querySelectorAll('.views button')) {
 }
 
 let marks = {};
-const listen = () => api.listen({
+const listen = api.listen({
   marks(fresh) {
     state.skew = fresh.now_ms - Date.now();
     state.offset = fresh.offset_ms;
@@ -385,5 +396,4 @@ const listen = () => api.listen({
   },
   refused: askForToken,
 });
-listen();
 setInterval(tick, TICK_MS);

@@ -133,15 +133,16 @@ export function createPhone(root, actions) {
     tick(state, now) {
       readIfLookedAt(state);
       say(clock, time(now));
+      // Whom a business has blocked does not see whether it is there.
+      const isBlocked = Boolean(state.chat?.blocked_at);
       const left = state.chat?.typing_until ? Date.parse(state.chat.typing_until) - now : 0;
-      const isTyping = left > 0;
+      const isTyping = left > 0 && !isBlocked;
       if (typing.hidden === isTyping) {
         typing.hidden = !isTyping;
         if (isTyping) actions.announce('The business is typing');
       }
       if (isTyping) say(typing.querySelector('.left'), `${Math.ceil(left / 1000)} s`);
-      // Whom a business has blocked does not see whether it is there.
-      const word = isTyping ? 'typing…' : state.chat?.blocked_at ? null : 'online';
+      const word = isTyping ? 'typing…' : isBlocked ? null : 'online';
       say(presence, [word, shown(state.business.number)].filter(Boolean).join(' · '));
     },
   };
