@@ -75,9 +75,12 @@ fn is_full(problem: &rusqlite::Error) -> bool {
     matches!(code, Some(ffi::SQLITE_FULL | ffi::SQLITE_IOERR_SHMSIZE))
 }
 
-/// Whether the file does not hold what it should.
+/// Whether the file does not hold what it should. Of a page that is cut off SQLite makes an empty one, in which it then finds
+/// what is wrong; but long values are read past its pages, and there it says only that the file is too short.
 pub(crate) fn is_damage(problem: &rusqlite::Error) -> bool {
+    let code = problem.sqlite_error().map(|failure| failure.extended_code);
     matches!(problem.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+        || code == Some(ffi::SQLITE_IOERR_SHORT_READ)
         || matches!(
             problem,
             rusqlite::Error::InvalidColumnType(..)
@@ -120,6 +123,8 @@ mod tests {
             (ffi::SQLITE_CORRUPT, DAMAGED, false),
             (ffi::SQLITE_CORRUPT_INDEX, DAMAGED, false),
             (ffi::SQLITE_NOTADB, DAMAGED, false),
+            (ffi::SQLITE_IOERR_SHORT_READ, DAMAGED, false),
+            (ffi::SQLITE_IOERR_READ, "SQLite failed while testing", false),
             (ffi::SQLITE_IOERR_WRITE, "SQLite failed while testing", false),
             (ffi::SQLITE_IOERR_FSYNC, "SQLite failed while testing", true),
             (ffi::SQLITE_IOERR_DIR_FSYNC, "SQLite failed while testing", true),

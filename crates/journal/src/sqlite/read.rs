@@ -91,8 +91,11 @@ impl Reader {
         let doing = "beginning to read";
         self.connection.execute_batch("BEGIN").doing(doing)?;
         let answer = ask(self);
-        self.connection.execute_batch("COMMIT").doing(doing)?;
-        answer
+        // SQLite may have ended the transaction by itself when reading failed; what it said then is the answer.
+        let ended =
+            if self.connection.is_autocommit() { Ok(()) } else { self.connection.execute_batch("COMMIT") };
+        let answer = answer?;
+        ended.doing(doing).map(|()| answer)
     }
 
     /// The last sequence given.

@@ -63,6 +63,8 @@ impl Original {
         indexer.catch_up().unwrap();
         store.checkpoint(Mode::Truncate).unwrap();
         let told = told(&store).unwrap();
+        let lacks = |lacks: bool| told.open.iter().flat_map(|page| &page.rows).any(|row| row.lacks == lacks);
+        assert!(lacks(true) && lacks(false), "damage is to befall both: {:?}", told.open);
         drop((store, indexer));
         let image = mount.seen();
         let (mut store, mut indexer) = open(&mount).unwrap();

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::path::Path;
 
 use laneway_journal::sqlite::step::{Reply, apply};
-use laneway_journal::sqlite::{Indexer, Store};
+use laneway_journal::sqlite::{Indexer, Reader, Store};
 use laneway_journal::{Error, Filter, OpenError, OpenPage, Queue, Record};
 use laneway_model::{Contact, EventId};
 use rusqlite::Connection;
@@ -112,6 +112,8 @@ pub(crate) fn content(directory: &Path) -> Result<Content, rusqlite::Error> {
 pub(crate) struct Told {
     pub(crate) open: Vec<OpenPage>,
     pub(crate) records: Vec<Vec<Record>>,
+    /// Those whose ends a person may change, oldest first.
+    dead: Vec<Vec<Record>>,
     by_person: Vec<Vec<EventId>>,
     contacts: Vec<Option<Contact>>,
 }
@@ -119,10 +121,11 @@ pub(crate) struct Told {
 /// Asks for every queue's open rows, records, and records by person, and for every contact.
 pub(crate) fn told(store: &Store) -> Result<Told, Error> {
     let mut reader = store.reader()?;
-    let mut told = Told { open: vec![], records: vec![], by_person: vec![], contacts: vec![] };
+    let mut told = Told { open: vec![], records: vec![], dead: vec![], by_person: vec![], contacts: vec![] };
     for queue in Queue::ALL {
         told.open.push(reader.load_open(queue, 0, 1_000)?);
         told.records.push(reader.list(queue, &Filter::default(), None, 1_000)?.records);
+        told.dead.push(dead(&mut reader, queue)?);
         for person in workload::persons() {
             let filter = Filter { person: Some(person), ..Filter::default() };
             let found = reader.list(queue, &filter, None, 1_000)?.records;
@@ -133,4 +136,18 @@ pub(crate) fn told(store: &Store) -> Result<Told, Error> {
         told.contacts.push(reader.contact(workload::business(), &person)?);
     }
     Ok(told)
+}
+
+/// What a list of all of them leads to, page by page.
+fn dead(reader: &mut Reader, queue: Queue) -> Result<Vec<Record>, Error> {
+    let filter = Filter { statuses: workload::DEAD.to_vec(), ..Filter::default() };
+    let (mut dead, mut after) = (Vec::new(), None);
+    loop {
+        let page = reader.list_up(queue, &filter, after, 3)?;
+        dead.extend(page.records);
+        after = page.next;
+        if after.is_none() {
+            return Ok(dead);
+        }
+    }
 }

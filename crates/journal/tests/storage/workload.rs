@@ -7,12 +7,12 @@ use fastrand::Rng;
 use laneway_journal::sqlite::step::{Only, Op};
 use laneway_journal::sqlite::{Mode, Store};
 use laneway_journal::{
-    Append, Change, ContactTouch, EndedCall, Key, Lease, Limits, MemberOutcome, NewCall, NewRow, Queue,
-    RawNotification, Sequence, Settlement,
+    Append, Change, Completion, ContactTouch, EndedCall, Filter, Key, Lease, Limits, MemberOutcome, NewCall,
+    NewRow, Queue, RawNotification, Sequence, Settlement,
 };
 use laneway_model::{
-    AccountName, AppName, AttemptOutcome, Bsuid, Click, CtwaClid, Person, PhoneNumber, Reference, Route,
-    Status, Timestamp, Touch,
+    AccountName, Action, AppName, AttemptOutcome, Bsuid, Click, ClickId, Conversion, ConversionName,
+    CtwaClid, Event, EventKind, Person, PhoneNumber, Reference, Route, Status, Timestamp, Touch,
 };
 
 const DAY_MILLIS: u64 = 86_400_000;
@@ -22,6 +22,11 @@ const KEYS: u8 = 30;
 const PERSONS: u64 = 6;
 /// The highest row, call or notification that is asked for.
 const NUMBERS: u64 = 24;
+/// Rows that are tried again, or given up, at once.
+const BULK: usize = 5;
+
+/// The ends that a person may change.
+pub(crate) const DEAD: [Status; 2] = [Status::Failed, Status::InDoubt];
 
 /// Something that is done to a store.
 #[derive(Clone, Debug)]
@@ -71,24 +76,27 @@ pub(crate) fn script(seed: u64, count: usize) -> Vec<Act> {
 pub(crate) fn ops(mut random: Rng, now: u64, store: &Store) -> Vec<Op> {
     let now = Timestamp::from_millis(now);
     let count = random.usize(1..4);
-    (0..count).map(|_| op(&mut random, now, &|queue| store.lease(queue))).collect()
+    (0..count).map(|_| op(&mut random, now, store)).collect()
 }
 
-fn op(random: &mut Rng, now: Timestamp, lease: &dyn Fn(Queue) -> Lease) -> Op {
+fn op(random: &mut Rng, now: Timestamp, store: &Store) -> Op {
     let queue = queue(random);
-    match random.u8(..16) {
+    let lease = |queue: Queue| -> Lease { store.lease(queue) };
+    match random.u8(..18) {
         0..=5 => Op::Append(append(random, now)),
         6 | 7 => {
             Op::Begin(lease(queue), NewCall { started_at: now, route: Route::Meta, members: numbers(random) })
         }
         8..=11 => Op::Settle(lease(queue), settlement(random, now)),
         12 if random.bool() => {
-            Op::Requeue { lease: lease(queue), sequences: numbers(random), at: now, due: now, expires: None }
+            let sequences = some_or_dead(random, store, queue);
+            Op::Requeue { lease: lease(queue), sequences, at: now, due: now, expires: None }
         }
         12 => {
             let reason = "nobody wants it".to_owned();
             let posts = some(random, 2, |random| (Queue::Callbacks, row(random, now)));
-            Op::Discard { lease: lease(queue), sequences: numbers(random), at: now, reason, posts }
+            let sequences = some_or_dead(random, store, queue);
+            Op::Discard { lease: lease(queue), sequences, at: now, reason, posts }
         }
         13 => {
             let only = if random.bool() {
@@ -98,12 +106,29 @@ fn op(random: &mut Rng, now: Timestamp, lease: &dyn Fn(Queue) -> Lease) -> Op {
             };
             Op::Remove { queue, sequences: numbers(random), only }
         }
+        16 | 17 => {
+            let completions =
+                numbers(random).into_iter().map(|sequence| Completion { sequence, body: body(random, now) });
+            Op::Complete { lease: lease(queue), completions: completions.collect(), at: now }
+        }
         14 => Op::RemoveContacts { person: person(random), of: None },
         _ if random.bool() => {
             Op::RemoveNotifications(numbers(random).into_iter().map(|n| n as i64).collect())
         }
         _ => Op::RemoveKeys { free_at: now, limit: random.usize(1..5) },
     }
+}
+
+/// A few numbers, or the oldest rows whose ends a person may change, as whoever wants them all asks for them.
+fn some_or_dead(random: &mut Rng, store: &Store, queue: Queue) -> Vec<Sequence> {
+    if random.bool() {
+        return numbers(random);
+    }
+    let filter = Filter { statuses: DEAD.to_vec(), ..Filter::default() };
+    // When the power is cut meanwhile, all is asked once more.
+    let page = store.reader().and_then(|mut reader| reader.list_up(queue, &filter, None, BULK));
+    let records = page.map_or_else(|_| Vec::new(), |page| page.records);
+    records.iter().map(|record| record.row.id.sequence()).collect()
 }
 
 /// See [`Act::Repeat`].
@@ -178,28 +203,65 @@ fn outcome(random: &mut Rng, sequence: Sequence) -> MemberOutcome {
 }
 
 fn row(random: &mut Rng, now: Timestamp) -> NewRow {
-    // Now and then a body is so long that it overflows onto pages of its own.
-    let length = if random.u8(..40) == 0 { random.usize(..9_000) } else { random.usize(..100) };
-    let mut body = vec![0; length];
-    random.fill(&mut body);
     let mut keys = some(random, 3, |random| {
         let (key, fingerprint) = (random.u8(..KEYS), random.u8(..2));
         let until = Timestamp::from_millis(now.as_millis() + random.u64(1..4 * DAY_MILLIS));
         key_of(key, fingerprint, until)
     });
     keys.dedup_by_key(|key| key.hash);
+    let lacks = random.u8(..4) == 0;
+    let (kind, body) = if lacks {
+        (EventKind::Conversion(ConversionName::AddToCart).code(), conversion(now, None))
+    } else {
+        (random.u8(1..15), body(random, now))
+    };
     NewRow {
         account: AccountName::parse(&format!("account-{}", random.u8(..3))).unwrap(),
         business: business(),
         person: (random.u8(..5) > 0).then(|| person(random)),
-        kind: random.u8(1..15),
+        kind,
         reference: random.bool().then(|| Reference::parse("order 66").unwrap()),
         accepted_at: now,
         due: now,
         expires: Timestamp::MAX,
-        body: body.into(),
+        body,
         keys,
     }
+}
+
+/// What a row says when it is appended, and when it is completed.
+fn body(random: &mut Rng, now: Timestamp) -> Arc<[u8]> {
+    if random.u8(..4) == 0 {
+        return conversion(now, Some(random.u16(..)));
+    }
+    // Now and then a body is so long that it overflows onto pages of its own.
+    let length = if random.u8(..40) == 0 { random.usize(..9_000) } else { random.usize(..100) };
+    let mut body = vec![0; length];
+    random.fill(&mut body);
+    body.into()
+}
+
+/// The body of a conversion, which lacks its click id or has this one.
+fn conversion(now: Timestamp, click: Option<u16>) -> Arc<[u8]> {
+    let click =
+        click.map(|n| ClickId { value: CtwaClid::parse(&format!("click-{n}")).unwrap(), captured: true });
+    let event = Event {
+        account: AccountName::parse("account-0").unwrap(),
+        business: business(),
+        person: Some(person_of(1)),
+        action: Action::Conversion(Box::new(Conversion {
+            name: ConversionName::AddToCart,
+            click,
+            event_time: now,
+            event_id: None,
+            currency: None,
+            value: None,
+        })),
+        reference: None,
+        accepted_at: now,
+        custom: None,
+    };
+    NewRow::of_event(&event, now, Timestamp::MAX, Vec::new()).body
 }
 
 /// The key's hash is a real one, because the index relies on that.
