@@ -19,7 +19,7 @@ use crate::say;
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// The gateway's address
-    #[arg(long, env = "LANEWAY_URL", value_name = "URL", default_value = Options::LOCAL_DEV)]
+    #[arg(long, env = "LANEWAY_URL", value_name = "URL", default_value = Options::LOCAL_DEV, value_parser = address)]
     pub(crate) url: String,
     /// The product token; a local dev needs none
     #[arg(long, env = "LANEWAY_TOKEN", value_name = "TOKEN", hide_env_values = true)]
@@ -61,6 +61,13 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(90);
 impl Options {
     /// Where `laneway dev` listens unless told otherwise.
     pub(crate) const LOCAL_DEV: &'static str = "http://127.0.0.1:8080";
+    /// The business number of `laneway dev`.
+    const LOCAL_BUSINESS: &'static str = "+316098765432";
+
+    /// The business number that is given, else that of a `laneway dev` at its usual address.
+    pub(crate) fn business<'a>(&self, given: Option<&'a str>) -> Option<&'a str> {
+        given.or((self.url == Self::LOCAL_DEV).then_some(Self::LOCAL_BUSINESS))
+    }
 
     /// Makes one request; the body is JSON.
     pub(crate) async fn request(
@@ -105,8 +112,9 @@ impl Options {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request =
-            request.body(Full::new(Bytes::from(body))).context("--url or --token cannot be used")?;
+        let request = request
+            .body(Full::new(Bytes::from(body)))
+            .context("--token or the idempotency key cannot be sent")?;
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
             .with_webpki_roots()
             .https_or_http()
@@ -153,17 +161,29 @@ impl Lines {
 impl Answer {
     /// Prints a refusal as a person reads it, or as it came.
     pub(crate) fn refused(&self, json: bool) -> anyhow::Result<ExitCode> {
+        let error = &self.body["error"];
+        // What cannot be asked for is wrong usage, although only the gateway knows it.
+        let is_usage = matches!(error["code"].as_str(), Some("invalid_parameter" | "unknown_parameter"));
+        let code = if is_usage { ExitCode::from(2) } else { ExitCode::FAILURE };
         if json {
             crate::print(&self.body.to_string())?;
-            return Ok(ExitCode::FAILURE);
+            return Ok(code);
         }
-        let error = &self.body["error"];
         let text = self.body["details"].as_str().or_else(|| error["message"].as_str());
         say(format_args!("error: {}", text.unwrap_or("the gateway refused, without saying why")));
         if let Some(hint) = error["hint"].as_str() {
             say(format_args!("\nhint: {hint}"));
         }
-        Ok(ExitCode::FAILURE)
+        Ok(code)
+    }
+}
+
+fn address(text: &str) -> Result<String, &'static str> {
+    let url: Option<http::Uri> = text.parse().ok();
+    let is_address = |url: &http::Uri| matches!(url.scheme_str(), Some("http" | "https"));
+    match url.filter(is_address) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("an address is like http://127.0.0.1:8080"),
     }
 }
 

@@ -30,8 +30,8 @@ pub(crate) struct Options {
     /// How the file is written; by default its name says it, or else its first character
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// The business number of lines that name none
-    #[arg(long, value_name = "NUMBER")]
+    /// The business number of lines that name none; a local dev's own if left out
+    #[arg(long, env = "LANEWAY_FROM", value_name = "NUMBER")]
     from: Option<String>,
     /// Check every line, and store nothing
     #[arg(long)]
@@ -78,7 +78,10 @@ struct Tally {
 pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let content = read(&options)?;
     let format = options.format.unwrap_or_else(|| format_of(&options.file, &content));
-    let lines = Lines::read(&content, format, options.from.as_deref())?;
+    let lines = Lines::read(&content, format, options.client.business(options.from.as_deref()))?;
+    for note in lines.notes() {
+        say(format_args!("note: {note}"));
+    }
     let total = lines.len();
     let refused = Refused::new(refused_path(&options, format), format, lines.header());
     let mut import = Import {
@@ -86,6 +89,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         refused,
         tally: Tally::default(),
         progress: Progress { total, started: now(), said: None },
+        has_answer: false,
     };
     let (mut batch, mut bytes): (Vec<Line>, usize) = (Vec::new(), 0);
     for line in lines {
@@ -109,6 +113,8 @@ struct Import<'a> {
     refused: Refused,
     tally: Tally,
     progress: Progress,
+    /// Whether the gateway has answered at all.
+    has_answer: bool,
 }
 
 impl Import<'_> {
@@ -119,7 +125,9 @@ impl Import<'_> {
         while !lines.is_empty() {
             let events: Vec<&str> = lines.iter().filter_map(|line| line.event.as_deref().ok()).collect();
             let body = format!(r#"{{"events":[{}]}}"#, events.join(","));
-            let wait = match self.options.client.request(Method::POST, path, &[], body).await {
+            let answer = self.options.client.request(Method::POST, path, &[], body).await;
+            self.has_answer |= answer.is_ok();
+            let wait = match answer {
                 Ok(answer) if answer.body["events"].is_array() => {
                     let before = lines.len();
                     lines = self.judge(lines, &answer.body["events"])?;
@@ -134,7 +142,8 @@ impl Import<'_> {
                     let message = answer.body["error"]["message"].as_str().unwrap_or("without saying why");
                     bail!("the gateway refused the import: {message}");
                 }
-                Err(error) if tries < TRIES_MAX => {
+                // Where nothing has ever answered, nothing was begun that would have to be gone on with.
+                Err(error) if self.has_answer && tries < TRIES_MAX => {
                     say(format_args!("{error:#}; it is tried again"));
                     tries += 1;
                     None
@@ -175,7 +184,9 @@ impl Import<'_> {
     fn refuse(&mut self, line: &Line, code: &str, reason: &str) -> anyhow::Result<()> {
         self.tally.refused += 1;
         if self.options.dry_run {
-            return crate::print(&format!("line {}: {reason}", line.number)).map(drop);
+            let row = serde_json::json!({"line": line.number, "code": code, "reason": reason});
+            let text = format!("line {}: {reason}", line.number);
+            return crate::print(&if self.options.client.json { row.to_string() } else { text }).map(drop);
         }
         self.refused.write(line, code, reason)
     }
@@ -183,14 +194,18 @@ impl Import<'_> {
     fn end(mut self) -> anyhow::Result<ExitCode> {
         self.progress.end();
         let Tally { taken, repeated, refused } = self.tally;
-        let verb = if self.options.dry_run { "would be taken" } else { "taken" };
+        let taken_text = match self.options.dry_run {
+            // Whether a key is known, nobody asks when nothing is stored.
+            true => format!("{taken} would be taken"),
+            false => format!("{taken} taken ({repeated} of them had been taken before)"),
+        };
         let place = self.refused.close()?;
         if self.options.client.json {
             let path = place.as_ref().map(|path| path.display().to_string());
             let report = serde_json::json!({"taken": taken, "repeated": repeated, "refused": refused, "refused_file": path});
             crate::print(&report.to_string())?;
         } else {
-            say(format_args!("{taken} {verb} ({repeated} of them had been taken before), {refused} refused"));
+            say(format_args!("{taken_text}, {refused} refused"));
             if let Some(path) = place {
                 say(format_args!("refused lines with their reasons: {}", path.display()));
             }

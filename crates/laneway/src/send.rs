@@ -92,18 +92,15 @@ struct Conversion {
     /// Your own id of it
     #[arg(long, value_name = "ID")]
     event_id: Option<String>,
-    /// When it happened, in Unix seconds; now if left out
-    #[arg(long, value_name = "SECONDS")]
-    event_time: Option<u64>,
+    /// When it happened, in Unix seconds or RFC 3339; now if left out
+    #[arg(long, value_name = "TIME")]
+    event_time: Option<String>,
     /// More about it, such as order_id=A-17
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     custom: Vec<(String, String)>,
     #[command(flatten)]
     common: Common,
 }
-
-/// The business number of `laneway dev`.
-const DEV_NUMBER: &str = "+316098765432";
 
 fn pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("NAME=VALUE")?;
@@ -125,8 +122,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
             (conversion.name, Some(conversion.to), custom, conversion.common)
         }
     };
-    let is_local = common.client.url == client::Options::LOCAL_DEV;
-    let from = common.from.as_deref().or(is_local.then_some(DEV_NUMBER));
+    let from = common.client.business(common.from.as_deref());
     let mut event = json!({"channel": "WhatsApp", "event": {"type": kind}});
     if !custom.is_empty() {
         event["event"]["custom"] = Value::Object(custom);
@@ -177,12 +173,12 @@ fn conversion_custom(conversion: &Conversion) -> Map<String, Value> {
         ("currency", &conversion.currency),
         ("value", &conversion.value),
         ("event_id", &conversion.event_id),
+        ("event_time", &conversion.event_time),
     ];
     let mut custom: Map<String, Value> = texts
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), json!(value.as_ref()?))))
         .collect();
-    custom.extend(conversion.event_time.map(|time| ("event_time".to_owned(), json!(time))));
     custom.extend(conversion.custom.iter().map(|(name, value)| (name.clone(), json!(value))));
     custom
 }

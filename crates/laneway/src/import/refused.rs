@@ -5,10 +5,10 @@ use std::io::{BufWriter, Write as _};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::Format;
-use super::lines::Line;
+use super::lines::{Line, REFUSED_COLUMNS, REFUSED_MEMBER};
 
 /// Made only when a line is refused.
 pub(crate) struct Refused {
@@ -29,7 +29,7 @@ impl Refused {
         if self.file.is_none() {
             let mut file = BufWriter::new(File::create(&self.path).with_context(doing)?);
             if self.format == Format::Csv {
-                let names = ["line", "code", "reason"].into_iter().map(str::to_owned);
+                let names = REFUSED_COLUMNS.into_iter().map(str::to_owned);
                 let names: Vec<String> = names.chain(self.header.iter().cloned()).collect();
                 file.write_all(record(&names)?.as_slice()).with_context(doing)?;
             }
@@ -41,11 +41,7 @@ impl Refused {
                 let own = [line.number.to_string(), code.to_owned(), reason.to_owned()];
                 record(&own.into_iter().chain(line.written.iter().cloned()).collect::<Vec<_>>())?
             }
-            Format::Ndjson => {
-                let written = line.written.join("\n");
-                let row = json!({"line": line.number, "code": code, "reason": reason, "written": written});
-                format!("{row}\n").into_bytes()
-            }
+            Format::Ndjson => format!("{}\n", mendable(line, code, reason)).into_bytes(),
         };
         file.write_all(&bytes).with_context(doing)
     }
@@ -56,6 +52,18 @@ impl Refused {
         file.flush().with_context(|| format!("cannot write {}", self.path.display()))?;
         Ok(Some(self.path.clone()))
     }
+}
+
+/// A line of NDJSON with the reason as one more member; one that is no object is kept as text.
+fn mendable(line: &Line, code: &str, reason: &str) -> Value {
+    let written = line.written.join("\n");
+    let mut row = Map::new();
+    row.insert(REFUSED_MEMBER.to_owned(), json!({"line": line.number, "code": code, "reason": reason}));
+    match serde_json::from_str::<Map<String, Value>>(&written) {
+        Ok(object) => row.extend(object.into_iter().filter(|(key, _)| key != REFUSED_MEMBER)),
+        Err(_) => drop(row.insert("written".to_owned(), written.into())),
+    }
+    Value::Object(row)
 }
 
 fn record(fields: &[String]) -> anyhow::Result<Vec<u8>> {

@@ -77,6 +77,10 @@ fn everything_about_a_conversion_can_be_said() {
     let click = shell.dev.world.user_writes(CUSTOMER, "Hello").click;
     let now_ms = shell.dev.world.host.get("/sandbox/clock").json()["now_ms"].as_u64().unwrap();
     let time = now_ms / 1_000 - 60;
+    let written = shell.run(&format!(
+        "send conversion LeadSubmitted --to {CUSTOMER} --ctwa-clid {click} --event-time yesterday"
+    ));
+    assert!(written.stderr.contains("event_time"), "{written:?}");
     let call = format!(
         "send conversion OrderShipped --to {CUSTOMER} --ctwa-clid {click} --value 7 --currency USD --event-id order-17 \
          --event-time {time} --custom order_id=A-17 --wait"
@@ -121,9 +125,6 @@ fn what_fails_exits_with_1() {
         ("send conversion Purchase --to 0031612345678 --ctwa-clid c", "currency"),
         ("send block --to 0031612345678 --from 0031600000000", "+316098765432"),
         ("events show ev_00000000000000000000000000", "error: "),
-        ("events list --status done", "error: "),
-        ("events list --cursor elsewhere", "error: "),
-        ("events list --to 0612345678", "a national number"),
         (
             "send block --to 0031612345678 --url http://127.0.0.1:1",
             "error: no gateway answers at http://127.0.0.1:1",
@@ -131,6 +132,18 @@ fn what_fails_exits_with_1() {
     ] {
         let refused = shell.run(call);
         assert_eq!((refused.code, refused.stdout.as_str()), (1, ""), "{call}: {refused:?}");
+        assert!(refused.stderr.contains(says), "{call}: {}", refused.stderr);
+    }
+    // What cannot be asked for is wrong usage, whoever finds out.
+    for (call, says) in [
+        ("events list --status done", "error: "),
+        ("events list --cursor elsewhere", "error: "),
+        ("events list --to 0612345678", "a national number"),
+        ("events list --url 127.0.0.1:8080", "an address is like http://127.0.0.1:8080"),
+        ("events show ev_00000000000000000000000000 --wait 5m", "timeout: "),
+    ] {
+        let refused = shell.run(call);
+        assert_eq!((refused.code, refused.stdout.as_str()), (2, ""), "{call}: {refused:?}");
         assert!(refused.stderr.contains(says), "{call}: {}", refused.stderr);
     }
     // For programs the refusal is data.
@@ -242,5 +255,5 @@ fn the_token_and_the_address_can_be_given_either_way() {
         assert_eq!((listed.code, &listed.json()["events"]), (0, &json!([])), "{call:?} {environment:?}");
     }
     let wrong = run(&["events", "list", "--url", "not an address"]);
-    assert_eq!((wrong.code, wrong.stdout.as_str()), (1, ""), "{wrong:?}");
+    assert_eq!((wrong.code, wrong.stdout.as_str()), (2, ""), "{wrong:?}");
 }

@@ -43,7 +43,9 @@ fn a_file_is_imported_once_however_often_it_is_sent() {
     let checked = import(&dev, &file, &[&from[..], &["--dry-run"]].concat());
     assert_eq!(checked.code, 1);
     assert_eq!(checked.stdout.matches("is not an event type").count(), bad, "{checked:?}");
-    assert!(checked.stdout.contains("line 9: event.type: \"Lead\""), "{checked:?}");
+    let rows: Vec<Value> = checked.stdout.lines().map(|line| line.parse().unwrap()).collect();
+    assert_eq!((&rows[0]["line"], &rows[0]["code"]), (&json!(9), &json!("unknown_event_type")));
+    assert_eq!((rows.len(), &rows[bad]["refused"]), (bad + 1, &json!(bad)), "{rows:?}");
     assert_eq!(dev.gateway.list("").len(), 0, "nothing is stored");
 
     // Two at the same time, as after an interruption that was none.
@@ -92,6 +94,44 @@ fn an_import_goes_on_where_it_was_killed() {
 }
 
 #[test]
+fn refused_lines_are_mended_and_imported() {
+    let directory = TempDir::new().unwrap();
+    let dev = Dev::start(&directory.path().join("dev"));
+    let click = dev.world.user_writes(CUSTOMER, "Saw your ad").click;
+    for (name, good, bad) in [
+        (
+            "leads.csv",
+            format!("type,to,ctwa_clid\nLeadSubmitted,{CUSTOMER},{click}\n"),
+            format!("Lead,{CUSTOMER},{click}\n"),
+        ),
+        (
+            "leads.ndjson",
+            format!("{}\n", json!({"type": "QualifiedLead", "to": CUSTOMER, "ctwa_clid": click})),
+            format!("{}\n", json!({"type": "Lead", "to": CUSTOMER, "ctwa_clid": click})),
+        ),
+    ] {
+        let file = directory.path().join(name);
+        fs::write(&file, good + &bad).unwrap();
+        let from = ["--from", dev.world.number()];
+        let first = import(&dev, &file, &from);
+        assert_eq!((first.code, &first.json()["refused"]), (1, &json!(1)), "{first:?}");
+
+        let refused = first.json()["refused_file"].as_str().unwrap().to_owned();
+        let text = fs::read_to_string(&refused).unwrap();
+        assert!(text.contains("unknown_event_type"), "{text}");
+        let mended = text.replace("Lead,", "LeadSubmitted,").replace("\"Lead\",", "\"LeadSubmitted\",");
+        fs::write(&refused, mended).unwrap();
+        let second = import(&dev, Path::new(&refused), &from);
+        assert_eq!((second.code, &second.json()["taken"]), (0, &json!(1)), "{second:?}");
+    }
+    let events = dev.gateway.every_event("");
+    assert_eq!(events.len(), 4);
+    for event in &events {
+        assert_eq!(event["custom"], json!({"ctwa_clid": click}), "nothing of the reason is sent along");
+    }
+}
+
+#[test]
 fn what_cannot_be_imported_is_said() {
     let directory = TempDir::new().unwrap();
     let dev = Dev::start(&directory.path().join("dev"));
@@ -100,13 +140,27 @@ fn what_cannot_be_imported_is_said() {
         fs::write(&path, text).unwrap();
         path
     };
-    for (file, says) in [
-        (write("no-header.csv", "a,b\n1,2\n"), "one of them must be \"type\""),
-        (directory.path().join("nowhere.csv"), "cannot open"),
-        (write("bytes.csv", "type\n"), ""),
+    let nobody = ["--url", "http://127.0.0.1:1"];
+    for (file, more, says, code) in [
+        (write("no-header.csv", "a,b\n1,2\n"), &[][..], "one of them must be \"type\"", 1),
+        (write("semicolons.csv", "type;to\n"), &[], "columns are separated by commas", 1),
+        (write("twice.csv", "type,to,to\n"), &[], "two columns \"to\"", 1),
+        (directory.path().join("nowhere.csv"), &[], "cannot open", 1),
+        (
+            write("misspelt.csv", "type,too\n"),
+            &[],
+            "note: column \"too\" becomes custom.too; did you mean",
+            0,
+        ),
+        (write("bytes.csv", "type\n"), &[], "", 0),
+        // Where nothing has ever answered, waiting for it is no use.
+        (write("one.csv", "type\nBlock\n"), &nobody, "error: no gateway answers at http://127.0.0.1:1", 1),
     ] {
-        let done = import(&dev, &file, &[]);
-        assert_eq!(done.code, i32::from(!says.is_empty()), "{done:?}");
+        let file = file.to_str().unwrap();
+        let url = dev.gateway.0.url();
+        let more = if more.is_empty() { ["--url", &url].to_vec() } else { more.to_vec() };
+        let done = run(&[vec!["import", file, "--json"], more].concat());
+        assert_eq!(done.code, code, "{done:?}");
         assert!(done.stderr.contains(says), "{done:?}");
     }
 }
