@@ -171,7 +171,14 @@ impl Answer {
         }
         let text = self.body["details"].as_str().or_else(|| error["message"].as_str());
         say(format_args!("error: {}", text.unwrap_or("the gateway refused, without saying why")));
-        if let Some(hint) = error["hint"].as_str() {
+        // The gateway speaks of headers, which nobody sets who types a command.
+        let hint = match error["code"].as_str() {
+            Some("token_missing" | "token_unknown") => {
+                Some("give the account's token with --token or LANEWAY_TOKEN")
+            }
+            Some(_) | None => error["hint"].as_str(),
+        };
+        if let Some(hint) = hint {
             say(format_args!("\nhint: {hint}"));
         }
         Ok(code)

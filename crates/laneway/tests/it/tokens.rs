@@ -36,6 +36,23 @@ fn nothing_is_no_token() {
 }
 
 #[test]
+fn a_command_without_its_token_says_how_to_give_one() {
+    let serve = Shop::open().serve();
+    let url = format!("http://{}", serve.process.value("gateway=").trim_start_matches("http://"));
+    for (environment, says) in [
+        (&[][..], "error: a token is needed\n"),
+        (
+            &[("LANEWAY_TOKEN", "11111111-2222-4333-8444-555555555555")],
+            "error: the token belongs to no account\n",
+        ),
+    ] {
+        let refused = run_with(&["events", "list", "--url", &url], environment, "");
+        let expected = format!("{says}\nhint: give the account's token with --token or LANEWAY_TOKEN\n");
+        assert_eq!((refused.code, refused.stderr), (1, expected));
+    }
+}
+
+#[test]
 fn cm_clients_show_their_token_in_any_of_its_places() {
     let shop = Shop::open();
     let serve = shop.serve();
