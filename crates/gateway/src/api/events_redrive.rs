@@ -25,7 +25,7 @@ use super::state::EventState;
 use super::{Api, RETRY_AFTER};
 use crate::config::{Account, Scopes};
 use crate::driver::{Changed, Full, GivingUp, Room};
-use crate::outbox::{Callbacks, PostKind};
+use crate::outbox::{Callbacks, PostKind, Told};
 use crate::telemetry::Route;
 
 /// How long a discard waits for its commit.
@@ -158,7 +158,7 @@ async fn discarded(api: &Api, id: &str, headers: &HeaderMap, uri: &Uri) -> Resul
         return given_up(api, account, id).await;
     }
     let (lease, now) = (api.node.driver.lease(), api.node.clock.wall());
-    let told = Callbacks::of(&config).rows(&record.row, Status::Discarded, now);
+    let told = Callbacks::of(&config).rows(&account.name, &Told::of(&record.row, Status::Discarded), now);
     let posts = api.node.outbox.admit(PostKind::Callback, told);
     let dead = api.node.journal.discard(lease, &[id.sequence()], now, DISCARDED, posts).await;
     let dead = dead.map_err(|error| unavailable(api, &error))?;

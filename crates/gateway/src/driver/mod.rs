@@ -559,12 +559,13 @@ impl Driver {
         let (journal, lease, done) = (self.journal.clone(), self.lease, self.done.clone());
         let (outbox, callbacks) = (self.outbox.clone(), Arc::clone(&self.callbacks));
         let unknown = call.is_none() && self.shared.is_watched();
+        let members = call.map(|call| call.members).unwrap_or_default();
         self.tasks.spawn(async move {
             let unlike = match superseded {
                 true => alike::leave_out_unlike(&journal, &mut durable).await,
                 false => Ok(Vec::new()),
             };
-            let told = callbacks.add_to(&mut durable, &journal, &outbox).await;
+            let told = callbacks.add_to(&mut durable, &members, &journal, &outbox).await;
             let unlike = told.and(unlike);
             let ended = durable.changes.iter().filter(|change| unknown && !change.status.is_open());
             let ended: Vec<_> = ended.map(|change| change.sequence).collect();

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use laneway_journal::{Error, Journal, NewRow, Queue, Row, Sequence, Settlement};
+use laneway_channel::meta::Member;
+use laneway_journal::{Error, Journal, NewRow, Queue, Sequence, Settlement};
 use laneway_model::{AccountName, Status, Timestamp};
 
 use super::{Outbox, PostKind, Told, callback_row};
@@ -32,21 +33,21 @@ impl Callbacks {
         self.statuses.contains(&status)
     }
 
-    /// The rows by which the event's account is told that it ended like this.
-    pub fn rows(&self, event: &Row, status: Status, now: Timestamp) -> Vec<NewRow> {
-        let callbacks = self.of.get(&event.account).into_iter().flatten();
-        let told = Told { event: event.id, business: event.business, person: event.person.clone(), status };
-        let wanted = callbacks.filter(|callback| callback.statuses.contains(&status));
-        wanted.map(|callback| callback_row(&event.account, callback, &told, now)).collect()
+    /// The rows by which an account is told what became of its event.
+    pub fn rows(&self, account: &AccountName, told: &Told, now: Timestamp) -> Vec<NewRow> {
+        let callbacks = self.of.get(account).into_iter().flatten();
+        let wanted = callbacks.filter(|callback| callback.statuses.contains(&told.status));
+        wanted.map(|callback| callback_row(account, callback, told, now)).collect()
     }
 
-    /// Adds to a settlement of events what their accounts are told by it.
+    /// Adds to a settlement of events what their accounts are told by it. The members are those of the call that is settled.
     ///
     /// # Errors
     /// When the journal fails for good.
     pub async fn add_to(
         &self,
         settlement: &mut Settlement,
+        members: &[Member],
         journal: &Journal,
         outbox: &Outbox,
     ) -> Result<(), Error> {
@@ -55,13 +56,26 @@ impl Callbacks {
         if ends.is_empty() {
             return Ok(());
         }
-        let sequences: Vec<_> = ends.keys().copied().collect();
-        let events = durably::rows(journal, Queue::Events, &sequences).await?;
         let at = settlement.at;
-        let rows = events.iter().flat_map(|event| {
-            ends.get(&event.id.sequence()).map(|status| self.rows(event, *status, at)).unwrap_or_default()
-        });
-        settlement.posts.extend(outbox.admit(PostKind::Callback, rows.collect()));
+        let rows = match (&settlement.changes[..], members) {
+            // What a call has carried alone is known. Should it have been erased meanwhile, nothing of its settlement is
+            // stored; of several, those that are left have to be looked up.
+            ([change], [Member { id, event }]) if change.sequence == id.sequence() => {
+                let (business, person) = (event.business, event.person.clone());
+                let told = Told { event: *id, business, person, status: change.status };
+                self.rows(&event.account, &told, at)
+            }
+            _ => {
+                let sequences: Vec<_> = ends.keys().copied().collect();
+                let events = durably::rows(journal, Queue::Events, &sequences).await?;
+                let told = events.iter().filter_map(|event| {
+                    let status = *ends.get(&event.id.sequence())?;
+                    Some(self.rows(&event.account, &Told::of(event, status), at))
+                });
+                told.flatten().collect()
+            }
+        };
+        settlement.posts.extend(outbox.admit(PostKind::Callback, rows));
         Ok(())
     }
 }

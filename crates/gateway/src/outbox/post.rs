@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use laneway_engine::Policy;
-use laneway_journal::{CallbackBody, ForwardBody, NewRow, Queue};
+use laneway_journal::{CallbackBody, ForwardBody, NewRow, Queue, Row};
 use laneway_model::{AccountName, EventId, Person, PhoneNumber, Reference, Status, Timestamp};
 use sha2::{Digest, Sha256};
 
@@ -67,6 +67,13 @@ pub struct Forwarded {
     pub headers: Vec<(String, String)>,
     /// The bytes.
     pub body: Arc<[u8]>,
+}
+
+impl Told {
+    /// That this event ended in this status.
+    pub fn of(event: &Row, status: Status) -> Self {
+        Self { event: event.id, business: event.business, person: event.person.clone(), status }
+    }
 }
 
 impl PostKind {

@@ -229,12 +229,7 @@ async fn node_with_post() -> (TestNode, Client, String, String) {
     let mut client = node.client().await;
     let event = client.post(SHOP, READ).await.event_id();
     let record = node.journal.get(Queue::Events, EventId::parse(&event).unwrap()).await.unwrap().unwrap();
-    let told = Told {
-        event: record.row.id,
-        business: record.row.business,
-        person: record.row.person,
-        status: Status::Failed,
-    };
+    let told = Told::of(&record.row, Status::Failed);
     let rows = vec![callback_row(&record.row.account, &callbacks[0], &told, NOW)];
     let posts = node.node.outbox.admit(PostKind::Callback, rows);
     node.journal.append(Append { posts, ..Append::default() }).await.unwrap();
