@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use serde_json::{Value, json};
@@ -10,6 +11,43 @@ use serde_json::{Value, json};
 use crate::harness::{CUSTOMER, Connection, Serve, Shop};
 
 const CM_TOKEN: &str = "33333333-3333-4333-8333-333333333333";
+
+/// A CM.com that knows one product token. It ends with the test's process.
+struct Cm {
+    url: String,
+    /// Product token and event of every request, as they came.
+    seen: Arc<Mutex<Vec<(String, Value)>>>,
+}
+
+impl Cm {
+    fn that_knows(token: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let seen = Arc::<Mutex<Vec<_>>>::default();
+        let cm = Self { url, seen: Arc::clone(&seen) };
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let head = head_from(&mut stream);
+                let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+                let mut body = vec![0; header("content-length: ").parse().unwrap()];
+                stream.read_exact(&mut body).unwrap();
+                let (used, body) =
+                    (header("x-cm-producttoken: ").to_owned(), serde_json::from_slice(&body).unwrap());
+                let status = if used == token { "200 OK" } else { "401 Unauthorized" };
+                seen.lock().unwrap().push((used, body));
+                write!(stream, "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+                    .unwrap();
+            }
+        });
+        cm
+    }
+
+    /// How many requests bore this token.
+    fn count(&self, token: &str) -> usize {
+        self.seen.lock().unwrap().iter().filter(|(used, _)| used == token).count()
+    }
+}
 
 /// Takes a request's head from a socket.
 fn head_from(stream: &mut TcpStream) -> String {
@@ -178,4 +216,71 @@ fn a_shadow_reaches_a_sandbox_and_nothing_else() {
     }
     let (_, log) = serve.process.stop();
     shop.check_log(&log, &[CM_TOKEN]);
+}
+
+#[test]
+fn a_refused_cm_token_stops_what_goes_there_and_nothing_else_until_its_file_changes() {
+    const REFUSED: &str = "44444444-4444-4444-8444-444444444444";
+    let (cm, shop) = (Cm::that_knows(CM_TOKEN), Shop::open());
+    shop.configure(&shop.world.host.url(), &format!("[upstream]\ncm_url = \"{}\"", cm.url));
+    fs::write(shop.path("cm_token"), REFUSED).unwrap();
+    let route = "route = { Block = \"cm\", Purchase = \"cm\" }";
+    change(&shop, "name = \"shop\"", &format!("name = \"shop\"\ncm_token = \"file:cm_token\"\n{route}"));
+    let serve = shop.serve();
+    let (gateway, from) = (&serve.gateway, shop.world.number());
+    let users: Vec<_> = (0..6).map(|n| format!("+31612300{n:03}")).collect();
+    let written: Vec<_> = users.iter().map(|user| shop.world.user_writes(user, "Hi")).collect();
+    let event = |user: usize, event: Value| gateway.submit(from, &users[user], &event);
+    let purchase = |user: usize| {
+        let custom = json!({"ctwa_clid": written[user].click, "currency": "EUR", "value": "1"});
+        json!({"type": "Purchase", "custom": custom})
+    };
+
+    let first = event(0, purchase(0));
+    assert_eq!(gateway.tried(&first)["status"], "retrying");
+    let mut relayed = vec![first];
+    relayed.extend((1..users.len()).map(|user| event(user, purchase(user))));
+    relayed.extend((0..users.len()).map(|user| event(user, json!({"type": "Block"}))));
+
+    // The same number's events that go to Meta go on.
+    let read = json!({"type": "MarkAsRead", "custom": {"message_id": written[1].wamid}});
+    let lead = json!({"type": "LeadSubmitted", "custom": {"ctwa_clid": written[2].click}});
+    for (user, other) in [(1, read), (2, lead)] {
+        let ended = gateway.deliver(from, &users[user], &other);
+        assert_eq!((&ended["status"], &ended["attempts"][0]["route"]), (&json!("confirmed"), &json!("meta")));
+    }
+
+    // One pause, told to the operator and to the account.
+    let ready = serve.admin.get("/readyz").json();
+    assert_eq!(ready["status"], "ready", "{ready}");
+    let told = [&ready, &gateway.0.get("/api/v1/pauses").json()].map(|state| state["pauses"].clone());
+    for (name, value) in [
+        ("scope", json!("credential")),
+        ("route", json!("cm")),
+        ("class", json!("unauthorized")),
+        ("numbers", json!(1)),
+        ("secrets", json!(["account.cm_token"])),
+    ] {
+        for pauses in &told {
+            let [pause] = &pauses.as_array().unwrap()[..] else { panic!("{pauses}") };
+            assert_eq!(pause[name], value, "{pause}");
+        }
+    }
+    let open = gateway.every_event("status=open");
+    let kept: Vec<_> = open.iter().map(|event| event["id"].as_str().unwrap()).collect();
+    assert_eq!(kept, relayed, "every event that goes to CM.com is kept, and no other is open");
+    assert!(open.iter().all(|event| event["waiting_for"] == "credential"), "{open:?}");
+    assert_eq!((cm.count(REFUSED), cm.count(CM_TOKEN)), (1, 0), "one call shows it");
+
+    fs::write(shop.path("cm_token"), CM_TOKEN).unwrap();
+    for id in &relayed {
+        assert_eq!(gateway.ended(id)["status"], "relayed");
+    }
+    assert_eq!((cm.count(REFUSED), cm.count(CM_TOKEN)), (1, relayed.len()), "each is taken once");
+    assert_eq!(serve.admin.get("/readyz").json()["pauses"], json!([]));
+    let metrics = serve.admin.get("/metrics").body;
+    assert!(metrics.lines().any(|line| line == "laneway_alarms_total 1"), "{metrics}");
+    let (_, log) = serve.process.stop();
+    assert_eq!(log.matches("a token or a permission is refused").count(), 1, "{log}");
+    shop.check_log(&log, &[CM_TOKEN, REFUSED]);
 }
