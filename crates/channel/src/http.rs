@@ -147,9 +147,20 @@ impl Client {
     /// # Errors
     /// [`Error`] tells apart what was not sent from what may have had its effect.
     pub(crate) async fn call(&self, request: http::Request<Bytes>) -> Result<Reply, Error> {
+        self.call_noting(request, || {}).await
+    }
+
+    /// The same; `leaves` is called at the moment when the request leaves, just before its first byte is written to a
+    /// connection. It is called once, or not at all if nothing leaves; a request without a body never says when it leaves.
+    pub(crate) async fn call_noting(
+        &self,
+        request: http::Request<Bytes>,
+        leaves: impl FnOnce() + Send + 'static,
+    ) -> Result<Reply, Error> {
         self.limits.reach.admits(request.uri()).map_err(|error| Error::NotSent(error.into()))?;
         let progress = Progress::default();
-        let request = request.map(|bytes| Guarded { bytes: Some(bytes), progress: progress.clone() });
+        let leaves: Option<Leaves> = Some(Box::new(leaves));
+        let request = request.map(|bytes| Guarded { bytes: Some(bytes), progress: progress.clone(), leaves });
         let mut status = None;
         let cause =
             match tokio::time::timeout(self.limits.call_timeout, self.exchange(request, &mut status)).await {
@@ -267,11 +278,14 @@ impl Progress {
 /// A body that knows whether it was asked for, and that is never given out after its caller has reported that nothing
 /// was sent: the two meet in one atomic step. A head that leaves without the body it announces is no complete request,
 /// so no server acts on it.
-#[derive(Debug)]
 struct Guarded {
     bytes: Option<Bytes>,
     progress: Progress,
+    leaves: Option<Leaves>,
 }
+
+/// Whom a request tells that it leaves.
+type Leaves = Box<dyn FnOnce() + Send>;
 
 impl Body for Guarded {
     type Data = Bytes;
@@ -284,7 +298,10 @@ impl Body for Guarded {
         Poll::Ready(match self.bytes.take() {
             None => None,
             Some(_) if !self.progress.begin() => Some(Err(Abandoned)),
-            Some(bytes) => Some(Ok(Frame::data(bytes))),
+            Some(bytes) => {
+                self.leaves.take().into_iter().for_each(|leaves| leaves());
+                Some(Ok(Frame::data(bytes)))
+            }
         })
     }
 
@@ -319,7 +336,8 @@ mod tests {
 
     /// What a body gives when hyper asks for it.
     fn asked(progress: &Progress) -> Result<Bytes, Abandoned> {
-        let mut body = Guarded { bytes: Some(Bytes::from_static(b"{}")), progress: progress.clone() };
+        let mut body =
+            Guarded { bytes: Some(Bytes::from_static(b"{}")), progress: progress.clone(), leaves: None };
         let Poll::Ready(Some(frame)) =
             Pin::new(&mut body).poll_frame(&mut Context::from_waker(std::task::Waker::noop()))
         else {

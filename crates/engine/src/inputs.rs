@@ -123,6 +123,13 @@ pub enum Input {
         /// The call.
         call: CallId,
     },
+    /// The call leaves this machine: it has a connection, and its first byte is about to be written. A call that was
+    /// answered has left, so this may come late or not at all; but until one of the two, the call keeps its place in the
+    /// number's rate.
+    Left {
+        /// The call.
+        call: CallId,
+    },
     /// The call has ended.
     Answered {
         /// The call.

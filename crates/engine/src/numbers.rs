@@ -10,6 +10,10 @@ use crate::groups::Groups;
 use crate::inputs::{KindSet, NumberSetup};
 use crate::policy::Class;
 
+/// For how long a call that has left counts for the rate: a second, and a little for calls that take longer on their way
+/// to the service than those after them, and for clocks that are read in whole milliseconds.
+const RATE_MS: u64 = 1_020;
+
 /// One business number.
 #[derive(Debug)]
 pub(crate) struct Number {
@@ -28,15 +32,15 @@ pub(crate) struct Number {
     pub(crate) reroutes: u32,
     /// Calls under way.
     pub(crate) in_flight: u32,
-    /// Those of them that have not been sent yet.
-    unsent: u32,
+    /// Those of them that have not left yet.
+    not_left: u32,
     tracks: [Queue; Track::COUNT],
     groups: [Groups; Track::COUNT],
     /// The track whose turn it is.
     turn: usize,
     /// One per route, in the order of [`Route`].
     services: [Service; 2],
-    /// When the calls of the last second were sent, oldest first: the exact way never to exceed a rate.
+    /// When the calls of the last second left, oldest first: the exact way never to exceed a rate.
     recent_ms: VecDeque<u64>,
     /// Whether it stands in the ring of numbers that may have something to send.
     pub(crate) in_ring: bool,
@@ -117,8 +121,8 @@ pub(crate) enum Pace {
     Now,
     /// At this moment. Monotonic, milliseconds.
     At(u64),
-    /// Not before a call that is open has been sent.
-    AfterSending,
+    /// Not before a call that is open has left.
+    AfterLeaving,
 }
 
 /// What an answer tells about the number and the service, whatever it means for the events.
@@ -145,7 +149,7 @@ impl Number {
             relayed: KindSet::NONE,
             reroutes: 0,
             in_flight: 0,
-            unsent: 0,
+            not_left: 0,
             tracks: [queue; Track::COUNT],
             groups: std::array::from_fn(|_| Groups::default()),
             turn: 0,
@@ -250,33 +254,33 @@ impl Number {
         service.in_flight < service.window.size
     }
 
-    /// Whether the number's rate allows another call now. Calls that are open and not sent yet count as well, so that the
-    /// rate holds when they are sent, however long that takes.
+    /// Whether the number's rate allows another call now. Calls that are open and have not left yet count as well, so that
+    /// the rate holds when they leave, however long the journal or a connection keeps them.
     pub(crate) fn pace(&mut self, now_ms: u64, calls_per_second_max: u32) -> Pace {
-        while self.recent_ms.front().is_some_and(|at| at + 1000 <= now_ms) {
+        while self.recent_ms.front().is_some_and(|at| at + RATE_MS <= now_ms) {
             self.recent_ms.pop_front();
         }
-        if self.recent_ms.len() + (self.unsent as usize) < calls_per_second_max as usize {
+        if self.recent_ms.len() + (self.not_left as usize) < calls_per_second_max as usize {
             return Pace::Now;
         }
-        self.recent_ms.front().map_or(Pace::AfterSending, |at| Pace::At(at + 1000))
+        self.recent_ms.front().map_or(Pace::AfterLeaving, |at| Pace::At(at + RATE_MS))
     }
 
     pub(crate) fn call_opened(&mut self, track: Track) {
         self.in_flight += 1;
-        self.unsent += 1;
+        self.not_left += 1;
         self.services[service(track.route())].in_flight += 1;
         self.groups(track).opened();
     }
 
-    pub(crate) fn call_sent(&mut self, now_ms: u64) {
-        self.unsent -= 1;
+    pub(crate) fn call_left(&mut self, now_ms: u64) {
+        self.not_left -= 1;
         self.recent_ms.push_back(now_ms);
     }
 
-    pub(crate) fn call_ended(&mut self, track: Track, was_sent: bool) {
+    pub(crate) fn call_ended(&mut self, track: Track, has_left: bool) {
         self.in_flight -= 1;
-        self.unsent -= u32::from(!was_sent);
+        self.not_left -= u32::from(!has_left);
         self.services[service(track.route())].in_flight -= 1;
         self.groups(track).closed();
     }

@@ -248,7 +248,7 @@ impl World {
         self.shadow.sends(now, &setup, rate, members);
         let family = EventKind::family(kind);
         self.leaves(Request { life, call: id, setup, family, route, members: members_sent });
-        None
+        Some(Input::Left { call: id })
     }
 
     fn answered(&mut self, id: CallId, outcomes: Vec<laneway_model::Outcome>) -> Input {

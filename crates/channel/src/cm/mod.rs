@@ -39,10 +39,16 @@ impl Client {
     }
 
     /// Hands one event on at `now`, and says what became of it. Every way to fail is an outcome. It is never repeated
-    /// here once a byte of it may have left.
-    pub async fn send(&self, target: &Target, event: &Event, now: Timestamp) -> Answer {
+    /// here once a byte of it may have left; `leaves` is called just before that, if it comes to that.
+    pub async fn send(
+        &self,
+        target: &Target,
+        event: &Event,
+        now: Timestamp,
+        leaves: impl FnOnce() + Send + 'static,
+    ) -> Answer {
         match request::request(target, encode::encode(event)) {
-            Ok(request) => classify::answer(target, now, self.http.call(request).await),
+            Ok(request) => classify::answer(target, now, self.http.call_noting(request, leaves).await),
             Err(error) => {
                 let detail = format!("Nothing was sent: {error}.");
                 let (class, scope) = (FailureClass::Unauthorized, error.scope());

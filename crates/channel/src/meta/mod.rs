@@ -119,14 +119,19 @@ impl Client {
     }
 
     /// Makes one call and says what became of each member, in their order. Every way to fail is an outcome. It is never
-    /// repeated here once a byte of it may have left.
-    pub async fn send(&self, target: &Target, call: Call<'_>) -> Answer {
+    /// repeated here once a byte of it may have left; `leaves` is called just before that, if it comes to that.
+    pub async fn send(
+        &self,
+        target: &Target,
+        call: Call<'_>,
+        leaves: impl FnOnce() + Send + 'static,
+    ) -> Answer {
         let request = match encode::encode(&target.waba_id, call) {
             Ok(encoded) => request::request(target, call.verb, encoded.body),
             Err(error) => return unsendable(call, FailureClass::Rejected, Scope::Event, &error),
         };
         match request {
-            Ok(request) => classify::answer(target, call, self.http.call(request).await),
+            Ok(request) => classify::answer(target, call, self.http.call_noting(request, leaves).await),
             Err(error) => unsendable(call, FailureClass::Unauthorized, error.scope(), &error),
         }
     }

@@ -1,5 +1,8 @@
 //! What a call without a complete answer leads to: only what never left this machine counts as not sent.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use laneway_channel::http::Reach;
 use laneway_channel::meta::{Call, Verb};
 use laneway_model::{Answer, Failure, FailureClass, Outcome, Scope};
@@ -7,8 +10,24 @@ use laneway_model::{Answer, Failure, FailureClass, Outcome, Scope};
 use super::server::{SUCCESS, Server, Step};
 use super::*;
 
+/// Makes a call, which leaves exactly if it does not count as not sent.
 async fn send(client: &meta::Client, target: &Target) -> Answer {
-    client.send(target, Call { verb: Verb::MarkAsRead, members: &[read_mark()], now: NOW }).await
+    let left = Arc::new(AtomicBool::new(false));
+    let leaves = {
+        let left = Arc::clone(&left);
+        move || left.store(true, Ordering::SeqCst)
+    };
+    let call = Call { verb: Verb::MarkAsRead, members: &[read_mark()], now: NOW };
+    let answer = client.send(target, call, leaves).await;
+    let is_sent = match &answer.outcomes[..] {
+        [Outcome::Failed(failure)] => {
+            let unsent = [FailureClass::NotSent, FailureClass::Unauthorized];
+            answer.http_status.is_some() || !unsent.contains(&failure.class)
+        }
+        _ => true,
+    };
+    assert_eq!(left.load(Ordering::SeqCst), is_sent, "{answer:?}");
+    answer
 }
 
 #[track_caller]
@@ -200,7 +219,7 @@ async fn what_cannot_be_addressed_waits_for_a_person() {
 #[tokio::test]
 async fn what_is_no_call_is_not_made() {
     let call = Call { verb: Verb::Block, members: &[read_mark()], now: NOW };
-    let answer = client().send(&target("http://127.0.0.1:1"), call).await;
+    let answer = client().send(&target("http://127.0.0.1:1"), call, || {}).await;
     assert_unsendable(&answer, FailureClass::Rejected, Scope::Event, {
         "Nothing was sent: an event of type MarkAsRead does not belong in this call."
     });

@@ -20,7 +20,7 @@ const RECEIVED: Step = Step::Answer(r#"{"events_received":1,"messages":[],"fbtra
 async fn check(verb: Verb, members: &[Member], script: &'static [&'static [Step]], name: &str) {
     let server = Server::start(script).await;
     let host = server.address().to_owned();
-    let answer = client().send(&target(&server.url()), Call { verb, members, now: NOW }).await;
+    let answer = client().send(&target(&server.url()), Call { verb, members, now: NOW }, || {}).await;
     assert_eq!(answer.outcomes, vec![Outcome::Confirmed; members.len()], "{name}");
     assert_eq!(answer.http_status, Some(200), "{name}");
 
@@ -75,7 +75,8 @@ async fn a_connection_is_kept_for_the_next_call() {
     let server = Server::start(&[&[Step::Read, SUCCESS, Step::Read, SUCCESS]]).await;
     let (client, target, members) = (client(), target(&format!("{}/", server.url())), [read_mark()]);
     for _ in 0..2 {
-        let answer = client.send(&target, Call { verb: Verb::MarkAsRead, members: &members, now: NOW }).await;
+        let answer =
+            client.send(&target, Call { verb: Verb::MarkAsRead, members: &members, now: NOW }, || {}).await;
         assert_eq!(answer.outcomes, [Outcome::Confirmed]);
     }
     assert_eq!(server.requests().await.len(), 2);

@@ -78,7 +78,7 @@ impl Engine {
                 self.look_again(number, until_ms);
                 return false;
             }
-            Pace::AfterSending => return false,
+            Pace::AfterLeaving => return false,
         }
         let Some(choice) = self.choose(now, number, &setup) else { return false };
         let members = self.gather(now, number, &choice, effects);
@@ -226,7 +226,7 @@ impl Engine {
         let goes_on = self.calls.get(&id).is_some_and(|call| match call.step {
             Step::Loaded => true,
             Step::Begun => self.sequences_of(&call.members).iter().any(|member| missing.contains(member)),
-            Step::Answered => false,
+            Step::Left | Step::Answered => false,
         });
         if !goes_on {
             return;
@@ -234,18 +234,22 @@ impl Engine {
         let Some(mut call) = self.calls.remove(&id) else { return };
         let (missing, left_over): (BTreeSet<_>, BTreeSet<_>) =
             (missing.iter().collect(), left_over.iter().collect());
-        let (mut members, mut later) = (Vec::new(), Vec::new());
+        let (mut members, mut later, mut expired) = (Vec::new(), Vec::new(), Vec::new());
         for slot in std::mem::take(&mut call.members) {
             let sequence = self.entries[slot].sequence;
             if missing.contains(&sequence) {
                 self.forget(now, slot);
             } else if left_over.contains(&sequence) {
                 later.push(slot);
+            } else if self.is_over(now, slot) {
+                // It may have taken long until its body was there.
+                expired.push(slot);
             } else {
                 members.push(slot);
             }
         }
         self.put_back(now, &call, later);
+        self.end_all(now, &expired, Decision::end(Status::Expired, Reason::Expired), effects);
         if members.is_empty() {
             self.probes_told_nothing(now, id, &call);
             self.end_part(&call);
@@ -260,7 +264,7 @@ impl Engine {
             self.calls.insert(id, call);
         } else {
             self.calls.insert(id, call);
-            self.send(now, id, effects);
+            self.send(id, effects);
         }
     }
 
@@ -289,21 +293,27 @@ impl Engine {
         groups.push_part(Part { members, due_ms: 0 });
     }
 
-    pub(super) fn begun(&mut self, now: Now, id: CallId, effects: &mut Vec<Effect>) {
+    pub(super) fn begun(&mut self, id: CallId, effects: &mut Vec<Effect>) {
         if self.calls.get(&id).is_some_and(|call| call.step == Step::Begun) {
-            self.send(now, id, effects);
+            self.send(id, effects);
         }
     }
 
-    fn send(&mut self, now: Now, id: CallId, effects: &mut Vec<Effect>) {
+    fn send(&mut self, id: CallId, effects: &mut Vec<Effect>) {
         let Some(call) = self.calls.get_mut(&id) else { return };
+        call.step = Step::Left;
+        let members = call.members.iter().map(|slot| self.entries[*slot].sequence).collect();
+        effects.push(Effect::Send { call: id, members });
+    }
+
+    /// From now on the call's place in the number's rate frees itself with time.
+    pub(super) fn left(&mut self, now: Now, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id).filter(|call| call.step == Step::Left) else { return };
         call.step = Step::Answered;
         let number = call.number;
-        let members = call.members.iter().map(|slot| self.entries[*slot].sequence).collect();
-        self.numbers[number as usize].call_sent(now.elapsed_ms);
+        self.numbers[number as usize].call_left(now.elapsed_ms);
         // The rate may have waited for this.
         self.put_in_ring(number);
-        effects.push(Effect::Send { call: id, members });
     }
 
     /// Ends the part of a refused group that the call was made for, if it was.

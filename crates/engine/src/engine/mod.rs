@@ -100,6 +100,7 @@ struct Call {
 enum Step {
     Loaded,
     Begun,
+    Left,
     Answered,
 }
 
@@ -171,7 +172,8 @@ impl Engine {
             Input::Loaded { call, missing, left_over } => {
                 self.loaded(now, call, &missing, &left_over, effects);
             }
-            Input::Begun { call } => self.begun(now, call, effects),
+            Input::Begun { call } => self.begun(call, effects),
+            Input::Left { call } => self.left(now, call),
             Input::Answered { call, outcomes } => self.answered(now, call, outcomes, effects),
             Input::Settled { settlement, unlike } => self.settled(now, settlement, &unlike, effects),
             Input::Sought { found, unknown, gone } => self.sought(now, &found, &unknown, &gone, effects),
@@ -191,6 +193,11 @@ impl Engine {
             calls: self.calls.len(),
             settlements: self.settlements.len(),
         }
+    }
+
+    /// Whether a call is under way: it is opened, and neither answered nor given up.
+    pub fn is_under_way(&self, call: CallId) -> bool {
+        self.calls.contains_key(&call)
     }
 
     /// How many events of a business number are open.

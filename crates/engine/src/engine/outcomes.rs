@@ -19,6 +19,7 @@ impl Engine {
         mut outcomes: Vec<Outcome>,
         effects: &mut Vec<Effect>,
     ) {
+        self.left(now, id);
         if self.calls.get(&id).is_none_or(|call| call.step != Step::Answered) {
             return;
         }

@@ -26,6 +26,9 @@ pub(crate) struct Party {
     pub(crate) route: Route,
 }
 
+/// For how long a call that has left counts for the rate: never less than a second.
+const RATE_MS: u64 = 1_020;
+
 /// All numbers.
 #[derive(Debug)]
 pub(crate) struct Numbers {
@@ -43,9 +46,9 @@ pub(crate) struct Numbers {
 #[derive(Debug)]
 struct Number {
     in_flight: u32,
-    /// Calls that are open and not sent yet.
-    unsent: usize,
-    sent_ms: Vec<u64>,
+    /// Calls that are open and have not left yet.
+    not_left: usize,
+    left_ms: Vec<u64>,
     /// Every rate that it has had.
     rates: Vec<usize>,
     /// What it relayed at last, and how often that had changed.
@@ -211,21 +214,21 @@ impl Numbers {
         service.in_flight += 1;
         assert!((number.in_flight as usize) < free, "no room is left for others: {number:?}");
         number.in_flight += 1;
-        number.sent_ms.retain(|at| at + 1000 > now.elapsed_ms);
-        assert!(number.sent_ms.len() + number.unsent < rate, "a call that may not be sent: {number:?}");
-        number.unsent += 1;
+        number.left_ms.retain(|at| at + RATE_MS > now.elapsed_ms);
+        assert!(number.left_ms.len() + number.not_left < rate, "a call that may not be sent: {number:?}");
+        number.not_left += 1;
         probes
     }
 
     /// A call leaves.
-    pub(crate) fn send(&mut self, now: Now, business: PhoneNumber) {
+    pub(crate) fn leave(&mut self, now: Now, business: PhoneNumber) {
         let rate = self.setups.get(&business).map(|setup| setup.calls_per_second_max as usize);
         let number = self.number(business);
-        number.sent_ms.retain(|at| at + 1000 > now.elapsed_ms);
-        let recent = number.sent_ms.len() + number.unsent;
+        number.left_ms.retain(|at| at + RATE_MS > now.elapsed_ms);
+        let recent = number.left_ms.len() + number.not_left;
         assert!(number.rates.iter().chain(&rate).any(|rate| recent <= *rate), "too many calls: {number:?}");
-        number.unsent -= 1;
-        number.sent_ms.push(now.elapsed_ms);
+        number.not_left -= 1;
+        number.left_ms.push(now.elapsed_ms);
     }
 
     /// Why a call of this number may not open now, if there is a reason.
@@ -247,7 +250,8 @@ impl Numbers {
             }
         }
         let number = self.numbers.get(&business)?;
-        let recent = number.sent_ms.iter().filter(|at| *at + 1000 > now.elapsed_ms).count() + number.unsent;
+        let recent =
+            number.left_ms.iter().filter(|at| *at + RATE_MS > now.elapsed_ms).count() + number.not_left;
         let outage_ms = u64::try_from(self.limits.outage_max.as_millis()).unwrap();
         let service = match route {
             Route::Meta => number.meta,
@@ -270,7 +274,7 @@ impl Numbers {
     pub(crate) fn vanish(&mut self, now: Now, call: CallId, party: Party, probes: &[Key]) {
         let number = self.number(party.business);
         number.in_flight -= 1;
-        number.unsent -= 1;
+        number.not_left -= 1;
         number.service(party.route).in_flight -= 1;
         self.end_probes(now, call, probes, &[], false);
     }
@@ -382,8 +386,8 @@ impl Numbers {
         };
         self.numbers.entry(business).or_insert_with(|| Number {
             in_flight: 0,
-            unsent: 0,
-            sent_ms: Vec::new(),
+            not_left: 0,
+            left_ms: Vec::new(),
             rates: Vec::new(),
             relayed: (KindSet::NONE, 0),
             meta: service,

@@ -63,6 +63,15 @@ struct Call {
     reroutes: u32,
     members: Vec<Sequence>,
     probes: Vec<Key>,
+    step: Step,
+}
+
+/// How far a call has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Open,
+    Sent,
+    Left,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -275,6 +284,11 @@ impl Shadow {
     pub(crate) fn loaded(&mut self, call: CallId, missing: &[Sequence], left_over: &[Sequence]) {
         let known = self.calls.get_mut(&call).expect("only calls under way are loaded");
         known.members.retain(|member| !missing.contains(member) && !left_over.contains(member));
+        let is_over = |member: &Sequence| self.events[member].entry.expires <= self.now.wall;
+        let over: Vec<_> = known.members.extract_if(.., |member| is_over(member)).collect();
+        for sequence in &over {
+            self.events.get_mut(sequence).unwrap().stage = Stage::Waiting;
+        }
         let is_rerouted = self.numbers.reroutes(known.party.business) != known.reroutes;
         for sequence in left_over {
             let event = self.events.get_mut(sequence).unwrap();
@@ -317,8 +331,17 @@ impl Shadow {
         }
     }
 
+    /// A call that has been answered since is known to have left.
+    pub(crate) fn left(&mut self, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id).filter(|call| call.step == Step::Sent) else { return };
+        call.step = Step::Left;
+        let business = call.party.business;
+        self.numbers.leave(self.now, business);
+    }
+
     /// A member without an outcome counts as one whose answer was lost.
     pub(crate) fn answered(&mut self, id: CallId, outcomes: &[Outcome]) {
+        self.left(id);
         let call = self.calls.remove(&id).expect("only calls under way are answered");
         let lost = Outcome::Failed(Failure {
             class: FailureClass::Unknown,
@@ -373,7 +396,7 @@ impl Shadow {
             }
             Effect::Send { call, .. } => {
                 assert_eq!(self.expected.go_on.take().as_ref(), Some(effect), "a call goes on unasked");
-                self.numbers.send(self.now, self.calls[call].party.business);
+                self.calls.get_mut(call).unwrap().step = Step::Sent;
             }
             Effect::Seek { events } => {
                 assert_ne!(self.phase, Phase::Stopping, "that is for the next process");
@@ -429,7 +452,10 @@ impl Shadow {
         let party = Party { business, family: kind.family, route };
         let probes = self.numbers.open(self.now, call, party, free);
         let reroutes = self.numbers.reroutes(business);
-        self.calls.insert(call, Call { party, kind, reroutes, members: members.to_vec(), probes });
+        self.calls.insert(
+            call,
+            Call { party, kind, reroutes, members: members.to_vec(), probes, step: Step::Open },
+        );
     }
 
     /// The most events of one call.

@@ -29,6 +29,7 @@ enum Work {
     Load(CallId, Vec<Sequence>),
     Begin(CallId, Vec<Sequence>),
     Send(CallId, Vec<Sequence>),
+    Leave(CallId),
     Seek(Vec<Sequence>),
     /// With the events that it supersedes.
     Settle(SettlementId, Vec<Sequence>),
@@ -157,7 +158,9 @@ impl World {
             match effect {
                 Effect::Load { call, members } => self.works.push(Work::Load(call, members)),
                 Effect::Begin { call, members } => self.works.push(Work::Begin(call, members)),
-                Effect::Send { call, members } => self.works.push(Work::Send(call, members)),
+                Effect::Send { call, members } => {
+                    self.works.extend([Work::Leave(call), Work::Send(call, members)]);
+                }
                 Effect::Seek { events } => self.works.push(Work::Seek(events)),
                 Effect::Settle { settlement, changes, .. } => {
                     let superseded = changes.iter().filter(|change| change.status == Status::Superseded);
@@ -271,6 +274,10 @@ impl World {
                 self.shadow.answered(call, &outcomes);
                 Input::Answered { call, outcomes }
             }
+            Work::Leave(call) => {
+                self.shadow.left(call);
+                Input::Left { call }
+            }
             Work::Seek(events) => {
                 let gone = missing(&events);
                 let left = events.iter().copied().filter(|one| !gone.contains(one));
@@ -293,6 +300,7 @@ impl World {
         let loads = at(|work| if let Work::Load(call, _) = work { Some(*call) } else { None });
         let begins = at(|work| if let Work::Begin(call, _) = work { Some(*call) } else { None });
         let sends = at(|work| if let Work::Send(call, _) = work { Some(*call) } else { None });
+        let leaves = at(|work| if let Work::Leave(call) = work { Some(*call) } else { None });
         let settles =
             at(|work| if let Work::Settle(settlement, _) = work { Some(*settlement) } else { None });
         if !loads && !begins {
@@ -307,6 +315,9 @@ impl World {
         }
         if !sends {
             self.tell(Input::Answered { call: id, outcomes: Vec::new() });
+        }
+        if !leaves {
+            self.tell(Input::Left { call: id });
         }
         self.tell(Input::Sought {
             found: vec![10_000 + id],

@@ -544,17 +544,78 @@ fn a_numbers_rate_is_never_exceeded_in_any_second() {
         > load 2 [2]
         accept 3 MarkAsRead c
         accept 4 MarkAsRead d
+        left 1
         +100ms
         loaded 2
         > send 2 [2]
-        +299ms
+        left 2
+        +919ms
         +1ms
         > load 3 [3]
         loaded 3
         > send 3 [3]
-        +699ms
+        +99ms
         +1ms
         > load 4 [4]
+        ",
+    );
+}
+
+#[test]
+fn a_call_counts_for_the_rate_until_a_second_after_it_has_left() {
+    check(
+        "
+        with rate=1
+        accept 1 MarkAsRead a
+        > load 1 [1]
+        accept 2 MarkAsRead b
+        accept 3 MarkAsRead c
+        +30s
+        loaded 1
+        > send 1 [1]
+        +5s
+        left 1
+        left 1
+        +1019ms
+        +1ms
+        > load 2 [2]
+        loaded 2
+        > send 2 [2]
+        +5s
+        answer 2 confirmed
+        > settle 1 call 2: 2 confirmed
+        left 2
+        +1019ms
+        +1ms
+        > load 3 [3]
+        loaded 3 without 3
+        accept 4 MarkAsRead d
+        > load 4 [4]
+        ",
+    );
+}
+
+#[test]
+fn what_expires_while_its_body_is_fetched_is_not_sent() {
+    check(
+        "
+        accept 1 Typing a expires=25s
+        > load 1 [1]
+        +26s
+        loaded 1
+        > settle 1: 1 expired (Expired)
+        settled 1
+        accept 2 Block b expires=30s, 3 Block c expires=40s
+        > load 2 [2, 3]
+        accept 4 UnBlock b
+        +30s
+        loaded 2
+        > settle 2: 2 expired (Expired)
+        > send 2 [3]
+        settled 2
+        > load 3 [4]
+        count
+        > open 2 calls 2 settlements 0
         ",
     );
 }

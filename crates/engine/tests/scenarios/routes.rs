@@ -239,7 +239,7 @@ fn parts_of_a_refused_group_fall_apart_when_their_members_go_different_ways() {
         answer 2 all refused_together
         > settle 2 call 2: 1 retrying (Halved), 2 retrying (Halved)
         settled 2
-        +1s
+        +1020ms
         > load 3 [3]
         > load 4 [4]
         ",

@@ -6,7 +6,7 @@
 //! ```text
 //! accept SEQUENCE KIND PERSON [from=A] [due=10s] [expires=60s] [order=9] [attempts=3] [interrupted=77] [held=yes] [rank=3] [lacks=yes]
 //!        several, between commas, are told together; person `-` is none
-//! loaded CALL [without SEQUENCE…]      loaded CALL [over SEQUENCE…]      begun CALL
+//! loaded CALL [without SEQUENCE…]      loaded CALL [over SEQUENCE…]      begun CALL      left CALL
 //! sought [found SEQUENCE…] [unknown SEQUENCE…] [gone SEQUENCE…]        seek SEQUENCE…
 //! settled SETTLEMENT [unlike SEQUENCE…]
 //! answer CALL OUTCOME…                 confirmed relayed rejected transient not_sent unknown refused_together doubtful
@@ -118,6 +118,7 @@ impl Stage {
                 Input::Loaded { call: number(0), missing, left_over }
             }
             "begun" => Input::Begun { call: number(0) },
+            "left" => Input::Left { call: number(0) },
             "answer" => Input::Answered { call: number(0), outcomes: self.outcomes(number(0), &words[1..]) },
             "settled" => Input::Settled {
                 settlement: number(0),

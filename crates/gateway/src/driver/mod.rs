@@ -124,6 +124,9 @@ enum Done {
         call: CallId,
         sequence: Sequence,
     },
+    Left {
+        call: CallId,
+    },
     Answered {
         call: CallId,
         members: Vec<Sequence>,
@@ -413,9 +416,14 @@ impl Driver {
         let mut inputs = VecDeque::from([input]);
         let mut effects = Vec::new();
         while let Some(input) = inputs.pop_front() {
+            let loaded = if let Input::Loaded { call, .. } = &input { Some(*call) } else { None };
             self.engine.handle(self.now(), input, &mut effects);
             for effect in effects.drain(..) {
                 inputs.extend(self.perform(effect));
+            }
+            // The time of all its members may have been over.
+            if let Some(call) = loaded.filter(|call| !self.engine.is_under_way(*call)) {
+                self.calls.remove(&call);
             }
         }
     }
@@ -511,11 +519,14 @@ impl Driver {
         };
         let (verb, sent, done) = (call.verb, call.members.clone(), self.done.clone());
         let (channel, relay) = (self.channel.clone(), self.relay.clone());
+        let reports = self.done.clone();
+        // If there is no room for this report, the answer tells as much.
+        let leaves = move || drop(reports.try_send(Done::Left { call: id }));
         self.tasks.spawn(async move {
             let answer = match (&target, sent.first()) {
-                (Target::Cm(target), Some(member)) => relay.send(target, &member.event, now).await,
+                (Target::Cm(target), Some(member)) => relay.send(target, &member.event, now, leaves).await,
                 (Target::Meta(target), _) => {
-                    channel.send(target, meta::Call { verb, members: &sent, now }).await
+                    channel.send(target, meta::Call { verb, members: &sent, now }, leaves).await
                 }
                 (Target::Cm(_), None) => Answer { http_status: None, trace_id: None, outcomes: Vec::new() },
             };

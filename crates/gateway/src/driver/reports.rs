@@ -30,6 +30,7 @@ impl Driver {
                 }
                 Input::Begun { call }
             }
+            Done::Left { call } => Input::Left { call },
             Done::NotOpen { call, sequence } => {
                 self.leave_out(call, sequence);
                 Input::Loaded { call, missing: vec![sequence], left_over: Vec::new() }

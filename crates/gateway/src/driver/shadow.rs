@@ -157,9 +157,9 @@ impl Follower {
         let answer = match &job.second {
             Target::Meta(target) => {
                 let verb = Verb::of(job.kind());
-                self.meta.send(target, meta::Call { verb, members, now }).await
+                self.meta.send(target, meta::Call { verb, members, now }, || {}).await
             }
-            Target::Cm(target) => self.cm.send(target, &job.member.event, now).await,
+            Target::Cm(target) => self.cm.send(target, &job.member.event, now, || {}).await,
         };
         match answer.outcomes.first() {
             Some(second) => compared(&job.first, second),

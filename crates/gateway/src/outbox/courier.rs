@@ -309,9 +309,14 @@ impl Courier {
         let mut inputs = VecDeque::from([input]);
         let mut effects = Vec::new();
         while let Some(input) = inputs.pop_front() {
+            let loaded = if let Input::Loaded { call, .. } = &input { Some(*call) } else { None };
             self.engine.handle(self.now(), input, &mut effects);
             for effect in effects.drain(..) {
                 inputs.extend(self.perform(events, effect));
+            }
+            // The post's time may have been over.
+            if let Some(call) = loaded.filter(|call| !self.engine.is_under_way(*call)) {
+                self.calls.remove(&call);
             }
         }
     }

@@ -29,6 +29,7 @@ mod manual;
 mod once_only;
 mod operation;
 mod outbox;
+mod pace;
 mod pauses;
 mod people;
 mod relay;
