@@ -8,7 +8,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::harness::{CUSTOMER, Gateway, Host, Posted, Serve, Shop, TOKENS, World, receive, run};
+use crate::harness::{CUSTOMER, Gateway, Host, Posted, Serve, Shop, TOKENS, World, receive, run, run_with};
 use crate::manual;
 
 const PAGE: &str = include_str!("../../../../docs/outbox.md");
@@ -185,18 +185,15 @@ fn check_walls(own: &Side<'_>, other: &Side<'_>) {
             assert!(!answer.body.contains(word.as_str()), "{word} in {list}: {}", answer.body);
         }
     }
-    let ids = |host: &Host, kind: &str| {
-        let listed = host.get(&format!("/api/v1/{kind}")).json();
-        let rows = listed[kind.replace("outbox", "posts")].as_array().unwrap().clone();
-        rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
-    };
-    for kind in ["events", "outbox"] {
-        let others = ids(&other.host, kind);
-        assert!(!others.is_empty(), "{kind}");
-        for id in others {
-            assert_eq!(other.host.get(&format!("/api/v1/{kind}/{id}")).status, 200, "{id}");
-            assert_eq!(get(&format!("/api/v1/{kind}/{id}")).status, 404, "{id}");
-            assert_eq!(own.host.post(&format!("/api/v1/{kind}/{id}/retry"), "").status, 404, "{id}");
+    for (list, rows) in [("events", "events"), ("outbox", "posts"), ("outbox?kind=forward", "posts")] {
+        let (path, _) = list.split_once('?').unwrap_or((list, ""));
+        let listed = other.host.get(&format!("/api/v1/{list}")).json();
+        let others = listed[rows].as_array().unwrap();
+        assert!(!others.is_empty(), "{list}");
+        for id in others.iter().map(|row| row["id"].as_str().unwrap()) {
+            assert_eq!(other.host.get(&format!("/api/v1/{path}/{id}")).status, 200, "{id}");
+            assert_eq!(get(&format!("/api/v1/{path}/{id}")).status, 404, "{id}");
+            assert_eq!(own.host.post(&format!("/api/v1/{path}/{id}/retry"), "").status, 404, "{id}");
         }
     }
     let known = get(&format!("/api/v1/contacts/{}/{}", own.business, own.person));
@@ -302,6 +299,39 @@ fn two_accounts_in_one_notification_do_not_see_each_other() {
     let (_, log) = serve.process.stop();
     let written = [SHOP_SECRET, SALON_SECRET, SHOP_MESSAGE, SALON_MESSAGE, "16505551234", "16315551181"];
     shop.check_log(&log, &written);
+}
+
+#[test]
+fn a_forward_about_several_persons_is_erased_with_each_of_them() {
+    let (shop, listener) = hearing("secret = \"file:forward\"");
+    // An address that is somebody's and where nobody answers.
+    drop(listener);
+    let serve = shop.serve();
+    let own = |name: &str| shop.world.own(name);
+    let message = |from: &str| {
+        let text = json!({"body": "Hi"});
+        json!({"from": from, "id": format!("wamid.{from}"), "timestamp": "1749416383", "type": "text", "text": text})
+    };
+    let notification = |from: &[&str]| {
+        let metadata = json!({"phone_number_id": own("phone_number_id")});
+        let messages: Vec<_> = from.iter().map(|from| message(from)).collect();
+        let change = json!({"field": "messages", "value": {"metadata": metadata, "messages": messages}});
+        json!({"entry": [{"id": own("waba_id"), "changes": [change]}]}).to_string()
+    };
+    let (gone, stays) = ("316012399901", "316012399902");
+    let host = Host::new(&serve.process.value("gateway="));
+    for from in [&[gone][..], &[gone, stays], &[stays]] {
+        let body = notification(from);
+        let signed = host.with(SIGNATURE, &signature(own("app_secret"), body.as_bytes()));
+        assert_eq!(signed.post("/webhooks/meta/main", &body).status, 200);
+    }
+    let url = serve.gateway.0.url();
+    let environment = [("LANEWAY_URL", url.as_str()), ("LANEWAY_TOKEN", &TOKENS.all.text)];
+    let report = run_with(&["erase", gone, "--json"], &environment, "").json();
+    let expected = json!({"users": [format!("+{gone}")], "events": 0, "posts": 2, "unsent": 1, "notifications": 2, "contacts": 1});
+    assert_eq!(report, expected);
+    let left = serve.gateway.0.get("/api/v1/outbox?kind=forward").json();
+    assert_eq!(left["posts"].as_array().unwrap().len(), 1, "{left}");
 }
 
 #[test]
