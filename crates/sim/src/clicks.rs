@@ -52,8 +52,14 @@ impl World {
         let Some((wait, person)) = post.wait.zip(post.row.person.clone()) else { return };
         let dice = &mut self.dice.clicks;
         if chance(dice, 700) {
-            let longest_ms = 2 * u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            let at_ms = self.at_ms + dice.u64(..longest_ms);
+            let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            // Often just when it is looked for.
+            let after_ms = match dice.u32(..4) {
+                0 => dice.u64(..4 * JOURNAL_MS),
+                1 => wait_ms.saturating_sub(JOURNAL_MS) + dice.u64(..6 * JOURNAL_MS),
+                _ => dice.u64(..2 * wait_ms),
+            };
+            let at_ms = self.at_ms + after_ms;
             let is_stale = chance(dice, 150);
             self.clicks_at(at_ms, post.row.business, person, is_stale);
         }

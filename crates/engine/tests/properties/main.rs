@@ -1,13 +1,16 @@
 //! The engine against a model: random inputs in any order, and after each of them everything that must hold.
 //!
 //! [`steps`] says what can happen, [`world`] plays it to the engine and performs the effects in any order, [`shadow`]
-//! knows what should be true of every event, and [`numbers`] what each business number may do at the moment.
+//! knows what should be true of every event and [`verdict`] what an outcome means for it, [`numbers`] what each business
+//! number may do at the moment, and [`questions`] what is asked about events that lack something.
 
 #![expect(clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
 
 mod numbers;
+mod questions;
 mod shadow;
 mod steps;
+mod verdict;
 mod world;
 
 use proptest::prelude::*;

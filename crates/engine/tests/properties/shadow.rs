@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use laneway_engine::{
-    Alarm, CallId, Cause, Change, Class, Effect, Entry, KindPolicy, LostAnswer, NumberSetup, Paused, Policy,
-    Reason, Sequence, SettlementId, Supersedes,
+    Alarm, CallId, Cause, Change, Class, Effect, Entry, KindPolicy, LostAnswer, Now, NumberSetup, Paused,
+    Policy, Reason, Sequence, SettlementId, Supersedes,
 };
-use laneway_engine::{Limits, Now};
 use laneway_model::{Failure, FailureClass, Family, Outcome, PhoneNumber, Route, Scope, Status, Timestamp};
 
 use crate::numbers::{Key, Numbers, Party};
+use crate::questions::Questions;
+use crate::verdict::{Verdict, millis, verdict};
 
 /// An event, from its acceptance to its end.
 #[derive(Debug)]
@@ -91,6 +92,7 @@ pub(crate) struct Shadow {
     calls: BTreeMap<CallId, Call>,
     settlements: BTreeMap<SettlementId, Vec<Sequence>>,
     numbers: Numbers,
+    questions: Questions,
     last_call: CallId,
     last_settlement: SettlementId,
     /// Numbers and classes of which a group was ever refused.
@@ -110,6 +112,8 @@ struct Expected {
     go_on: Option<Effect>,
     alarms: Vec<Alarm>,
     discards: Vec<Sequence>,
+    /// Events that fail because what they lack did not become known.
+    failures: BTreeSet<Sequence>,
     /// Lanes in which only the last word may wait.
     lanes: Vec<u64>,
 }
@@ -125,6 +129,7 @@ impl Shadow {
             calls: BTreeMap::new(),
             settlements: BTreeMap::new(),
             numbers,
+            questions: Questions::default(),
             last_call: 0,
             last_settlement: 0,
             halved: BTreeSet::new(),
@@ -227,6 +232,10 @@ impl Shadow {
             && kind.is_some_and(|kind| !kind.ordered && kind.supersedes == Supersedes::Nothing);
         let event = Event { entry, due_ms, attempts, stage, redriven, part, reroutes: 0, unlike, lacks };
         self.events.insert(entry.sequence, event);
+        self.questions.end(entry.sequence);
+        if lacks && self.phase != Phase::Stopping {
+            self.questions.owe(entry.sequence);
+        }
     }
 
     /// A dead letter that held its lane is open again, in its place.
@@ -243,6 +252,7 @@ impl Shadow {
 
     pub(crate) fn stop(&mut self) {
         self.phase = Phase::Stopping;
+        self.questions.stop();
     }
 
     pub(crate) fn configure(&mut self, setups: &[NumberSetup]) {
@@ -315,8 +325,29 @@ impl Shadow {
         self.expected.go_on = Some(Effect::Send { call, members });
     }
 
+    /// There is news of what these lack.
+    pub(crate) fn news(&mut self, sequences: &[Sequence]) {
+        for sequence in sequences {
+            let lacks =
+                self.events.get(sequence).is_some_and(|event| event.lacks && event.stage == Stage::Waiting);
+            if lacks && self.phase != Phase::Stopping {
+                self.questions.owe(*sequence);
+            }
+        }
+    }
+
     /// What events lack was found, or they are gone; about those that have ended meanwhile, nothing is said.
-    pub(crate) fn sought(&mut self, found: &[Sequence], gone: &[Sequence]) {
+    pub(crate) fn sought(&mut self, found: &[Sequence], unknown: &[Sequence], gone: &[Sequence]) {
+        self.expected.failures.clear();
+        for sequence in unknown {
+            let event = &self.events[sequence];
+            if event.lacks && event.stage == Stage::Waiting && self.phase != Phase::Stopping {
+                let counts = self.questions.answer_unknown(*sequence);
+                if counts && event.due_ms <= self.now.elapsed_ms {
+                    self.expected.failures.insert(*sequence);
+                }
+            }
+        }
         for sequence in found {
             let event = self.events.get_mut(sequence).unwrap();
             if event.lacks && event.stage == Stage::Waiting {
@@ -407,6 +438,7 @@ impl Shadow {
                         event.lacks && event.stage == Stage::Waiting,
                         "{sequence} lacks nothing: {event:?}"
                     );
+                    self.questions.ask(*sequence, event.due_ms <= self.now.elapsed_ms);
                 }
             }
             Effect::Settle { settlement, cause, changes } => {
@@ -620,7 +652,7 @@ impl Shadow {
             self.expired += 1;
         } else if change.reason == Reason::Lacking {
             assert_eq!(change.status, Status::Failed);
-            assert!(event.lacks && event.due_ms <= self.now.elapsed_ms, "it had time left");
+            assert!(self.expected.failures.remove(&change.sequence), "it was not asked for in vain");
         } else if let Reason::Superseded { by } = change.reason {
             assert_eq!(change.status, Status::Superseded);
             assert_ne!(self.phase, Phase::Stopping, "that is for the next process");
@@ -672,8 +704,10 @@ impl Shadow {
         assert!(self.expected.settle.is_none(), "an answered call is not settled");
         assert!(self.expected.go_on.is_none(), "a call does not go on");
         assert!(self.expected.alarms.is_empty(), "no alarm: {:?}", self.expected.alarms);
+        assert!(self.expected.failures.is_empty(), "in vain: {:?}", self.expected.failures);
         assert!(self.expected.discards.is_empty(), "not discarded: {:?}", self.expected.discards);
         self.expired = 0;
+        self.check_questions();
         for lane in std::mem::take(&mut self.expected.lanes) {
             let in_lane = |(sequence, event): &(&Sequence, &Event)| {
                 let is_ordered = self.kind(**sequence).is_some_and(|kind| kind.ordered);
@@ -695,6 +729,19 @@ impl Shadow {
                 assert!(self.obstacle(*sequence).is_some(), "{sequence} could leave: {event:?}");
             }
         }
+    }
+
+    /// What lacks something is asked for whenever there is a reason.
+    fn check_questions(&mut self) {
+        let waits = |event: &Event| event.lacks && event.stage == Stage::Waiting;
+        for (sequence, event) in &self.events {
+            if !waits(event) {
+                self.questions.end(*sequence);
+            } else if self.phase != Phase::Stopping && event.due_ms <= self.now.elapsed_ms {
+                assert!(self.questions.is_open(*sequence), "{sequence} is not asked for: {event:?}");
+            }
+        }
+        self.questions.check();
     }
 
     /// Why a waiting event does not leave.
@@ -740,59 +787,9 @@ impl Shadow {
     }
 }
 
-/// What an outcome means.
-enum Verdict {
-    End(Status),
-    Retry { least_ms: u64, most_ms: u64 },
-}
-
-fn verdict(
-    limits: &Limits,
-    now: Now,
-    lost: LostAnswer,
-    attempts: u32,
-    alone: bool,
-    outcome: &Outcome,
-) -> Verdict {
-    let doubled = millis(limits.backoff_base) << (attempts - 1).min(31);
-    let backoff_ms = doubled.min(millis(limits.backoff_max));
-    let exactly = |ms| Verdict::Retry { least_ms: ms, most_ms: ms };
-    let failure = match outcome {
-        Outcome::Confirmed => return Verdict::End(Status::Confirmed),
-        Outcome::Relayed => return Verdict::End(Status::Relayed),
-        Outcome::Failed(failure) => failure,
-    };
-    match failure.class {
-        FailureClass::NotSent if attempts == 1 => exactly(0),
-        FailureClass::NotSent | FailureClass::Transient => {
-            Verdict::Retry { least_ms: 0, most_ms: backoff_ms }
-        }
-        FailureClass::Unknown if lost == LostAnswer::Hold => Verdict::End(Status::InDoubt),
-        FailureClass::Unknown => Verdict::Retry { least_ms: 0, most_ms: backoff_ms },
-        FailureClass::Rejected => Verdict::End(Status::Failed),
-        FailureClass::RefusedTogether if alone => Verdict::End(Status::Failed),
-        FailureClass::RefusedTogether => exactly(0),
-        FailureClass::Doubtful => Verdict::End(Status::InDoubt),
-        FailureClass::Unauthorized if failure.scope == Scope::Event => exactly(millis(limits.probe)),
-        FailureClass::Unauthorized => exactly(0),
-        FailureClass::Throttled { until } => match until.filter(|until| *until > now.wall) {
-            Some(until) => exactly(millis(until.since(now.wall))),
-            None if failure.scope == Scope::Event => {
-                let least_ms = millis(limits.pair_rate);
-                Verdict::Retry { least_ms, most_ms: least_ms + backoff_ms }
-            }
-            None => exactly(millis(limits.throttle)),
-        },
-    }
-}
-
 fn outcome_class(outcome: &Outcome) -> &FailureClass {
     match outcome {
         Outcome::Failed(failure) => &failure.class,
         Outcome::Confirmed | Outcome::Relayed => panic!("no failure is tried again"),
     }
-}
-
-fn millis(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap()
 }

@@ -100,6 +100,8 @@ impl World {
             Step::Seek(which) => {
                 let told = which.iter().filter_map(|which| pick(self.told.iter(), *which));
                 let sequences: Vec<_> = told.map(|entry| entry.sequence).collect();
+                self.shadow.now = self.now;
+                self.shadow.news(&sequences);
                 self.tell(Input::Control(Control::Seek(sequences)));
             }
             Step::Start if !self.shadow.is_stopping() => {
@@ -282,7 +284,7 @@ impl World {
                 let gone = missing(&events);
                 let left = events.iter().copied().filter(|one| !gone.contains(one));
                 let (found, unknown): (Vec<_>, Vec<_>) = left.partition(|one| how.is_found(*one));
-                self.shadow.sought(&found, &gone);
+                self.shadow.sought(&found, &unknown, &gone);
                 Input::Sought { found, unknown, gone }
             }
             Work::Settle(settlement, superseded) => {
