@@ -50,6 +50,9 @@ impl Default for Limits {
     }
 }
 
+/// How many times within the time of standing still it is looked whether something moved.
+const LOOKS: u32 = 12;
+
 /// Why there is no answer to pass back. What happened is for the log alone.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -126,9 +129,9 @@ where
     async fn answer(&self, request: Request<Outgoing<B>>, pace: &Pace) -> Result<Response<Answer>, Failure> {
         let limit = self.limits.stall_timeout;
         let mut answer = self.pool.request(request);
-        let mut moved = 0;
+        let (mut moved, mut still) = (0, 0);
         loop {
-            match tokio::time::timeout(limit, &mut answer).await {
+            match tokio::time::timeout(limit / LOOKS, &mut answer).await {
                 Ok(Ok(answer)) => {
                     let (mut head, body) = answer.into_parts();
                     leave_out_hops(&mut head.headers);
@@ -139,7 +142,8 @@ where
                 }
                 Err(_) => {
                     let frames = pace.frames.load(Ordering::SeqCst);
-                    if frames == moved {
+                    still = if frames == moved { still + 1 } else { 0 };
+                    if still == LOOKS {
                         let told = format!("nothing moved for {} s", limit.as_secs());
                         return Err(Failure { is_connect: false, told });
                     }

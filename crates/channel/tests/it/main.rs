@@ -5,6 +5,7 @@
 mod blocklist;
 mod failures;
 mod look_up;
+mod pass;
 mod requests;
 mod server;
 

@@ -52,22 +52,30 @@ impl Driver {
     pub(super) fn alarm(&self, alarm: Alarm) {
         match alarm {
             Alarm::Unauthorized { business, family, route, scope, code, subcode } => {
+                let covered = self.directory.covered(business);
+                let setup = self.directory.setup(business);
                 tracing::error!(
+                    account = covered.as_ref().map(|covered| covered.account.as_str()),
+                    waba = covered.as_ref().map(|covered| covered.waba.as_str()),
                     number = %business.masked(),
                     route = route.as_str(),
-                    family = ?family,
-                    scope = ?scope,
+                    family = family.as_str(),
+                    scope = scope.as_str(),
+                    secret = setup.and_then(|setup| secret(setup, route, family, scope)),
                     code,
                     subcode,
                     "a token or a permission is refused; the calls it covers are paused and tried again in 5 minutes"
                 );
             }
             Alarm::Recovered { business, family, route, scope } => {
+                let covered = self.directory.covered(business);
                 tracing::info!(
+                    account = covered.as_ref().map(|covered| covered.account.as_str()),
+                    waba = covered.as_ref().map(|covered| covered.waba.as_str()),
                     number = %business.masked(),
                     route = route.as_str(),
-                    family = ?family,
-                    scope = ?scope,
+                    family = family.as_str(),
+                    scope = scope.as_str(),
                     "calls work again"
                 );
             }
@@ -123,6 +131,20 @@ impl Directory {
 const ACCESS_TOKEN: &str = "account.waba.access_token";
 const CONVERSIONS_TOKEN: &str = "account.waba.conversions_token";
 const CM_TOKEN: &str = "account.cm_token";
+
+/// The configuration's key for the credential that such a call was refused with, if it was refused for that.
+fn secret(setup: &NumberSetup, route: Route, family: Family, scope: Scope) -> Option<&'static str> {
+    match scope {
+        Scope::Event | Scope::NumberFamily | Scope::Number | Scope::Waba => return None,
+        Scope::Credential | Scope::App => {}
+    }
+    let credential = match (route, family) {
+        (Route::Cm, _) => setup.relay_credential,
+        (Route::Meta, Family::Conversions) => setup.conversions_credential,
+        (Route::Meta, Family::Messages | Family::Blocks) => setup.messages_credential,
+    };
+    secrets(setup, route, credential).next()
+}
 
 /// The keys by which a number's calls on this route use that credential.
 fn secrets(setup: &NumberSetup, route: Route, id: ScopeId) -> impl Iterator<Item = &'static str> {

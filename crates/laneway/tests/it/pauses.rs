@@ -97,6 +97,17 @@ fn forty_numbers_on_one_refused_token_raise_one_alarm_and_go_on_when_its_file_ch
     check_one_alarm(&serve.admin);
     let (_, log) = serve.process.stop();
     assert_eq!(log.matches(ALARM).count(), 1, "{log}");
+    // It says what to mend: forty numbers look alike when they are masked.
+    let line: Value = log.lines().find(|line| line.contains(ALARM)).unwrap().parse().unwrap();
+    for (name, value) in [
+        ("account", &json!("shop")),
+        ("waba", &shop.world.business["waba_id"]),
+        ("scope", &json!("credential")),
+        ("secret", &json!("account.waba.access_token")),
+        ("code", &json!(190)),
+    ] {
+        assert_eq!(&line[name], value, "{line}");
+    }
     shop.check_log(&log, &[refused]);
 }
 
