@@ -202,6 +202,23 @@ impl Op {
             Self::RemoveKeys { limit, .. } => *limit,
         }
     }
+
+    /// How many touches it writes.
+    pub(crate) fn touches(&self) -> usize {
+        match self {
+            Self::Append(append) => append.touches.len(),
+            Self::Settle(_, settlement) => settlement.touches.len(),
+            Self::Recall(_)
+            | Self::Begin(..)
+            | Self::Complete { .. }
+            | Self::Requeue { .. }
+            | Self::Discard { .. }
+            | Self::Remove { .. }
+            | Self::RemoveContacts { .. }
+            | Self::RemoveNotifications(_)
+            | Self::RemoveKeys { .. } => 0,
+        }
+    }
 }
 
 /// Does these operations in one transaction, in order.

@@ -229,11 +229,12 @@ impl Store {
             return Err(Error::Closed);
         }
         self.memory.keys.forget(self.index.progress().keys_to(), self.limits.keys_forgotten_per_step);
-        if self.memory.counters.touches < self.limits.touches_unfolded as u64 {
+        let touches = usize::try_from(self.memory.counters.touches).unwrap_or(usize::MAX);
+        if touches < self.limits.touches_unfolded {
             return Ok(());
         }
         self.connection.execute_batch("BEGIN IMMEDIATE").doing("folding contacts")?;
-        let folded = contacts::fold(&self.connection, self.limits.touches_unfolded).and_then(|folded| {
+        let folded = contacts::fold(&self.connection, touches).and_then(|folded| {
             self.connection.execute_batch("COMMIT").doing("folding contacts").map(|()| folded)
         });
         match folded {

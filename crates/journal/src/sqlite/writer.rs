@@ -48,11 +48,15 @@ struct Batch {
     ops: Vec<Op>,
     answers: Vec<Answer>,
     weight: usize,
+    /// They are folded after the transaction, and what comes then waits for that.
+    touches: usize,
 }
 
 impl Batch {
     fn has_room(&self, limits: &Limits) -> bool {
-        self.ops.len() < limits.ops_per_commit && self.weight < limits.rows_per_commit
+        self.ops.len() < limits.ops_per_commit
+            && self.weight < limits.rows_per_commit
+            && self.touches < limits.touches_unfolded
     }
 }
 
@@ -84,6 +88,7 @@ impl Writer {
                 }
                 None => {
                     batch.weight += op.weight();
+                    batch.touches += op.touches();
                     batch.ops.push(op);
                     batch.answers.push(answer);
                 }

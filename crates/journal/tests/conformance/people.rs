@@ -85,6 +85,29 @@ pub(crate) async fn touches_fold_in_any_order<H: Harness>() {
     }
 }
 
+pub(crate) async fn touches_do_not_pile_up<H: Harness>() {
+    const LIMIT: usize = 3;
+    let fixture = Fixture::<H>::limited(Limits { touches_unfolded: LIMIT, ..Limits::default() }).await;
+    let who = person("+316000000001");
+    let unfolded = async || fixture.journal.stats().await.unwrap().touches_unfolded as usize;
+    // All of one operation, however many they are.
+    touch(&fixture, &who, &vec![sample(); 6].concat()).await;
+    touch(&fixture, &who, &sample()[..1]).await;
+    assert!(unfolded().await <= LIMIT);
+    // And again and again: those that are left, those that waited for the transaction, and those that filled it.
+    let each = sample();
+    for _ in 0..40 {
+        let touches = touches_of(&who, &each);
+        let append = || fixture.journal.append(Append { touches: touches.clone(), ..Append::default() });
+        let [one, two, three, four] = [append(), append(), append(), append()];
+        let (one, two, three, four) = tokio::join!(one, two, three, four);
+        for done in [one, two, three, four] {
+            done.unwrap();
+        }
+        assert!(unfolded().await <= 2 * (LIMIT - 1) + each.len());
+    }
+}
+
 pub(crate) async fn folded_and_unfolded_touches_are_one<H: Harness>() {
     let fixture = Fixture::<H>::limited(Limits { touches_unfolded: 3, ..Limits::default() }).await;
     let (who, other) = (person("+316000000001"), person("+316000000002"));
