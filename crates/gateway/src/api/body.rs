@@ -17,12 +17,23 @@ pub struct BodyLimits {
     pub dropped_bytes: usize,
     /// How long a body may take from the end of its head to its own end.
     pub timeout: Duration,
+    /// So many bytes of bodies that are longer than an event's may be in memory at once; a further one waits before it is
+    /// read.
+    pub room_bytes: usize,
+    /// How long it waits.
+    pub room_timeout: Duration,
 }
 
 impl Default for BodyLimits {
-    /// 64 KiB of event, 8 MiB dropped, 30 s.
+    /// 64 KiB of event, 8 MiB dropped, 30 s, room for 64 MiB after at most 10 s.
     fn default() -> Self {
-        Self { event_bytes: 64 * 1024, dropped_bytes: 8 * 1024 * 1024, timeout: Duration::from_secs(30) }
+        Self {
+            event_bytes: 64 * 1024,
+            dropped_bytes: 8 * 1024 * 1024,
+            timeout: Duration::from_secs(30),
+            room_bytes: 64 * 1024 * 1024,
+            room_timeout: Duration::from_secs(10),
+        }
     }
 }
 
@@ -85,6 +96,10 @@ async fn gather(headers: &HeaderMap, mut body: Body, limits: &BodyLimits) -> Res
         if whole.is_empty() && joined.is_empty() {
             whole = data;
         } else {
+            if joined.is_empty() && announced(headers).is_some() {
+                // Growing step by step would copy a long body several times.
+                joined.reserve(most(headers, limits));
+            }
             joined.extend_from_slice(&std::mem::take(&mut whole));
             joined.extend_from_slice(&data);
         }
@@ -107,6 +122,16 @@ async fn dropped(headers: &HeaderMap, mut body: Body, limits: &BodyLimits) -> Re
         }
     }
     Ok(true)
+}
+
+/// The most bytes that a body will have in memory: what its head announces, or as much as it may have; none if it is longer
+/// than it may be, because then it is dropped.
+pub(super) fn most(headers: &HeaderMap, limits: &BodyLimits) -> usize {
+    match announced(headers).map(usize::try_from) {
+        None => limits.event_bytes,
+        Some(Ok(bytes)) if bytes <= limits.event_bytes => bytes,
+        Some(Ok(_) | Err(_)) => 0,
+    }
 }
 
 fn announced(headers: &HeaderMap) -> Option<u64> {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Uri};
 use laneway_journal::{Append, Appended, NewRow};
 use laneway_model::{EventId, EventKind, PhoneNumber};
@@ -22,6 +23,7 @@ use super::auth::admitted;
 use super::body::BodyLimits;
 use super::problem::{Problem, ProblemBody, ProblemCode, unavailable};
 use super::query::Query;
+use super::room::Place;
 use super::turned_away::{TurnedAway, read_body};
 use super::{Api, answer, events_cm};
 use crate::accept::{self, Refusal, RefusalCode};
@@ -164,7 +166,7 @@ pub(super) async fn post(State(api): State<Arc<Api>>, request: Request) -> Respo
 
 async fn batch(api: &Api, headers: &HeaderMap, uri: &Uri, body: Body) -> Result<BatchReceipt, TurnedAway> {
     let started = api.node.clock.monotonic();
-    let body = read(api, headers, body).await?;
+    let (body, _place) = read(api, headers, body).await?;
     let config = api.config();
     let account = admitted(&config, headers, Scopes::SEND, "send")?;
     let is_dry_run = Query::read(uri, &["dry_run"])?.value("dry_run", flag_of)?.unwrap_or(false);
@@ -191,13 +193,13 @@ async fn batch(api: &Api, headers: &HeaderMap, uri: &Uri, body: Body) -> Result<
     Ok(receipt(&items, is_dry_run))
 }
 
-async fn read(api: &Api, headers: &HeaderMap, body: Body) -> Result<bytes::Bytes, TurnedAway> {
+async fn read(api: &Api, headers: &HeaderMap, body: Body) -> Result<(Bytes, Place), TurnedAway> {
     let limits = BodyLimits {
         event_bytes: BATCH_BYTES_MAX,
         dropped_bytes: api.limits.dropped_bytes.max(2 * BATCH_BYTES_MAX),
         ..api.limits
     };
-    read_body(headers, body, limits, "the body is longer than 8 MiB").await
+    read_body(api, headers, body, limits, "the body is longer than 8 MiB").await
 }
 
 fn flag_of(text: &str) -> Result<bool, &'static str> {

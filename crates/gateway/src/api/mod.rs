@@ -26,6 +26,7 @@ mod pauses;
 mod problem;
 mod query;
 mod rate;
+mod room;
 mod state;
 mod turned_away;
 mod webhooks;
@@ -63,6 +64,7 @@ struct Api {
     limits: BodyLimits,
     rates: rate::Rates,
     paces: pace::Paces,
+    room: room::Room,
     /// Carries what is passed on to CM.com.
     pass: pass::Client<Body>,
 }
@@ -127,6 +129,7 @@ fn finish(routes: Router<Arc<Api>>, node: Node, limits: BodyLimits) -> Router {
     routes.method_not_allowed_fallback(method_not_allowed).fallback(not_found).with_state(Arc::new(Api {
         rates: rate::Rates::default(),
         paces: pace::Paces::default(),
+        room: room::Room::new(limits.room_bytes),
         node,
         limits,
         pass: pass::Client::new(pass::Limits::default()),

@@ -5,9 +5,10 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::HeaderMap;
 
-use super::answer;
 use super::body::{self, BodyError, BodyLimits};
 use super::problem::{Problem, ProblemCode};
+use super::room::Place;
+use super::{Api, RETRY_AFTER, answer};
 
 /// Why a request is not taken.
 pub(super) struct TurnedAway {
@@ -16,14 +17,21 @@ pub(super) struct TurnedAway {
     pub(super) closes: bool,
 }
 
-/// Reads a body that is larger than one event's may be. `too_large` says what it is longer than.
+/// Reads a body that may be larger than one event's, as soon as there is room for it; it keeps that until the place is
+/// dropped. `too_large` says what it is longer than.
 pub(super) async fn read_body(
+    api: &Api,
     headers: &HeaderMap,
     body: Body,
     limits: BodyLimits,
     too_large: &str,
-) -> Result<Bytes, TurnedAway> {
-    body::read(headers, body, &limits).await.map_err(|error| {
+) -> Result<(Bytes, Place), TurnedAway> {
+    let Some(place) = api.room.enter(body::most(headers, &limits), limits.room_timeout).await else {
+        let message = "too many long bodies are under way; send it again";
+        let problem = Problem::new(ProblemCode::Unavailable, message).retry_after(RETRY_AFTER);
+        return Err(TurnedAway { problem, closes: true });
+    };
+    let read = body::read(headers, body, &limits).await.map_err(|error| {
         let (code, message) = match error {
             BodyError::Encoded { .. } => {
                 (ProblemCode::UnsupportedEncoding, "the body has a Content-Encoding")
@@ -33,7 +41,8 @@ pub(super) async fn read_body(
             BodyError::Broken => (ProblemCode::BodyTooSlow, "the body ended early"),
         };
         TurnedAway { problem: Problem::new(code, message), closes: error.closes() }
-    })
+    });
+    Ok((read?, place))
 }
 
 impl From<Problem> for TurnedAway {

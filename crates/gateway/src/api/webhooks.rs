@@ -23,6 +23,7 @@ use utoipa::ToSchema;
 use super::body::{self, BodyLimits};
 use super::problem::{Problem, ProblemBody, ProblemCode};
 use super::query::Query;
+use super::room::Place;
 use super::turned_away::{TurnedAway, read_body};
 use super::{Api, RETRY_AFTER, answer};
 use crate::config::{Account, App, Config};
@@ -32,8 +33,6 @@ use crate::telemetry::{Route, Source};
 
 /// The most bytes of a notification. Meta sends up to 3 MB (documented).
 const NOTIFICATION_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// A longer body is judged beside the requests, so that none of them waits for it.
-const JUDGED_HERE_BYTES_MAX: usize = 64 * 1024;
 /// The longest challenge that is given back; Meta's are short numbers.
 const CHALLENGE_BYTES_MAX: usize = 256;
 
@@ -173,7 +172,7 @@ async fn meta_received(
             return Err(TurnedAway { problem, closes });
         }
     };
-    let body = read(api, &head.headers, body).await?;
+    let (body, _place) = read(api, &head.headers, body).await?;
     let signature = match head.headers.get(SIGNATURE_HEADER).map(http::HeaderValue::to_str) {
         Some(Ok(signature)) => Some(signature.to_owned()),
         // What no signature can be.
@@ -182,12 +181,9 @@ async fn meta_received(
     };
     let received_at = api.node.clock.wall();
     let (name, secrets) = (app.name.clone(), app.app_secrets.clone());
-    let is_long = body.len() > JUDGED_HERE_BYTES_MAX;
-    let judge = move || judged(&config, name, &secrets, signature, &body, received_at);
-    let judged = match is_long {
-        true => tokio::task::spawn_blocking(judge).await.map_err(|_| unavailable())?,
-        false => judge(),
-    };
+    let bytes = body.len();
+    let judge = move || judged(&config, name, &secrets, signature, body, received_at);
+    let judged = api.room.judge(bytes, judge).await.map_err(|_| unavailable())?;
     let judged = judged.map_err(|error| {
         api.node.telemetry.unsigned(Source::Meta);
         let problem = Problem::new(ProblemCode::SignatureInvalid, error.to_string());
@@ -212,13 +208,15 @@ fn judged(
     app: AppName,
     secrets: &[Secret],
     signature: Option<String>,
-    body: &[u8],
+    body: Bytes,
     received_at: Timestamp,
 ) -> Result<Judged, SignatureError> {
-    webhook::verify(secrets, signature.as_deref(), body)?;
+    webhook::verify(secrets, signature.as_deref(), &body)?;
     let signature = signature.unwrap_or_default();
-    let raw = RawNotification { app, received_at, signature, body: Arc::from(body) };
-    let (heard, posts) = match webhook::Body::read(body) {
+    let raw = RawNotification { app, received_at, signature, body: Arc::from(&*body) };
+    // One copy is enough, for a long one.
+    drop(body);
+    let (heard, posts) = match webhook::Body::read(&raw.body) {
         Some(body) => {
             let told = body.notification(received_at);
             (hear_meta(config, &raw.app, &told), forward_meta(config, &raw, &body, &told))
@@ -242,7 +240,7 @@ async fn cm_received(
             .hint("it must be one of an account's cm_webhook_secrets");
         return Err(TurnedAway { problem, closes });
     };
-    let body = read(api, &head.headers, body).await?;
+    let (body, _place) = read(api, &head.headers, body).await?;
     let received_at = api.node.clock.wall();
     let heard = IncomingMessage::read(&body)
         .map_or_else(Heard::unreadable, |messages| hear_cm(account, &messages, received_at));
@@ -273,9 +271,9 @@ async fn store(api: &Api, source: Source, judged: Judged) -> Result<Received, Tu
     Ok(Received { believed: heard.believed, strange: heard.strange })
 }
 
-async fn read(api: &Api, headers: &HeaderMap, body: axum::body::Body) -> Result<Bytes, TurnedAway> {
+async fn read(api: &Api, headers: &HeaderMap, body: axum::body::Body) -> Result<(Bytes, Place), TurnedAway> {
     let limits = BodyLimits { event_bytes: NOTIFICATION_BYTES_MAX, ..api.limits };
-    read_body(headers, body, limits, "the body is longer than a notification").await
+    read_body(api, headers, body, limits, "the body is longer than a notification").await
 }
 
 fn app_of(config: &Config, name: Result<Path<String>, PathRejection>) -> Result<&App, Problem> {

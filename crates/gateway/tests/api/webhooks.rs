@@ -4,11 +4,12 @@ use bytes::Bytes;
 use http::Method;
 use laneway_channel::Secret;
 use laneway_channel::meta::webhook::sign;
+use laneway_gateway::api::BodyLimits;
 use laneway_gateway::config::{Accounts, App, Config, NumbersFrom};
 use laneway_model::{AppName, Contact, Person, PhoneNumber, PhoneNumberId, WabaId};
 use serde_json::json;
 
-use crate::client::Answer;
+use crate::client::{Answer, Raw};
 use crate::node::{NOW, Setup, TestNode};
 
 pub(crate) const MAIN: &str = "/webhooks/meta/main";
@@ -304,6 +305,33 @@ async fn a_thousand_updates_in_three_megabytes() {
     assert_eq!(notify(&node, too_long).await.status, 413);
     let encoded = [("content-encoding", "gzip")];
     assert_eq!(node.client().await.send(Method::POST, MAIN, &encoded, "x").await.status, 415);
+}
+
+#[tokio::test]
+async fn long_notifications_wait_for_room_and_short_ones_do_not() {
+    const LONG: usize = 150_000;
+    let room_timeout = std::time::Duration::from_millis(20);
+    let body_limits = BodyLimits { room_bytes: 200_000, room_timeout, ..BodyLimits::default() };
+    let node = TestNode::with(Setup { change: apps, body_limits, ..Setup::default() }).await;
+    let head =
+        format!("POST {MAIN} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: {LONG}\r\n\r\n");
+    let mut first = Raw::connect(node.address).await;
+    first.write(&head).await;
+    assert!(first.head().await.starts_with("HTTP/1.1 100"), "it is being read, so it has its room");
+
+    let mut second = Raw::connect(node.address).await;
+    second.write(&head).await;
+    let answer = second.answer("POST", MAIN).await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("retry-after"), answer.header("connection")),
+        (503, "5", "close")
+    );
+    assert_eq!(notify(&node, notification("text")).await.status, 200);
+
+    first.write(vec![b' '; LONG]).await;
+    assert_eq!(first.answer("POST", MAIN).await.status, 401);
+    let long = [notification("text"), vec![b' '; LONG]].concat();
+    assert_eq!(notify(&node, long).await.status, 200, "whoever is answered leaves their room to others");
 }
 
 #[tokio::test]
