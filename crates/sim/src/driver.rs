@@ -511,8 +511,12 @@ impl World {
                 None
             }
         };
+        let is_answer = matches!(input, Some(Input::Answered { .. }));
         if let Some(input) = input {
             self.tell(input);
+        }
+        if is_answer {
+            self.look_at_pauses();
         }
     }
 }

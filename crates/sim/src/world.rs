@@ -388,7 +388,6 @@ impl World {
             disk_full.filter(|window| window.from_ms <= self.at_ms).map(|window| window.to_ms).max();
         if let Some(node) = &self.node {
             let up_since_ms = node.booted_ms.max(stored_since.unwrap_or_default());
-            self.shadow.paused(&node.engine.paused(self.now()));
             let (untouched, half) = (self.setting.numbers[0].business, self.setting.half);
             let half = half.and_then(|half| Some((half, self.setups.get(&half.business)?)));
             let is_whole = |known: &Known| {
@@ -402,8 +401,16 @@ impl World {
             self.shadow.flows(is_untouched, up_since_ms, self.at_ms, slack_ms);
             self.shadow.waits(up_since_ms, slack_ms);
         }
+        self.look_at_pauses();
         if self.is_draining {
             self.finish_up();
+        }
+    }
+
+    pub(crate) fn look_at_pauses(&mut self) {
+        let now = self.now();
+        if let Some(node) = &self.node {
+            self.shadow.paused(&node.engine.paused(now));
         }
     }
 
