@@ -193,7 +193,7 @@ impl Driver {
         let (command, commands) = mpsc::channel(COMMANDS_MAX);
         let shared = Arc::new(Shared::new());
         let handle = Handle { commands: command, shared: Arc::clone(&shared), lease };
-        let shadows = Shadows::start(Arc::clone(&clock), Arc::clone(&telemetry));
+        let shadows = Shadows::new(Arc::clone(&clock), Arc::clone(&telemetry));
         let mut driver = Self {
             journal,
             feed,

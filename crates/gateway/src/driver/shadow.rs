@@ -1,29 +1,30 @@
 //! Shadows: what the second route would have made of an event that has ended on its own.
 //!
 //! A shadow never changes, delays or fails its event: it begins when the event's end is committed, waits in a queue that
-//! drops what it has no room for, and works in a task of its own with connections of its own. It encodes each event
-//! for the second route; a read mark or a block is also sent, but only to this machine, where a sandbox may listen.
-//! Nothing else ever is, conversions above all. What can be compared is counted, and each difference is logged once.
+//! drops what it has no room for, and works in a task of its account with connections of its own, so that a sandbox that
+//! does not answer costs no other account its shadows. It encodes each event for the second route; a read mark or a block is
+//! also sent, but only to this machine, where a sandbox may listen. Nothing else ever is, conversions above all. What can be
+//! compared is counted, and each difference is logged once for each account.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use laneway_channel::http::{Limits, Reach};
 use laneway_channel::meta::{Member, Verb, encode};
 use laneway_channel::{cm, meta};
-use laneway_model::{AttemptOutcome, EventKind, Outcome, Route, Status};
+use laneway_model::{AccountName, AttemptOutcome, EventKind, Outcome, Route, Status};
 use tokio::sync::mpsc;
 
 use super::directory::Target;
 use crate::clock::Clock;
 use crate::telemetry::Telemetry;
 
-/// Shadows that may wait: two full groups.
+/// Shadows of one account that may wait: two full groups.
 const WAITING_MAX: usize = 2_000;
 /// How long a call to this machine may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
-/// Differences that are remembered as logged. Codes are the services' own, so there is no other end to them.
+/// Differences of one account that are remembered as logged. Codes are the services' own, so there is no other end to them.
 const LOGGED_MAX: usize = 1_000;
 
 /// An event whose end on its own route is committed, and its second route.
@@ -84,49 +85,53 @@ impl Shown {
     }
 }
 
-/// The way to the task that follows shadows. The task ends with it.
-#[derive(Debug)]
+/// The ways to the tasks that follow shadows, one for each account that has had any. The tasks end with it.
 pub(super) struct Shadows {
-    jobs: mpsc::Sender<Job>,
+    accounts: BTreeMap<AccountName, mpsc::Sender<Job>>,
+    /// What a new task begins with.
+    tools: Tools,
+}
+
+/// What all tasks share.
+#[derive(Clone)]
+struct Tools {
+    meta: meta::Client,
+    cm: cm::Client,
+    clock: Arc<dyn Clock>,
     telemetry: Arc<Telemetry>,
 }
 
 impl Shadows {
-    /// Starts the task.
-    pub(super) fn start(clock: Arc<dyn Clock>, telemetry: Arc<Telemetry>) -> Self {
-        let (jobs, waiting) = mpsc::channel(WAITING_MAX);
+    /// No tasks yet.
+    pub(super) fn new(clock: Arc<dyn Clock>, telemetry: Arc<Telemetry>) -> Self {
         let limits = Limits {
             connect_timeout: CALL_TIMEOUT,
             call_timeout: CALL_TIMEOUT,
             reach: Reach::Loopback,
             ..Limits::default()
         };
-        let follower = Follower {
-            meta: meta::Client::new(limits),
-            cm: cm::Client::new(limits),
-            clock,
-            telemetry: Arc::clone(&telemetry),
-            logged: BTreeSet::new(),
-        };
-        tokio::spawn(follower.run(waiting));
-        Self { jobs, telemetry }
+        let tools = Tools { meta: meta::Client::new(limits), cm: cm::Client::new(limits), clock, telemetry };
+        Self { accounts: BTreeMap::new(), tools }
     }
 
     /// Hands a shadow over, or drops it; either way at once.
-    pub(super) fn follow(&self, job: Job) {
+    pub(super) fn follow(&mut self, job: Job) {
         let (route, kind) = (job.second.route(), job.kind());
-        if self.jobs.try_send(job).is_err() {
-            self.telemetry.delivery.shadowed(route, kind, Shown::Dropped);
+        let tools = &self.tools;
+        let jobs = self.accounts.entry(job.member.event.account.clone()).or_insert_with(|| {
+            let (jobs, waiting) = mpsc::channel(WAITING_MAX);
+            tokio::spawn(Follower { tools: tools.clone(), logged: BTreeSet::new() }.run(waiting));
+            jobs
+        });
+        if jobs.try_send(job).is_err() {
+            tools.telemetry.delivery.shadowed(route, kind, Shown::Dropped);
         }
     }
 }
 
-/// Follows shadows one after the other, so that blocks of one person keep their order.
+/// Follows an account's shadows one after the other, so that blocks of one person keep their order.
 struct Follower {
-    meta: meta::Client,
-    cm: cm::Client,
-    clock: Arc<dyn Clock>,
-    telemetry: Arc<Telemetry>,
+    tools: Tools,
     logged: BTreeSet<(Route, &'static str, String)>,
 }
 
@@ -138,7 +143,7 @@ impl Follower {
                 return;
             }
             let (shown, why) = self.shown(&job).await;
-            self.telemetry.delivery.shadowed(job.second.route(), job.kind(), shown);
+            self.tools.telemetry.delivery.shadowed(job.second.route(), job.kind(), shown);
             if let Some(why) = why {
                 self.log(&job, shown, why);
             }
@@ -153,13 +158,13 @@ impl Follower {
         if !may_be_sent(job.kind()) {
             return (Shown::NotSent, None);
         }
-        let (members, now) = (std::slice::from_ref(&job.member), self.clock.wall());
+        let (members, now) = (std::slice::from_ref(&job.member), self.tools.clock.wall());
         let answer = match &job.second {
             Target::Meta(target) => {
                 let verb = Verb::of(job.kind());
-                self.meta.send(target, meta::Call { verb, members, now }, || {}).await
+                self.tools.meta.send(target, meta::Call { verb, members, now }, || {}).await
             }
-            Target::Cm(target) => self.cm.send(target, &job.member.event, now, || {}).await,
+            Target::Cm(target) => self.tools.cm.send(target, &job.member.event, now, || {}).await,
         };
         match answer.outcomes.first() {
             Some(second) => compared(&job.first, second),
@@ -245,7 +250,11 @@ mod tests {
         AccountName, Action, Event, EventId, Failure, FailureClass, PhoneNumber, Scope, Timestamp,
     };
 
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+
     use super::*;
+    use crate::clock::SystemClock;
 
     fn failed(class: FailureClass) -> Outcome {
         let detail = "no".to_owned();
@@ -290,8 +299,12 @@ mod tests {
     }
 
     fn job(status: Status) -> Option<Job> {
+        job_of("shop", "http://127.0.0.1:9", status)
+    }
+
+    fn job_of(account: &str, cm_url: &str, status: Status) -> Option<Job> {
         let event = Event {
-            account: AccountName::parse("shop").unwrap(),
+            account: AccountName::parse(account).unwrap(),
             business: PhoneNumber::parse("+316098765432").unwrap(),
             person: None,
             action: Action::Block,
@@ -300,7 +313,7 @@ mod tests {
             accepted_at: Timestamp::default(),
         };
         let member = Member { id: EventId::new(Timestamp::default(), 0, 1), event: Arc::new(event) };
-        let target = cm::Target { cm_url: "http://127.0.0.1:9".to_owned(), token: Secret::new("token") };
+        let target = cm::Target { cm_url: cm_url.to_owned(), token: Secret::new("token") };
         Job::new(&member, status, Outcome::Confirmed, Target::Cm(Arc::new(target)))
     }
 
@@ -323,13 +336,53 @@ mod tests {
     fn what_has_no_room_is_dropped_and_counted() {
         let telemetry = Arc::new(Telemetry::new());
         let (jobs, mut waiting) = mpsc::channel(1);
-        let shadows = Shadows { jobs, telemetry: Arc::clone(&telemetry) };
+        let mut shadows = Shadows::new(Arc::new(SystemClock::new()), Arc::clone(&telemetry));
+        shadows.accounts.insert(AccountName::parse("shop").unwrap(), jobs);
         for _ in 0..3 {
             shadows.follow(job(Status::Confirmed).unwrap());
         }
         assert!(waiting.try_recv().is_ok() && waiting.try_recv().is_err());
         let (_, metrics) = telemetry.encode();
         let line = r#"laneway_shadow_total{route="cm",type="Block",result="dropped"} 2"#;
+        assert!(metrics.contains(line), "{metrics}");
+    }
+
+    /// Takes a request, to its end.
+    async fn request(service: &TcpListener) -> TcpStream {
+        let (mut stream, _) = service.accept().await.unwrap();
+        let mut read = Vec::new();
+        while !read.ends_with(b"}") {
+            stream.read_buf(&mut read).await.unwrap();
+        }
+        stream
+    }
+
+    async fn answer(mut stream: TcpStream) {
+        let text = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+        stream.write_all(text).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_account_whose_second_route_hangs_holds_no_other_up() {
+        let telemetry = Arc::new(Telemetry::new());
+        let mut shadows = Shadows::new(Arc::new(SystemClock::new()), Arc::clone(&telemetry));
+        let (slow, quick) =
+            (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let url = |service: &TcpListener| format!("http://{}", service.local_addr().unwrap());
+        let (slow_url, quick_url) = (url(&slow), url(&quick));
+        let mut follow = |account, url: &str| shadows.follow(job_of(account, url, Status::Confirmed).unwrap());
+        follow("slow", &slow_url);
+        follow("quick", &quick_url);
+        follow("slow", &slow_url);
+        let waits = request(&slow).await;
+        // The first gets its answer only when the other account's has come; behind it, it would be late by then.
+        answer(request(&quick).await).await;
+        answer(waits).await;
+        // Each account's are followed one by one: the next means that the one before is counted.
+        follow("quick", &quick_url);
+        let _next = (request(&slow).await, request(&quick).await);
+        let (_, metrics) = telemetry.encode();
+        let line = r#"laneway_shadow_total{route="cm",type="Block",result="same"} 2"#;
         assert!(metrics.contains(line), "{metrics}");
     }
 }
