@@ -232,6 +232,8 @@ impl Engine {
             return;
         }
         let Some(mut call) = self.calls.remove(&id) else { return };
+        // What it was opened for may go another way now: that way has its own window and its own pauses.
+        let is_rerouted = self.is_rerouted(call.number, call.reroutes);
         let (missing, left_over): (BTreeSet<_>, BTreeSet<_>) =
             (missing.iter().collect(), left_over.iter().collect());
         let (mut members, mut later, mut expired) = (Vec::new(), Vec::new(), Vec::new());
@@ -239,7 +241,7 @@ impl Engine {
             let sequence = self.entries[slot].sequence;
             if missing.contains(&sequence) {
                 self.forget(now, slot);
-            } else if left_over.contains(&sequence) {
+            } else if is_rerouted || left_over.contains(&sequence) {
                 later.push(slot);
             } else if self.is_over(now, slot) {
                 // It may have taken long until its body was there.

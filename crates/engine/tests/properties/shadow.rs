@@ -293,18 +293,18 @@ impl Shadow {
     /// Bodies are at hand, or the journal refused to begin the call because of members that are gone.
     pub(crate) fn loaded(&mut self, call: CallId, missing: &[Sequence], left_over: &[Sequence]) {
         let known = self.calls.get_mut(&call).expect("only calls under way are loaded");
-        known.members.retain(|member| !missing.contains(member) && !left_over.contains(member));
+        known.members.retain(|member| !missing.contains(member));
+        let is_rerouted = self.numbers.reroutes(known.party.business) != known.reroutes;
+        let is_left_over = |member: &Sequence| is_rerouted || left_over.contains(member);
+        for sequence in known.members.extract_if(.., |member| is_left_over(member)) {
+            let event = self.events.get_mut(&sequence).unwrap();
+            (event.stage, event.part) = (Stage::Waiting, event.part.filter(|_| !is_rerouted));
+        }
         let is_over = |member: &Sequence| self.events[member].entry.expires <= self.now.wall;
         let over: Vec<_> = known.members.extract_if(.., |member| is_over(member)).collect();
         for sequence in &over {
             self.events.get_mut(sequence).unwrap().stage = Stage::Waiting;
         }
-        let is_rerouted = self.numbers.reroutes(known.party.business) != known.reroutes;
-        for sequence in left_over {
-            let event = self.events.get_mut(sequence).unwrap();
-            (event.stage, event.part) = (Stage::Waiting, event.part.filter(|_| !is_rerouted));
-        }
-        let known = self.calls.get_mut(&call).unwrap();
         let (members, begin) = (known.members.clone(), known.kind.begin);
         for sequence in missing {
             self.events.get_mut(sequence).unwrap().stage = Stage::Ended(None);

@@ -217,6 +217,36 @@ fn what_waits_for_one_way_goes_the_other_when_the_configuration_says_so() {
 }
 
 #[test]
+fn a_call_whose_bodies_are_fetched_while_the_route_changes_is_opened_anew() {
+    check(
+        "
+        accept 1 Block a, 2 Block b, 3 Purchase c
+        > load 1 [1, 2]
+        > load 2 [3]
+        configure relaying Block
+        loaded 1 without 2
+        > load 3 [1]
+        loaded 3
+        > send 3 [1]
+        answer 3 unauthorized@credential
+        > alarm Unauthorized A Blocks Credential at CM.com
+        > settle 1 call 3: 1 retrying
+        loaded 2
+        > load 4 [3]
+        configure relaying Block
+        loaded 4
+        > begin 4 [3]
+        configure relaying Purchase
+        begun 4
+        > send 4 [3]
+        answer 4 unauthorized@credential
+        > alarm Unauthorized A Conversions Credential
+        > settle 2 call 4: 3 retrying
+        ",
+    );
+}
+
+#[test]
 fn parts_of_a_refused_group_fall_apart_when_their_members_go_different_ways() {
     check(
         "
@@ -231,9 +261,9 @@ fn parts_of_a_refused_group_fall_apart_when_their_members_go_different_ways() {
         > settle 1 call 1: 1 retrying (Halved), 2 retrying (Halved), 3 retrying (Halved), 4 retrying (Halved)
         settled 1
         > load 2 [1, 2]
-        configure relaying Purchase
         loaded 2
         > begin 2 [1, 2]
+        configure relaying Purchase
         begun 2
         > send 2 [1, 2]
         answer 2 all refused_together

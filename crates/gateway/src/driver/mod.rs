@@ -421,7 +421,7 @@ impl Driver {
             for effect in effects.drain(..) {
                 inputs.extend(self.perform(effect));
             }
-            // The time of all its members may have been over.
+            // All its members may have had to wait for another, or their time was over.
             if let Some(call) = loaded.filter(|call| !self.engine.is_under_way(*call)) {
                 self.calls.remove(&call);
             }

@@ -366,11 +366,14 @@ mod tests {
     async fn an_account_whose_second_route_hangs_holds_no_other_up() {
         let telemetry = Arc::new(Telemetry::new());
         let mut shadows = Shadows::new(Arc::new(SystemClock::new()), Arc::clone(&telemetry));
-        let (slow, quick) =
-            (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let (slow, quick) = (
+            TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            TcpListener::bind("127.0.0.1:0").await.unwrap(),
+        );
         let url = |service: &TcpListener| format!("http://{}", service.local_addr().unwrap());
         let (slow_url, quick_url) = (url(&slow), url(&quick));
-        let mut follow = |account, url: &str| shadows.follow(job_of(account, url, Status::Confirmed).unwrap());
+        let mut follow =
+            |account, url: &str| shadows.follow(job_of(account, url, Status::Confirmed).unwrap());
         follow("slow", &slow_url);
         follow("quick", &quick_url);
         follow("slow", &slow_url);
