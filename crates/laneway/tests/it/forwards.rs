@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::harness::{CUSTOMER, Gateway, Host, Posted, Serve, Shop, TOKENS, World, receive, run, run_with};
+use crate::import::Tail;
 use crate::manual;
 
 const PAGE: &str = include_str!("../../../../docs/outbox.md");
@@ -275,6 +276,7 @@ fn two_accounts_in_one_notification_do_not_see_each_other() {
         side(&shop.world.business, &TOKENS.all.text, SHOP_SECRET, &of_shop, "+16505551234", &words);
     let words = ["16315551181", "Pablo", SALON_MESSAGE];
     let salon_side = side(&salon, &token, SALON_SECRET, &of_salon, "+16315551181", &words);
+    let mut followed = Tail::start(&serve.gateway, &["--json", "--token", &token]);
     for (own, other, message) in
         [(&shop_side, &salon_side, SHOP_MESSAGE), (&salon_side, &shop_side, SALON_MESSAGE)]
     {
@@ -291,6 +293,8 @@ fn two_accounts_in_one_notification_do_not_see_each_other() {
         assert_eq!(told.json()["data"], event);
         own.check_is_own(&told, other);
     }
+    let first = followed.line("");
+    assert!(first.contains(&salon_side.business) && !first.contains(&shop_side.business), "{first}");
     let post = receive(&of_salon_cm, "/inbox");
     salon_side.check_is_own(&post, &shop_side);
     assert_eq!(post.json()["messageContext"], SALON_MESSAGE);

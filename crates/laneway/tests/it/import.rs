@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{CUSTOMER, Dev, Finished, Process, run};
+use crate::harness::{CUSTOMER, Dev, Finished, Gateway, Process, run};
 
 /// Lines of which one in three hundred names a click that nobody made up right.
 const LINES: usize = 1_500;
@@ -166,16 +166,16 @@ fn what_cannot_be_imported_is_said() {
 }
 
 /// A tail under way; it is ended when dropped.
-struct Tail {
+pub(crate) struct Tail {
     process: Child,
     lines: std::io::Lines<BufReader<ChildStdout>>,
 }
 
 impl Tail {
     /// Starts it and waits until it follows.
-    fn start(dev: &Dev, args: &[&str]) -> Self {
+    pub(crate) fn start(gateway: &Gateway, args: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_laneway"));
-        command.arg("tail").args(args).args(["--url", &dev.gateway.0.url()]);
+        command.arg("tail").args(args).args(["--url", &gateway.0.url()]);
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut said = String::new();
         BufReader::new(process.stderr.take().unwrap()).read_line(&mut said).unwrap();
@@ -184,7 +184,8 @@ impl Tail {
         Self { process, lines }
     }
 
-    fn line(&mut self, part: &str) -> String {
+    /// The next line with this part.
+    pub(crate) fn line(&mut self, part: &str) -> String {
         self.lines.by_ref().map(Result::unwrap).find(|line| line.contains(part)).unwrap()
     }
 }
@@ -200,8 +201,8 @@ impl Drop for Tail {
 fn tail_shows_what_happens() {
     let directory = TempDir::new().unwrap();
     let dev = Dev::start(directory.path());
-    let mut all = Tail::start(&dev, &["--json"]);
-    let mut failed = Tail::start(&dev, &["--status", "failed", "--type", "Block"]);
+    let mut all = Tail::start(&dev.gateway, &["--json"]);
+    let mut failed = Tail::start(&dev.gateway, &["--status", "failed", "--type", "Block"]);
     let confirmed = dev.gateway.submit(dev.world.number(), CUSTOMER, &json!({"type": "Block"}));
     let refused = dev.gateway.submit(dev.world.number(), "+4917012345678", &json!({"type": "Block"}));
     let first: Value = all.line(&confirmed).parse().unwrap();
