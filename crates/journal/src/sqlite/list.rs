@@ -29,7 +29,7 @@ pub(crate) struct Naming {
     pub(crate) next: Option<Sequence>,
 }
 
-/// The most bytes of bodies that are looked through in one go.
+/// The bytes of bodies from which on no further one is looked at in one go, so that no reader is held for long.
 const BYTES_SEARCHED_MAX: usize = 32 << 20;
 
 impl Reader {
@@ -317,13 +317,16 @@ impl Reader {
             )
             .doing(DOING)?;
         let mut rows = statement.query([after, limit as i64]).doing(DOING)?;
-        let (mut found, mut next) = (Vec::new(), None);
-        while let Some(row) = rows.next().doing(DOING)? {
+        let (mut found, mut next, mut bytes) = (Vec::new(), None, 0);
+        while bytes < BYTES_SEARCHED_MAX
+            && let Some(row) = rows.next().doing(DOING)?
+        {
             check(row, NOTIFICATIONS, 4)?;
             let id = row.get(5).doing(DOING)?;
             next = Some(id);
             let received_at = Timestamp::from_millis(unsigned(row.get(0).doing(DOING)?));
             let body = row.get_ref(3).doing(DOING)?.as_bytes().unwrap_or_default();
+            bytes += body.len();
             if received_at <= until && names_any(body, words) {
                 found.push(id);
             }
@@ -332,18 +335,16 @@ impl Reader {
     }
 }
 
+/// Whether one of the words stands somewhere in the text by itself, not as a part of a longer one. The text may be long, so it
+/// is gone through once, whatever the number of words.
 fn names_any(text: &[u8], words: &[String]) -> bool {
-    words.iter().any(|word| names(text, word.as_bytes()))
-}
-
-/// Whether the word stands somewhere in the text by itself, not as a part of a longer one.
-fn names(text: &[u8], word: &[u8]) -> bool {
-    let is_free = |byte: Option<&u8>| byte.is_none_or(|byte| !byte.is_ascii_alphanumeric());
-    text.windows(word.len()).enumerate().any(|(at, window)| {
-        window == word
-            && is_free(at.checked_sub(1).and_then(|before| text.get(before)))
-            && is_free(text.get(at + word.len()))
-    })
+    let is_free = |at: usize| text.get(at).is_none_or(|byte| !byte.is_ascii_alphanumeric());
+    let ends_word = |end: usize| {
+        words.iter().any(|word| {
+            text[..end].ends_with(word.as_bytes()) && end.checked_sub(word.len() + 1).is_none_or(is_free)
+        })
+    };
+    (1..=text.len()).any(|end| is_free(end) && !is_free(end - 1) && ends_word(end))
 }
 
 /// The way through a queue.
@@ -426,9 +427,16 @@ mod tests {
             ("3160123456789", false),
             ("1316012345678 316012345678", true),
             ("31601234567", false),
+            ("00316012345678", false),
+            (r#""user_id":"US.ENT.1a""#, true),
+            ("US.ENT.1a", true),
+            ("AUS.ENT.1a", false),
+            ("US.ENT.1ab", false),
+            ("ENT.1a", false),
             ("", false),
         ] {
-            assert_eq!(names(text.as_bytes(), b"316012345678"), expected, "{text}");
+            let words = ["316012345678".to_owned(), "US.ENT.1a".to_owned()];
+            assert_eq!(names_any(text.as_bytes(), &words), expected, "{text}");
         }
     }
 
