@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use laneway_channel::{http, meta};
-use laneway_journal::{Feed, Journal, OpenError, Queue};
+use laneway_journal::{Feed, Journal, OpenError, PurgedContacts, Queue};
+use laneway_model::{Person, PhoneNumber, Timestamp};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -87,6 +88,8 @@ pub enum StartError {
 
 /// How often it is looked for what has been kept long enough.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
+/// Contacts that are looked at for their age each time; the next time goes on behind them.
+const CONTACTS_LOOKED_AT: usize = 50_000;
 /// Rows that are deleted in one step.
 const PURGE_STEP: usize = 5_000;
 
@@ -242,9 +245,10 @@ fn report_panic<T>(ended: Result<T, tokio::task::JoinError>) -> Option<T> {
     ended.inspect_err(|error| tracing::error!(%error, "a task did not run to its end")).ok()
 }
 
-/// Deletes events that have been final, and notifications that have been here, for as long as they are kept, and keys that
-/// are free again.
+/// Deletes events that have been final, notifications that have been here, and persons that nothing was told of, for as
+/// long as they are kept, and keys that are free again.
 async fn purge(node: Node, stop: CancellationToken) {
+    let mut contacts_after = None;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -260,8 +264,38 @@ async fn purge(node: Node, stop: CancellationToken) {
         // A forward holds what a notification says, and is kept as long.
         purge_all("forwards", || journal.purge(Queue::Forwards, received_before, PURGE_STEP)).await;
         purge_all("notifications", || journal.purge_notifications(received_before, PURGE_STEP)).await;
+        let told_before = now.saturating_sub(retention.contacts);
+        contacts_after = purge_contacts(journal, told_before, contacts_after).await;
         purge_all("keys", || journal.purge_keys(now, PURGE_STEP)).await;
     }
+}
+
+/// Deletes the contacts of which nothing was told since, of as many as are looked at at once; gives where to go on. All of
+/// them would be much to read every time, and nobody waits for it.
+async fn purge_contacts(
+    journal: &Journal,
+    told_before: Timestamp,
+    mut after: Option<(Person, PhoneNumber)>,
+) -> Option<(Person, PhoneNumber)> {
+    for _ in 0..CONTACTS_LOOKED_AT / PURGE_STEP {
+        match journal.purge_contacts(told_before, after.clone(), PURGE_STEP).await {
+            Ok(PurgedContacts { removed, next }) => {
+                if removed > 0 {
+                    tracing::debug!(
+                        what = "contacts",
+                        deleted = removed,
+                        "deleted what was kept long enough"
+                    );
+                }
+                after = Some(next?);
+            }
+            Err(error) => {
+                tracing::warn!(what = "contacts", %error, "cannot delete what was kept long enough; it is tried again");
+                break;
+            }
+        }
+    }
+    after
 }
 
 /// Deletes in small steps until nothing is left to delete, so that accepting goes on between them.

@@ -8,7 +8,8 @@ use crate::sqlite::Sqlite;
 use crate::sqlite::step::{Op, Reply};
 use crate::{
     Append, Appended, BlockedPage, CallId, Completion, Erased, Error, Feed, Filter, Fresh, Lease, NewCall,
-    NewRow, OpenError, OpenPage, Options, Page, Queue, Record, Row, Sequence, Settlement, Stats, Tenant,
+    NewRow, OpenError, OpenPage, Options, Page, PurgedContacts, Queue, Record, Row, Sequence, Settlement,
+    Stats, Tenant,
 };
 
 /// A handle to the journal; cheap to clone. Every operation that writes is durable when it returns `Ok`, and has left
@@ -316,6 +317,22 @@ impl Journal {
     pub async fn purge_notifications(&self, received_before: Timestamp, limit: usize) -> Result<u64, Error> {
         match &self.store {
             Store::Sqlite(sqlite) => sqlite.purge_notifications(received_before, limit).await,
+        }
+    }
+
+    /// Removes those contacts of a page of at most `limit` of which nothing was told at that instant or since. Whoever is
+    /// blocked stays: the block holds for as long as it is not lifted.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Full`], or the store's own trouble.
+    pub async fn purge_contacts(
+        &self,
+        told_before: Timestamp,
+        after: Option<(Person, PhoneNumber)>,
+        limit: usize,
+    ) -> Result<PurgedContacts, Error> {
+        match &self.store {
+            Store::Sqlite(sqlite) => sqlite.purge_contacts(told_before, after, limit).await,
         }
     }
 

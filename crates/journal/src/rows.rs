@@ -386,6 +386,15 @@ pub struct BlockedPage {
     pub next: Option<(Person, PhoneNumber)>,
 }
 
+/// What became of a page of contacts that were looked at for their age.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PurgedContacts {
+    /// How many went.
+    pub removed: u64,
+    /// Pass it as `after` for the next page; `None` on the last.
+    pub next: Option<(Person, PhoneNumber)>,
+}
+
 /// Whose data an erasure is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tenant {

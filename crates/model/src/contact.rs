@@ -121,6 +121,34 @@ impl Contact {
         }
     }
 
+    /// Whether everything that is known was told before that instant, and nothing of it holds any longer than it is known:
+    /// whoever is blocked stays blocked.
+    pub fn is_over(&self, before: Timestamp) -> bool {
+        let Self {
+            business: _,
+            person: _,
+            phone,
+            bsuid,
+            formerly,
+            became,
+            last_message_in,
+            blocked,
+            clicks,
+            messages,
+        } = self;
+        let told = [
+            phone.as_ref().map(|(_, at)| *at),
+            bsuid.as_ref().map(|(_, at)| *at),
+            formerly.as_ref().map(|(_, at)| *at),
+            became.as_ref().map(|(_, at)| *at),
+            *last_message_in,
+            blocked.map(|(_, at)| at),
+        ];
+        let listed = clicks.iter().map(|click| click.at).chain(messages.iter().map(|message| message.at));
+        !blocked.is_some_and(|(is_blocked, _)| is_blocked)
+            && told.into_iter().flatten().chain(listed).all(|at| at < before)
+    }
+
     /// Until when the window is open, as far as it is known.
     pub fn window_until(&self) -> Option<Timestamp> {
         self.last_message_in.map(|at| at.saturating_add(Self::WINDOW))

@@ -112,6 +112,9 @@ pub struct Retention {
     pub final_events: Duration,
     /// How long notifications are kept as they came: 1 hour to 3,650 days, default 7 days.
     pub notifications: Duration,
+    /// How long after the last that was told of them a person is known: 7 days, so that a click finds its conversion, to
+    /// 3,650 days, default 365 days. Whoever is blocked is known for as long as that holds.
+    pub contacts: Duration,
     /// How long an idempotency key is kept: 1 hour to 28 days, default 48 hours. Those of conversions are kept for
     /// [`Retention::CONVERSION_KEYS`].
     pub keys: Duration,
@@ -445,7 +448,7 @@ impl Default for Limits {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { final_events: 30 * DAY, notifications: 7 * DAY, keys: 2 * DAY }
+        Self { final_events: 30 * DAY, notifications: 7 * DAY, contacts: 365 * DAY, keys: 2 * DAY }
     }
 }
 

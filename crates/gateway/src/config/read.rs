@@ -236,12 +236,13 @@ impl Reader<'_> {
     }
 
     fn retention(&mut self, table: &Table<'_>) -> Retention {
-        let Retention { final_events, notifications, keys } = Retention::default();
-        let mut kept = |key, max, default| self.duration(table, key, HOUR..=max).unwrap_or(default);
+        let Retention { final_events, notifications, contacts, keys } = Retention::default();
+        let mut kept = |key, range, default| self.duration(table, key, range).unwrap_or(default);
         Retention {
-            final_events: kept("final_events", 3650 * DAY, final_events),
-            notifications: kept("notifications", 3650 * DAY, notifications),
-            keys: kept("keys", Retention::CONVERSION_KEYS, keys),
+            final_events: kept("final_events", HOUR..=3650 * DAY, final_events),
+            notifications: kept("notifications", HOUR..=3650 * DAY, notifications),
+            contacts: kept("contacts", 7 * DAY..=3650 * DAY, contacts),
+            keys: kept("keys", HOUR..=Retention::CONVERSION_KEYS, keys),
         }
     }
 

@@ -46,8 +46,11 @@ pub(super) static LIMITS: Section = Section {
 };
 
 /// `[retention]`.
-pub(super) static RETENTION: Section =
-    Section { path: "retention", form: "[retention]", keys: &["final_events", "notifications", "keys"] };
+pub(super) static RETENTION: Section = Section {
+    path: "retention",
+    form: "[retention]",
+    keys: &["final_events", "notifications", "contacts", "keys"],
+};
 
 /// `[rules]`.
 pub(super) static RULES: Section = Section {

@@ -23,6 +23,9 @@ const CONTACT_VERSION: u8 = 2;
 /// The version of contacts that is only read.
 const CONTACT_VERSION_1: u8 = 1;
 
+/// Where a contact is found: who, and in whose eyes.
+pub(crate) type Place = (Person, PhoneNumber);
+
 /// A person as SQLite stores them: a phone number as a number, a business-scoped id as a text.
 pub(crate) fn person_value(person: &Person) -> ToSqlOutput<'_> {
     match person {
@@ -160,6 +163,20 @@ pub(crate) fn page(
         page.push((person, business_of(row.get(1).doing(doing)?)?));
     }
     Ok(page)
+}
+
+/// Everyone of whom something is not folded yet, with the business numbers that know it; they are few.
+pub(crate) fn all_unfolded(connection: &Connection) -> Result<Vec<(Person, PhoneNumber)>, Error> {
+    let doing = "listing contacts";
+    let mut statement =
+        connection.prepare_cached("SELECT DISTINCT person, business FROM touches").doing(doing)?;
+    let mut rows = statement.query([]).doing(doing)?;
+    let mut contacts = Vec::new();
+    while let Some(row) = rows.next().doing(doing)? {
+        let business = business_of(row.get(1).doing(doing)?)?;
+        contacts.extend(person_of(row.get_ref(0).doing(doing)?)?.map(|person| (person, business)));
+    }
+    Ok(contacts)
 }
 
 /// Everyone of whom a business number knows something that is not folded yet.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::{fs, io};
 
-use laneway_model::{AccountName, Person, Timestamp};
+use laneway_model::{AccountName, Person, PhoneNumber, Timestamp};
 use tokio::sync::oneshot;
 
 use super::checkpoint::{Checkpoints, Log, Mode};
@@ -19,7 +19,9 @@ use super::step::{Only, Op, Reply};
 use super::store::Store;
 use super::writer::{Gauges, Job, Writer};
 use crate::feed::{Feed, feed};
-use crate::{Erased, Error, Lease, Limits, OpenError, Options, Queue, Sequence, Stats, Tenant};
+use crate::{
+    Erased, Error, Lease, Limits, OpenError, Options, PurgedContacts, Queue, Sequence, Stats, Tenant,
+};
 
 /// Notifications that are looked through at once for a person's name.
 const NOTIFICATIONS_PER_READ: usize = 500;
@@ -302,6 +304,26 @@ impl Sqlite {
             removed += self.write(Op::RemoveNotifications(found)).await?.removed();
         }
         Ok(removed)
+    }
+
+    /// Removes contacts, of those on a page.
+    pub(crate) async fn purge_contacts(
+        &self,
+        told_before: Timestamp,
+        after: Option<(Person, PhoneNumber)>,
+        limit: usize,
+    ) -> Result<PurgedContacts, Error> {
+        let step = self.limits.rows_removed_per_step.min(limit);
+        let (contacts, next) =
+            self.read(move |reader| reader.contacts_before(told_before, after.as_ref(), step)).await?;
+        let removed = match contacts.is_empty() {
+            true => 0,
+            false => {
+                let op = Op::RemoveContactsBefore { contacts, before: told_before };
+                self.write(op).await?.removed()
+            }
+        };
+        Ok(PurgedContacts { removed, next })
     }
 
     /// Removes keys, at most `limit`.

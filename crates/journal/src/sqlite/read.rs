@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use laneway_model::{AccountName, Contact, EventId, Person, PhoneNumber, Reference};
+use laneway_model::{AccountName, Contact, EventId, Person, PhoneNumber, Reference, Timestamp};
 use rusqlite::Connection;
 
 use super::append::lane_hash;
@@ -236,6 +236,30 @@ impl Reader {
                 }
             }
             Ok(BlockedPage { persons, next })
+        })
+    }
+
+    /// Those of a page of contacts of which nothing was told since that instant; whoever is not folded yet is on the first.
+    /// A contact that cannot be read stays, and is reported where it is asked for.
+    pub(crate) fn contacts_before(
+        &mut self,
+        before: Timestamp,
+        after: Option<&contacts::Place>,
+        limit: usize,
+    ) -> Result<(Vec<contacts::Place>, Option<contacts::Place>), Error> {
+        self.snapshot(|reader| {
+            let mut page = contacts::page(&reader.connection, after, limit)?;
+            let next = page.last().filter(|_| page.len() == limit).cloned();
+            if after.is_none() {
+                page.extend(contacts::all_unfolded(&reader.connection)?);
+            }
+            page.retain(|(person, business)| {
+                let known = contacts::load(&reader.connection, *business, person);
+                known.is_ok_and(|contact| contact.is_some_and(|contact| contact.is_over(before)))
+            });
+            page.sort_unstable();
+            page.dedup();
+            Ok((page, next))
         })
     }
 

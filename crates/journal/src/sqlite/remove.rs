@@ -106,6 +106,28 @@ pub(super) fn contacts(
     Ok(known.len() as u64)
 }
 
+/// Something may have been told of them since they were found, so each is looked at again.
+pub(super) fn contacts_before(
+    store: &mut Store,
+    contacts: &[(Person, PhoneNumber)],
+    before: Timestamp,
+) -> Result<u64, Failed> {
+    let mut doomed = Vec::new();
+    for (person, business) in contacts {
+        let known = contacts::load(&store.connection, *business, person).reading()?;
+        if known.is_some_and(|contact| contact.is_over(before)) {
+            doomed.push((person, *business));
+        }
+    }
+    let mut touches = 0;
+    for (person, business) in &doomed {
+        let removed = contacts::remove(&store.connection, *business, person);
+        touches += removed.doing("removing contacts").writing()?;
+    }
+    store.memory.counters.folded(touches);
+    Ok(doomed.len() as u64)
+}
+
 pub(super) fn notifications(store: &Store, ids: &[i64]) -> Result<u64, Failed> {
     let doing = "removing notifications";
     set_overwriting(store, true).writing()?;

@@ -75,6 +75,13 @@ pub enum Op {
         /// Only what these business numbers know.
         of: Option<Vec<PhoneNumber>>,
     },
+    /// Removes those contacts of which nothing was told since; others stay.
+    RemoveContactsBefore {
+        /// The contacts.
+        contacts: Vec<(Person, PhoneNumber)>,
+        /// Since when.
+        before: Timestamp,
+    },
     /// Removes notifications, by their place in the file.
     RemoveNotifications(Vec<i64>),
     /// Removes keys that are free since the day of this instant began, at most so many.
@@ -198,6 +205,7 @@ impl Op {
             Self::Discard { sequences, posts, .. } => sequences.len() + posts.len(),
             Self::Requeue { sequences, .. } | Self::Remove { sequences, .. } => sequences.len(),
             Self::Recall(_) | Self::RemoveContacts { .. } => 1,
+            Self::RemoveContactsBefore { contacts, .. } => contacts.len(),
             Self::RemoveNotifications(ids) => ids.len(),
             Self::RemoveKeys { limit, .. } => *limit,
         }
@@ -216,6 +224,7 @@ impl Op {
             | Self::Remove { .. }
             | Self::RemoveContacts { .. }
             | Self::RemoveNotifications(_)
+            | Self::RemoveContactsBefore { .. }
             | Self::RemoveKeys { .. } => 0,
         }
     }
@@ -313,6 +322,9 @@ fn dispatch(store: &mut Store, op: Op, news: &mut Vec<News>) -> Result<Reply, Fa
         }
         Op::RemoveContacts { person, of } => {
             remove::contacts(store, &person, of.as_deref()).map(Reply::Removed)
+        }
+        Op::RemoveContactsBefore { contacts, before } => {
+            remove::contacts_before(store, &contacts, before).map(Reply::Removed)
         }
         Op::RemoveNotifications(ids) => remove::notifications(store, &ids).map(Reply::Removed),
         Op::RemoveKeys { free_at, limit } => remove::keys(store, free_at, limit).map(Reply::Removed),

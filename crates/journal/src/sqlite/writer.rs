@@ -113,6 +113,7 @@ impl Writer {
             | Op::Complete { .. }
             | Op::Discard { .. }
             | Op::Remove { .. }
+            | Op::RemoveContactsBefore { .. }
             | Op::RemoveContacts { .. }
             | Op::RemoveNotifications(_)
             | Op::RemoveKeys { .. } => None,

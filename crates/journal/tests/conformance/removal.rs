@@ -1,9 +1,9 @@
 //! Purging.
 
-use laneway_journal::{Append, Filter, Limits, Queue, RawNotification};
-use laneway_model::{AppName, AttemptOutcome, Status};
+use laneway_journal::{Append, ContactTouch, Filter, Limits, Queue, RawNotification};
+use laneway_model::{AppName, AttemptOutcome, Status, Touch};
 
-use super::fixtures::{Fixture, Harness, change, outcome, row, time};
+use super::fixtures::{Fixture, Harness, business, change, outcome, person, row, time};
 
 async fn left<H: Harness>(fixture: &Fixture<H>) -> Vec<u64> {
     let page = fixture.journal.list(Queue::Events, Filter::default(), None, 99).await.unwrap();
@@ -78,4 +78,52 @@ pub(crate) async fn notifications_are_purged<H: Harness>() {
             "{before}"
         );
     }
+}
+
+pub(crate) async fn contacts_are_purged_when_nothing_was_told_for_long<H: Harness>() {
+    for touches_unfolded in [1, 1_000] {
+        let limits = Limits { touches_unfolded, ..Limits::default() };
+        purge_contacts(&Fixture::<H>::limited(limits).await).await;
+    }
+}
+
+async fn purge_contacts<H: Harness>(fixture: &Fixture<H>) {
+    let wrote = |at| Touch::MessageIn { at: time(at), id: None };
+    let blocked = |blocked, at| Touch::Blocked { blocked, at: time(at) };
+    let touches = [
+        ("US.1", wrote(1)),
+        ("US.2", wrote(1)),
+        ("US.2", wrote(8)),
+        ("US.3", wrote(1)),
+        ("US.3", blocked(true, 2)),
+        ("US.4", wrote(1)),
+        ("US.4", blocked(false, 2)),
+        ("US.5", wrote(4)),
+    ];
+    let touches =
+        touches.map(|(who, touch)| ContactTouch { business: business(), person: person(who), touch });
+    fixture.journal.append(Append { touches: touches.to_vec(), ..Append::default() }).await.unwrap();
+    let purge = async |before, limit| {
+        let (mut removed, mut after) = (0, None);
+        loop {
+            let page = fixture.journal.purge_contacts(time(before), after, limit).await.unwrap();
+            removed += page.removed;
+            after = page.next;
+            if after.is_none() {
+                return removed;
+            }
+        }
+    };
+    let left = async || {
+        let mut left = Vec::new();
+        for who in ["US.1", "US.2", "US.3", "US.4", "US.5"] {
+            left.extend(fixture.journal.contact(business(), &person(who)).await.unwrap().map(|_| who));
+        }
+        left
+    };
+    assert_eq!(purge(1, 9).await, 0);
+    assert_eq!(purge(4, 2).await, 2, "over pages of two");
+    assert_eq!(left().await, ["US.2", "US.3", "US.5"]);
+    assert_eq!(purge(99, 9).await, 2);
+    assert_eq!(left().await, ["US.3"], "whoever is blocked is");
 }

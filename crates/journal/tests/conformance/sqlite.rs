@@ -85,5 +85,5 @@ conforms! {
     people: touches_fold_in_any_order, touches_do_not_pile_up, folded_and_unfolded_touches_are_one, erasure_leaves_nothing,
         erasure_stops_at_its_instant, erasure_finds_forwards_by_what_they_say, what_is_told_of_an_event_is_erased_with_it, erasure_reaches_who_is_the_same, erasure_follows_who_changed_their_number, a_tenant_erases_only_its_own, the_blocked_are_listed_page_by_page, erasure_keeps_the_others_of_a_call;
     removal: only_old_final_rows_are_purged, purging_is_limited, calls_go_with_their_last_row,
-        notifications_are_purged;
+        notifications_are_purged, contacts_are_purged_when_nothing_was_told_for_long;
 }
