@@ -1,4 +1,4 @@
-//! The console at `/console`: events as they happen, one event's attempts, dead letters.
+//! The console at `/console`: events as they happen, one event's attempts, dead letters, and what is paused.
 //!
 //! Hand-written files, embedded as they are. They hold no data, so they need no token; the page asks the API for data,
 //! with the token that its reader gives it.
@@ -19,10 +19,12 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'";
 
 /// The page's files: path, type, text.
-const FILES: [(&str, &str, &str); 4] = [
+const FILES: [(&str, &str, &str); 6] = [
     ("/console", "text/html; charset=utf-8", include_str!("console/index.html")),
     ("/console/console.css", "text/css; charset=utf-8", include_str!("console/console.css")),
     ("/console/console.js", "text/javascript; charset=utf-8", include_str!("console/console.js")),
+    ("/console/dom.js", "text/javascript; charset=utf-8", include_str!("console/dom.js")),
+    ("/console/pauses.js", "text/javascript; charset=utf-8", include_str!("console/pauses.js")),
     ("/console/source.js", "text/javascript; charset=utf-8", include_str!("console/source.js")),
 ];
 

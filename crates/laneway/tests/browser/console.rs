@@ -61,7 +61,7 @@ fn the_console_follows_what_becomes_of_events() {
 
 /// Opens the console of a running `dev` on a desk; `None` where there is no browser.
 #[track_caller]
-fn console(test: &str, dev: &Dev, query: &str) -> Option<Browser> {
+pub(crate) fn console(test: &str, dev: &Dev, query: &str) -> Option<Browser> {
     let browser = Browser::open(test)?;
     browser.resize(DESK);
     browser.prefer("prefers-color-scheme", "light");

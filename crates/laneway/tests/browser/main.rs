@@ -14,6 +14,7 @@ mod driver;
 #[expect(dead_code, unused_imports, reason = "other tests use the rest")]
 #[path = "../it/harness/mod.rs"]
 mod harness;
+mod pauses;
 mod phone;
 mod view;
 mod webhooks;

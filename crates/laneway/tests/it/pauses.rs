@@ -17,24 +17,6 @@ fn check_one_alarm(admin: &Host) {
     assert!(metrics.lines().any(|line| line == "laneway_alarms_total 1"), "{metrics}");
 }
 
-/// Gives the shop this many numbers on one account, which is one token; all of them.
-#[track_caller]
-fn join(shop: &Shop, count: usize) -> Vec<Value> {
-    let mut numbers = vec![shop.world.business.clone()];
-    while numbers.len() < count {
-        let join = json!({"waba_id": shop.world.own("waba_id")});
-        numbers.push(shop.world.host.post("/sandbox/numbers", &join.to_string()).json());
-    }
-    let listed: Vec<_> = numbers
-        .iter()
-        .map(|one| format!("{{ number = {}, phone_number_id = {} }}", one["number"], one["phone_number_id"]))
-        .collect();
-    let text = fs::read_to_string(shop.config()).unwrap();
-    let (before, _) = text.split_once("numbers = [").unwrap();
-    fs::write(shop.config(), format!("{before}numbers = [{}]\n", listed.join(", "))).unwrap();
-    numbers
-}
-
 /// The pauses that an operator is shown by a node that is ready.
 #[track_caller]
 fn pauses(admin: &Host) -> Vec<Value> {
@@ -61,7 +43,7 @@ fn read_mark_of(user: &str, sandbox: &Host, business: &str) -> Value {
 fn forty_numbers_on_one_refused_token_raise_one_alarm_and_go_on_when_its_file_changes() {
     let shop = Shop::open();
     let sandbox = &shop.world.host;
-    let numbers = join(&shop, 40);
+    let numbers = shop.join(40);
     let refused = "EAAGnobodys0token0at0all";
     fs::write(shop.path("access_token"), refused).unwrap();
 
@@ -190,7 +172,7 @@ fn the_minutes_that_meta_names_are_waited() {
 #[test]
 fn a_throttled_number_stops_no_other_of_its_account() {
     let shop = Shop::open();
-    let numbers = join(&shop, 2);
+    let numbers = shop.join(2);
     let (host, serve) = (&shop.world.host, shop.serve());
     let [throttled, other] = [&numbers[0], &numbers[1]].map(|one| one["number"].as_str().unwrap());
     let throttle =

@@ -1,6 +1,8 @@
 // The console: a list that follows the gateway, and one event in full.
 
 import { Refused, ask, follow, hasToken, useToken } from './source.js';
+import { h, moment, pill, time } from './dom.js';
+import { followPauses, loadPauses } from './pauses.js';
 
 const $ = (id) => document.getElementById(id);
 const PAGE = 50;
@@ -18,25 +20,6 @@ const TYPES = [
 const LOOKS = { confirmed: 'good', relayed: 'good', failed: 'bad', in_doubt: 'bad', expired: 'bad', retrying: 'warm', sending: 'warm', accepted: 'warm' };
 const RETRIABLE = ['failed', 'in_doubt', 'discarded'];
 const DISCARDABLE = ['failed', 'in_doubt', 'accepted', 'retrying'];
-
-/** Makes an element. Text never becomes markup. */
-function h(name, properties, ...children) {
-  const [tag, ...classes] = name.split('.');
-  const element = document.createElement(tag);
-  element.className = classes.join(' ');
-  for (const [key, value] of Object.entries(properties ?? {})) {
-    if (value === null || value === undefined || value === false) continue;
-    if (key.startsWith('on')) element.addEventListener(key.slice(2), value);
-    else element.setAttribute(key, value === true ? '' : value);
-  }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
-  return element;
-}
-
-const TIME = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 });
-const MOMENT = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', second: '2-digit' });
-const time = (instant) => TIME.format(new Date(instant));
-const moment = (instant) => MOMENT.format(new Date(instant));
 
 const wanted = new URLSearchParams(location.hash.slice(1));
 const FIELDS = ['type', 'from', 'to', 'reference'];
@@ -109,13 +92,11 @@ function row(event) {
   return h('li', null, h(`button.event${event.id === chosen ? '.current' : ''}`, {
     type: 'button', 'aria-current': event.id === chosen ? 'true' : null, onclick: () => choose(event.id, true),
   },
-  h('span.first', null, h('strong', null, event.type), pill(event.status), h('time', { datetime: event.accepted_at }, moment(event.accepted_at))),
+  h('span.first', null, h('strong', null, event.type), pill(event.status, LOOKS[event.status]), h('time', { datetime: event.accepted_at }, moment(event.accepted_at))),
   h('span.second', null, h('span', null, [event.from, event.to].filter(Boolean).join(' → ')),
     event.reference ? h('span.soft', null, event.reference) : null),
   event.reason ? h('span.reason', null, event.reason) : null));
 }
-
-const pill = (status) => h(`span.pill.${LOOKS[status] ?? 'off'}`, null, status.replace('_', ' '));
 
 async function choose(id, byHand) {
   chosen = id;
@@ -159,7 +140,7 @@ async function detail() {
   const open = document.querySelector('#detail details')?.open;
   const hadFocus = $('detail-body').contains(document.activeElement);
   $('detail-body').replaceChildren(
-    h('p.first', null, pill(event.status), event.reason ? h('span', null, event.reason) : null),
+    h('p.first', null, pill(event.status, LOOKS[event.status]), event.reason ? h('span', null, event.reason) : null),
     doings(event),
     h('dl', null, facts.map(([name, value]) => h('div', null, h('dt', null, name), h('dd', null, value)))),
     h('h3', null, event.attempts.length === 1 ? '1 attempt' : `${event.attempts.length} attempts`),
@@ -177,7 +158,7 @@ function attempt(each) {
   const good = each.outcome === 'confirmed' || each.outcome === 'relayed';
   const took = each.finished_at ? `${Date.parse(each.finished_at) - Date.parse(each.started_at)} ms` : 'no answer was seen';
   return h('li', null,
-    h('span.first', null, h('span.n', null, String(each.n)), h(`span.pill.${good ? 'good' : 'bad'}`, null, (each.outcome ?? 'unknown').replace('_', ' ')),
+    h('span.first', null, h('span.n', null, String(each.n)), pill(each.outcome ?? 'unknown', good ? 'good' : 'bad'),
       h('span', null, [each.http_status && `HTTP ${each.http_status}`, each.code && `code ${each.code}`, each.subcode && `subcode ${each.subcode}`].filter(Boolean).join(', ')),
       h('time', { datetime: each.started_at }, `${time(each.started_at)} · ${took}`)),
     each.detail ? h('span', null, each.detail) : null,
@@ -202,6 +183,9 @@ function doings(event) {
   ];
   return h('div.doings', null, buttons);
 }
+
+/** Everything that the page shows, anew. */
+const refresh = () => Promise.all([load(), detail(), loadPauses()]);
 
 /** Runs something, and says on the page what went wrong; a missing token is asked for. */
 async function trying(action) {
@@ -233,7 +217,7 @@ async function retryAll() {
     cursor = done.cursor;
   } while (cursor);
   $('news').textContent = count === 1 ? '1 event is tried again' : `${count} events are tried again`;
-  await Promise.all([load(), detail()]);
+  await refresh();
 }
 
 let gathering = null;
@@ -242,7 +226,7 @@ function changed(news) {
   if (news && news.status === 'failed') $('news').textContent = `${news.type} failed`;
   gathering ??= new Promise((done) => setTimeout(done, GATHER_MS)).then(async () => {
     gathering = null;
-    await trying(() => Promise.all([load(), detail()]));
+    await trying(refresh);
   });
   return gathering;
 }
@@ -282,15 +266,16 @@ $('token-dialog').addEventListener('close', () => {
   if (!$('token').value) return;
   useToken($('token').value);
   $('token').value = '';
-  trying(() => Promise.all([load(), detail()]));
+  trying(refresh);
 });
 addEventListener('hashchange', () => {
   const event = new URLSearchParams(location.hash.slice(1)).get('event');
   if (event && event !== chosen) trying(() => choose(event, false));
 });
 
-await trying(() => Promise.all([load(), detail()]));
+await trying(refresh);
 document.body.dataset.ready = 'true';
+followPauses();
 follow(changed, (word, isLive) => {
   if ($('state').textContent !== word) $('state').textContent = word;
   $('state').classList.toggle('on', isLive);

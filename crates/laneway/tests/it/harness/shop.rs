@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::small_disk::{Mounted, SmallDisk};
@@ -114,6 +115,26 @@ numbers = [{{ number = "{number}", phone_number_id = "{id}" }}]
     pub(crate) fn add(&self, text: &str) {
         let config = fs::read_to_string(self.config()).unwrap();
         fs::write(self.config(), config + text).unwrap();
+    }
+
+    /// Gives the shop this many numbers on one account, which is one token; all of them.
+    #[track_caller]
+    pub(crate) fn join(&self, count: usize) -> Vec<Value> {
+        let mut numbers = vec![self.world.business.clone()];
+        while numbers.len() < count {
+            let join = json!({"waba_id": self.world.own("waba_id")});
+            numbers.push(self.world.host.post("/sandbox/numbers", &join.to_string()).json());
+        }
+        let listed: Vec<_> = numbers
+            .iter()
+            .map(|one| {
+                format!("{{ number = {}, phone_number_id = {} }}", one["number"], one["phone_number_id"])
+            })
+            .collect();
+        let text = fs::read_to_string(self.config()).unwrap();
+        let (before, _) = text.split_once("numbers = [").unwrap();
+        fs::write(self.config(), format!("{before}numbers = [{}]\n", listed.join(", "))).unwrap();
+        numbers
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
