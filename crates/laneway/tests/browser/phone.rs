@@ -408,6 +408,28 @@ fn rows_are_copied_as_commands_and_tests_that_work() {
 }
 
 #[test]
+fn a_slow_line_shows_nothing_that_is_half_known() {
+    let (_directory, dev, view) = dev_and_view!("a_slow_line_shows_nothing_that_is_half_known");
+    let browser = &view.browser;
+    browser.devtools("Network.enable", &json!({}));
+    // Longer than the page takes to look at its clock again.
+    let slow = json!({"offline": false, "latency": 700, "downloadThroughput": -1, "uploadThroughput": -1});
+    browser.devtools("Network.emulateNetworkConditions", &slow);
+    browser.reload();
+    view.message_has("phone", "Hi", ".ad");
+    let other = dev.world.host.post("/sandbox/numbers", "{}").json();
+    browser.until("!document.querySelector('#business').disabled");
+    browser.run(
+        "const business = document.querySelector('#business'); business.value = arguments[0]; \
+         business.dispatchEvent(new Event('change'))",
+        &[other["number"].clone()],
+    );
+    browser.until("document.querySelectorAll('#phone .line').length === 0");
+    browser.until("!document.querySelector('#toast').checkVisibility({visibilityProperty: true})");
+    view.is_content();
+}
+
+#[test]
 fn a_control_token_is_asked_for_and_kept_out_of_the_address() {
     let test = "a_control_token_is_asked_for_and_kept_out_of_the_address";
     let Some(browser) = Browser::open(test) else { return };

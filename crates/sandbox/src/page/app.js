@@ -164,6 +164,9 @@ async function event(type, user, custom) {
 let running = null;
 let due = {};
 
+/** Whether it is known whose chat is shown; it is not at first, nor after another business was chosen. */
+const isKnown = () => Boolean(state.business && state.user);
+
 /** Fetches what may have changed. While that is under way, further wishes are gathered. */
 function refresh(what) {
   due = { world: due.world || what.world, log: due.log || what.log };
@@ -174,7 +177,7 @@ function refresh(what) {
         due = {};
         if (world) await fetchWorld();
         await fetchLog();
-        render();
+        if (isKnown()) render();
       }
     } catch (error) {
       if (error.status === 401 || error.status === 403) askForToken(error);
@@ -273,7 +276,7 @@ function options(select, numbers, chosen) {
 }
 
 function tick() {
-  if (!state.business) return;
+  if (!isKnown()) return;
   const at = now();
   say($('clock-now'), seconds(at));
   phone.tick(state, at);

@@ -69,13 +69,11 @@ function show(events) {
   const list = $('events');
   const old = new Map([...list.children].map((child) => [child.dataset.id, child]));
   const rows = events.map((event) => {
+    const item = old.get(event.id) ?? row(event.id);
     const look = `${event.status} ${event.updated_at} ${event.id === chosen}`;
-    const kept = old.get(event.id);
-    if (kept?.dataset.look === look) return kept;
-    const fresh = row(event);
-    fresh.dataset.id = event.id;
-    fresh.dataset.look = look;
-    return fresh;
+    if (item.dataset.look !== look) fill(item.firstElementChild, event);
+    item.dataset.look = look;
+    return item;
   });
   const focused = document.activeElement?.closest('#events > li')?.dataset.id;
   rows.forEach((each, index) => {
@@ -88,14 +86,19 @@ function show(events) {
   $('retry-all').hidden = !RETRIABLE.includes(status) || events.length === 0;
 }
 
-function row(event) {
-  return h('li', null, h(`button.event${event.id === chosen ? '.current' : ''}`, {
-    type: 'button', 'aria-current': event.id === chosen ? 'true' : null, onclick: () => choose(event.id, true),
-  },
-  h('span.first', null, h('strong', null, event.type), pill(event.status, LOOKS[event.status]), h('time', { datetime: event.accepted_at }, moment(event.accepted_at))),
-  h('span.second', null, h('span', null, [event.from, event.to].filter(Boolean).join(' → ')),
-    event.reference ? h('span.soft', null, event.reference) : null),
-  event.reason ? h('span.reason', null, event.reason) : null));
+const row = (id) => h('li', { 'data-id': id }, h('button.event', { type: 'button', onclick: () => trying(() => choose(id, true)) }));
+
+/** Shows an event in its row. The button stays what it is, so that none is lost while it is being pressed. */
+function fill(button, event) {
+  const isCurrent = event.id === chosen;
+  button.classList.toggle('current', isCurrent);
+  if (isCurrent) button.setAttribute('aria-current', 'true');
+  else button.removeAttribute('aria-current');
+  button.replaceChildren(
+    h('span.first', null, h('strong', null, event.type), pill(event.status, LOOKS[event.status]), h('time', { datetime: event.accepted_at }, moment(event.accepted_at))),
+    h('span.second', null, h('span', null, [event.from, event.to].filter(Boolean).join(' → ')),
+      event.reference ? h('span.soft', null, event.reference) : ''),
+    event.reason ? h('span.reason', null, event.reason) : '');
 }
 
 async function choose(id, byHand) {
