@@ -30,6 +30,19 @@ fn every_error_code_of_the_api_is_in_its_reference() {
     assert_eq!(codes.iter().map(|code| code.as_str().unwrap()).collect::<Vec<_>>(), documented);
 }
 
+#[test]
+fn every_outcome_of_an_attempt_is_in_the_reference() {
+    let document: serde_json::Value = serde_json::from_str(&openapi_json()).unwrap();
+    let words = &document["components"]["schemas"]["Attempt"]["properties"]["outcome"]["enum"];
+    let words: Vec<&str> = words.as_array().unwrap().iter().filter_map(serde_json::Value::as_str).collect();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/api.md");
+    let reference = std::fs::read_to_string(path).unwrap();
+    let (_, table) = reference.split_once("| `outcome` |").unwrap();
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with("| `"));
+    let documented: Vec<&str> = rows.map(|row| row.split('`').nth(1).unwrap()).collect();
+    assert_eq!(documented, words);
+}
+
 #[tokio::test]
 async fn the_served_document_is_the_committed_one() {
     let node = TestNode::start().await;
