@@ -18,7 +18,7 @@ impl NotifiedContent {
         let location = (kind == "location").then_some(of_kind).flatten().map(NotifiedLocation::read);
         let is_told = kind == "text" || location.is_some();
         let member = |name: &str| message.get(name).map(|member| (name.to_owned(), member.to_string()));
-        let own = member(kind).filter(|_| !is_told);
+        let own = (!is_told).then(|| member(kind)).flatten();
         Self {
             text: of_kind.and_then(|own| words(kind, own)),
             media: of_kind.filter(|_| MEDIA.contains(&kind)).map(NotifiedMedia::read),
