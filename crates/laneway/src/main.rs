@@ -26,7 +26,8 @@ mod token;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 use mimalloc::MiMalloc;
 
 #[global_allocator]
@@ -80,6 +81,11 @@ enum Verb {
     Token(token::Verb),
     /// Print the OpenAPI document of the API
     Openapi,
+    /// Print what a shell needs to complete this command line
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
 }
 
 fn main() -> ExitCode {
@@ -114,8 +120,16 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Config(verb) => config::run(verb),
         Verb::Doctor(options) => Box::pin(doctor::run(options)).await,
         Verb::Token(verb) => token::run(verb),
+        Verb::Completions { shell } => print(completions(shell)?.trim_end()),
         Verb::Openapi => print(laneway_gateway::api::openapi_json().trim_end()),
     }
+}
+
+/// What a shell needs, from the description of the command line itself.
+fn completions(shell: Shell) -> anyhow::Result<String> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "laneway", &mut text);
+    Ok(String::from_utf8(text)?)
 }
 
 /// Prints data.

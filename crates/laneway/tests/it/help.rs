@@ -40,6 +40,7 @@ fn every_verb_explains_itself() {
         "token new",
         "token hash",
         "openapi",
+        "completions",
     ] {
         let words: Vec<_> = verb.split_whitespace().chain(["--help"]).collect();
         let help = run(&words);

@@ -8,6 +8,7 @@ mod bad_input;
 mod click_wait;
 mod clients;
 mod command_line;
+mod completions;
 mod config;
 mod crashes;
 mod damage;
