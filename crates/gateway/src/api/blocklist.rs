@@ -9,7 +9,7 @@ use axum::response::Response;
 use http::{HeaderMap, Uri};
 use laneway_channel::meta::Target;
 use laneway_journal::{Filter, Queue};
-use laneway_model::{EventKind, Person, PhoneNumber, Status};
+use laneway_model::{Contact, EventKind, Person, PhoneNumber, Status};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -34,7 +34,8 @@ const OPEN_EVENTS_MAX: usize = 100_000;
 pub(super) struct BlockList {
     /// The business number.
     business: String,
-    /// Whom it wants to be blocked: those whose block Meta confirmed, and what open blocks and unblocks ask for.
+    /// Whom it wants to be blocked: those whose block Meta confirmed or CM.com took, and what open blocks and unblocks ask
+    /// for.
     wanted: Vec<String>,
     /// Whom Meta's list has.
     actual: Vec<String>,
@@ -51,7 +52,7 @@ struct Drift {
     unwanted: Vec<String>,
     /// On Meta's list, and no event that is known here is about them.
     unknown: Vec<String>,
-    /// Wanted by their business-scoped id, which Meta's list does not tell.
+    /// Wanted by their business-scoped id, which Meta's list does not tell; nor has it a number that is known to be theirs.
     hidden: Vec<String>,
 }
 
@@ -89,7 +90,7 @@ async fn list(
     let account = reader(&config, headers)?;
     Query::read(uri, &[])?;
     let business = number_of(account, &business.map(|Path(business)| business).unwrap_or_default())?;
-    let wishes = wishes(api, account, business).await?;
+    let mut wishes = wishes(api, account, business).await?;
     let target = target_of(account, business).ok_or_else(|| {
         Problem::new(ProblemCode::NotFound, format!("{business} is no number of this account"))
     })?;
@@ -98,15 +99,29 @@ async fn list(
         Problem::new(ProblemCode::MetaFailed, format!("Meta's block list cannot be read: {error}"))
     })?;
     let mut asked = BTreeMap::new();
-    for number in actual.iter().filter(|number| !wishes.contains_key(&Person::Phone(**number))) {
-        let contact = api.node.journal.contact(business, &Person::Phone(*number)).await;
-        let contact = contact.map_err(|error| unavailable(api, &error))?;
-        asked.extend(contact.and_then(|contact| contact.blocked).map(|(blocked, _)| (*number, blocked)));
+    for number in &actual {
+        let person = Person::Phone(*number);
+        if wishes.contains_key(&person) {
+            continue;
+        }
+        let Some(contact) = known(api, business, &person).await? else { continue };
+        // Meta's list may name by their number whom an event has named by their id.
+        let named = contact.bsuid.and_then(|(id, _)| wishes.remove(&Person::Bsuid(id)));
+        if let Some(blocks) = named {
+            wishes.insert(person, blocks);
+        } else if let Some((blocked, _)) = contact.blocked {
+            asked.insert(*number, blocked);
+        }
     }
     Ok(compared(business, &wishes, &actual, &asked))
 }
 
-/// Who is wanted to be blocked, or not, as far as confirmed blocks and open events tell.
+async fn known(api: &Api, business: PhoneNumber, person: &Person) -> Result<Option<Contact>, Problem> {
+    let contact = api.node.journal.contact(business, person).await;
+    contact.map_err(|error| unavailable(api, &error))
+}
+
+/// Who is wanted to be blocked, or not, as far as confirmed blocks, those that CM.com took, and open events tell.
 async fn wishes(
     api: &Api,
     account: &Account,
@@ -125,7 +140,7 @@ async fn wishes(
     }
     let filter = Filter {
         account: Some(account.name.clone()),
-        statuses: Status::ALL.into_iter().filter(|status| status.is_open()).collect(),
+        statuses: Status::ALL.into_iter().filter(|s| s.is_open() || *s == Status::Relayed).collect(),
         kinds: vec![EventKind::Block.code(), EventKind::UnBlock.code()],
         business: Some(business),
         ..Filter::default()
@@ -137,8 +152,9 @@ async fn wishes(
         seen += page.records.len();
         for record in page.records {
             let blocks = record.row.kind == EventKind::Block.code();
+            let relayed_at = (record.status == Status::Relayed).then_some(record.updated_at);
             if let Some(person) = record.row.person {
-                newest.entry(person).or_insert(blocks);
+                newest.entry(person).or_insert((blocks, relayed_at));
             }
         }
         before = page.next;
@@ -146,7 +162,16 @@ async fn wishes(
             break;
         }
     }
-    wishes.extend(newest);
+    for (person, (blocks, relayed_at)) in newest {
+        let confirmed = match relayed_at {
+            Some(_) => known(api, business, &person).await?.and_then(|contact| contact.blocked),
+            None => None,
+        };
+        // What Meta has confirmed since then counts.
+        if relayed_at.is_none_or(|relayed_at| confirmed.is_none_or(|(_, at)| at < relayed_at)) {
+            wishes.insert(person, blocks);
+        }
+    }
     Ok(wishes)
 }
 

@@ -148,3 +148,24 @@ fn drift_of_the_block_list_is_shown_and_mended_on_request() {
     blocked.sort();
     assert_eq!(blocked, [CUSTOMER, other]);
 }
+
+#[test]
+fn whoever_is_blocked_by_id_is_found_on_metas_list_by_number() {
+    let directory = TempDir::new().unwrap();
+    let dev = Dev::start(directory.path());
+    let business = dev.world.number();
+    let id = dev.world.chat(CUSTOMER)[0]["user_id"].as_str().unwrap().to_owned();
+    let shows = |rows: &str| {
+        let switch = json!({"blocklist_of_user_ids": rows}).to_string();
+        assert_eq!(dev.world.host.post("/sandbox/switches", &switch).status, 200);
+        let list = verb(&dev, &["blocklist", "list", business, "--json"]).json();
+        let drift = &list["drift"];
+        let parts = ["missing", "unwanted", "unknown", "hidden"].map(|part| drift[part].clone());
+        (list["wanted"].clone(), parts)
+    };
+    told(&dev, 1);
+    assert_eq!(dev.deliver(&id, &json!({"type": "Block"}))["status"], "confirmed");
+    let none = || json!([]);
+    assert_eq!(shows("wa_id"), (json!([CUSTOMER]), [none(), none(), none(), none()]));
+    assert_eq!(shows("left_out"), (json!([id]), [none(), none(), none(), json!([id])]));
+}

@@ -107,6 +107,26 @@ fn messages_and_events_share_one_host() {
 }
 
 #[test]
+fn a_block_that_cm_took_is_wanted_until_meta_confirms_otherwise() {
+    let cm = Cm::that_knows(CM_TOKEN);
+    let shop = Shop::open();
+    shop.configure(&shop.world.host.url(), &format!("[upstream]\ncm_url = \"{}\"", cm.url));
+    fs::write(shop.path("cm_token"), CM_TOKEN).unwrap();
+    let route = "name = \"shop\"\ncm_token = \"file:cm_token\"\nroute = { Block = \"cm\" }";
+    change(&shop, "name = \"shop\"", route);
+    shop.world.user_writes(CUSTOMER, "Hi");
+    let serve = shop.serve();
+    let gateway = &serve.gateway;
+    let from = shop.world.number();
+    let list = || gateway.0.get(&format!("/api/v1/blocklist/{}", from.trim_start_matches('+'))).json();
+    assert_eq!(gateway.deliver(from, CUSTOMER, &json!({"type": "Block"}))["status"], "relayed");
+    let told = list();
+    assert_eq!((&told["wanted"], &told["drift"]["missing"]), (&json!([CUSTOMER]), &json!([CUSTOMER])));
+    assert_eq!(gateway.deliver(from, CUSTOMER, &json!({"type": "UnBlock"}))["status"], "confirmed");
+    assert_eq!(list()["wanted"], json!([]));
+}
+
+#[test]
 fn blocks_go_to_cm_and_keep_their_order_over_both_routes() {
     let cm = TcpListener::bind("127.0.0.1:0").unwrap();
     let shop = Shop::open();
