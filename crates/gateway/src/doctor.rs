@@ -13,7 +13,7 @@ use laneway_channel::meta;
 use laneway_channel::meta::look_up::{Account, App, Error, ListedNumbers};
 
 use crate::config::{self, Config, Number, NumbersFrom, Waba};
-use crate::discovery;
+use crate::discovery::{self, Contested};
 
 /// How long one question may take.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -69,14 +69,16 @@ pub struct Options {
 /// Asks everything about every WABA, in the order of the configuration. What the configuration leaves out is taken from
 /// what an earlier process was told.
 pub async fn examine(config: &Arc<Config>, options: &Options) -> Vec<Finding> {
-    let config = discovery::remembered(config);
+    let read = config;
+    let config = discovery::remembered(read);
     let client = meta::Client::new(Limits { call_timeout: QUESTION_TIMEOUT, ..Limits::default() });
-    let mut findings = Vec::new();
+    let (mut findings, mut listed) = (Vec::new(), Vec::new());
     let asking = async {
         for waba in config.accounts.iter().flat_map(|account| &account.wabas) {
             let app = config.apps.iter().find(|app| Some(&app.name) == waba.app.as_ref());
             let examination = Examination { waba, app, account: waba.at_meta(), client: &client, options };
-            examination.run(&mut findings).await;
+            let numbers = examination.run(&mut findings).await;
+            listed.extend(numbers.map(|numbers| (waba.id.clone(), numbers)));
         }
     };
     if tokio::time::timeout(TIMEOUT, asking).await.is_err() {
@@ -88,6 +90,7 @@ pub async fn examine(config: &Arc<Config>, options: &Options) -> Vec<Finding> {
             fix: None,
         });
     }
+    findings.extend(discovery::contested(read, &listed).iter().map(of_two));
     findings
 }
 
@@ -96,6 +99,7 @@ const NUMBER: &str = "number and id";
 const DATASET: &str = "data set of the WABA";
 const APPS: &str = "subscribed apps";
 const CALLBACK: &str = "callback reachable";
+const OWNER: &str = "number of one WABA";
 
 /// What a callback is to give back; any text would do.
 const CHALLENGE: &str = "1158201444";
@@ -126,7 +130,8 @@ struct Examination<'a> {
 }
 
 impl Examination<'_> {
-    async fn run(&self, findings: &mut Vec<Finding>) {
+    /// Asks everything about it, and returns the numbers that Meta lists to it.
+    async fn run(&self, findings: &mut Vec<Finding>) -> Option<ListedNumbers> {
         let subject = format!("WABA {}", self.waba.id);
         let mut row = |question, (verdict, says, fix): Answer| {
             findings.push(Finding { subject: subject.clone(), question, verdict, says, fix });
@@ -159,6 +164,7 @@ impl Examination<'_> {
         }
         let from = self.waba.numbers_from;
         findings.extend(self.waba.numbers.iter().map(|number| compare(number, from, &listed)));
+        listed.ok()
     }
 
     async fn dataset(&self) -> Answer {
@@ -314,6 +320,15 @@ fn compare(number: &Number, from: NumbersFrom, listed: &Result<ListedNumbers, Er
         },
     };
     Finding { subject: number.number.masked().to_string(), question: NUMBER, verdict, says, fix }
+}
+
+/// A number that Meta lists to one WABA, and that another has already. Nothing is sent for it by the first.
+fn of_two(contested: &Contested) -> Finding {
+    let (verdict, says, fix) = bad(
+        format!("{contested}."),
+        "write each WABA's numbers into the configuration (account.waba.numbers), every number and every id once",
+    );
+    Finding { subject: contested.number.masked().to_string(), question: OWNER, verdict, says, fix }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use super::pauses::PauseState;
 use super::problem::{Problem, ProblemBody, ProblemCode};
 use super::{Api, answer, auth};
+use crate::config::{Config, NumbersFrom};
 use crate::telemetry::Route;
 
 /// What the node is doing, as whoever starts and stops it says.
@@ -50,6 +51,22 @@ pub(super) struct NodeState {
     /// ready.
     #[schema(required)]
     pauses: Option<Vec<PauseState>>,
+    /// The WABAs of which the configuration leaves something out that Meta has not told yet. They are no reason not to be
+    /// ready.
+    awaited: Vec<Awaited>,
+}
+
+/// A WABA of which something is still asked of Meta.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Awaited {
+    /// Its account.
+    account: String,
+    /// Its id.
+    waba_id: String,
+    /// What is not known, by the configuration's key: `numbers` (events for numbers that nobody has are turned away for the
+    /// moment), `dataset_id` (conversions wait).
+    keys: Vec<&'static str>,
 }
 
 /// `ready`, or what the node is doing instead.
@@ -164,7 +181,22 @@ async fn readiness(api: &Api) -> NodeState {
     };
     let pauses = api.node.driver.pauses().await;
     let pauses = pauses.map(|pauses| pauses.iter().map(PauseState::masked).collect());
-    NodeState { status, missing, journal, pauses }
+    NodeState { status, missing, journal, pauses, awaited: awaited(&api.config()) }
+}
+
+fn awaited(config: &Config) -> Vec<Awaited> {
+    let wabas = config.accounts.iter().flat_map(|account| account.wabas.iter().map(move |w| (account, w)));
+    let awaited = wabas.map(|(account, waba)| {
+        let numbers = waba.numbers_from == NumbersFrom::NotYet;
+        let dataset = waba.looks_up_dataset && waba.dataset_id.is_none();
+        let keys = [numbers.then_some("numbers"), dataset.then_some("dataset_id")];
+        Awaited {
+            account: account.name.as_str().to_owned(),
+            waba_id: waba.id.to_string(),
+            keys: keys.into_iter().flatten().collect(),
+        }
+    });
+    awaited.filter(|awaited| !awaited.keys.is_empty()).collect()
 }
 
 impl JournalFigures {

@@ -27,7 +27,7 @@ use super::room::Place;
 use super::turned_away::{TurnedAway, read_body};
 use super::{Api, RETRY_AFTER, answer};
 use crate::config::{Account, App, Config};
-use crate::inbound::{Heard, Posts, forward_cm, forward_meta, hear_cm, hear_meta};
+use crate::inbound::{Heard, Posts, forward_cm, forward_meta, hear_cm, hear_meta, is_early};
 use crate::outbox::PostKind;
 use crate::telemetry::{Route, Source};
 
@@ -122,7 +122,7 @@ pub(super) async fn meta(
         (status = 408, description = "The body did not come in time", body = ProblemBody),
         (status = 413, description = "The body is longer than 4 MiB", body = ProblemBody),
         (status = 415, description = "The body is compressed", body = ProblemBody),
-        (status = 503, description = "It cannot be made durable now; see `Retry-After`", body = ProblemBody),
+        (status = 503, description = "It cannot be made durable now, or is to a number that Meta may still tell to be the account's; see `Retry-After`", body = ProblemBody),
     )
 )]
 pub(super) async fn cm(
@@ -242,8 +242,15 @@ async fn cm_received(
     };
     let (body, _place) = read(api, &head.headers, body).await?;
     let received_at = api.node.clock.wall();
-    let heard = IncomingMessage::read(&body)
-        .map_or_else(Heard::unreadable, |messages| hear_cm(account, &messages, received_at));
+    let messages = IncomingMessage::read(&body);
+    if messages.as_ref().is_some_and(|messages| is_early(&config, account, messages)) {
+        let problem = Problem::new(
+            ProblemCode::Unavailable,
+            "the account's numbers are not known yet; send the message again",
+        );
+        return Err(TurnedAway { problem: problem.retry_after(RETRY_AFTER), closes: false });
+    }
+    let heard = messages.map_or_else(Heard::unreadable, |messages| hear_cm(account, &messages, received_at));
     let raw = RawNotification {
         app: AppName::parse(App::CM).expect("the name is one"),
         received_at,

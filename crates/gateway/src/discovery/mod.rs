@@ -44,6 +44,26 @@ pub fn remembered(config: &Arc<Config>) -> Arc<Config> {
     Known::read(&config.data_dir.join(FILE)).complete(config).0
 }
 
+/// Which numbers Meta lists to one WABA and another has already, by what an earlier process was told and by these answers,
+/// which go before it.
+pub fn contested(config: &Arc<Config>, answers: &[(WabaId, ListedNumbers)]) -> Vec<Contested> {
+    let mut known = Known::read(&config.data_dir.join(FILE));
+    for (waba, listed) in answers {
+        let numbers = readable(listed);
+        if !numbers.is_empty() {
+            known.numbers.insert(waba.clone(), numbers);
+        }
+    }
+    known.complete(config).1
+}
+
+/// The numbers of a list, but for those that Meta does not write readably.
+fn readable(listed: &ListedNumbers) -> Vec<Number> {
+    let number =
+        |row: &ListedNumber| row.number.map(|number| Number { number, phone_number_id: row.id.clone() });
+    listed.numbers.iter().filter_map(number).collect()
+}
+
 /// Completes each configuration that comes, and completes it further when Meta has answered, until `stop`.
 pub fn follow(
     mut read: watch::Receiver<Arc<Config>>,
@@ -217,9 +237,7 @@ impl Discovery {
 
     /// An empty list is no answer: numbers that were known would be turned away on its word.
     fn learn_numbers(&mut self, waba: &WabaId, listed: &ListedNumbers) -> Result<Option<News>, Error> {
-        let readable =
-            |row: &ListedNumber| row.number.map(|number| Number { number, phone_number_id: row.id.clone() });
-        let numbers: Vec<Number> = listed.numbers.iter().filter_map(readable).collect();
+        let numbers = readable(listed);
         if numbers.is_empty() {
             return Err(Error::NoAnswer("Meta lists no number to it.".to_owned()));
         }

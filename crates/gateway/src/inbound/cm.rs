@@ -6,8 +6,8 @@ use laneway_journal::ContactTouch;
 use laneway_model::{Click, CtwaClid, Person, PhoneNumber, Timestamp, Touch, Wamid};
 use laneway_wire::cm::IncomingMessage;
 
-use super::{Heard, UPDATES_MAX};
-use crate::config::Account;
+use super::{Heard, UPDATES_MAX, is_known};
+use crate::config::{Account, Config, NumbersFrom};
 
 /// The only channel whose messages concern anybody here.
 const CHANNEL: &str = "WhatsApp";
@@ -38,9 +38,22 @@ pub fn hear_cm(account: &Account, messages: &[IncomingMessage], received_at: Tim
     heard
 }
 
-fn of_account(account: &Account, message: &IncomingMessage) -> Option<(PhoneNumber, Person)> {
+/// Whether a message is to a number that nobody has, and that may be one of those which Meta has not told yet of this
+/// account. Nothing but Meta's word tells that it is, since CM.com signs nothing: it has to come again.
+pub fn is_early(config: &Config, account: &Account, messages: &[IncomingMessage]) -> bool {
+    let awaits = account.wabas.iter().any(|waba| waba.numbers_from == NumbersFrom::NotYet);
+    let mut businesses = messages.iter().take(UPDATES_MAX).filter_map(business);
+    awaits && businesses.any(|business| !is_known(config, business))
+}
+
+/// The business number that a message is to.
+fn business(message: &IncomingMessage) -> Option<PhoneNumber> {
     let is_ours = message.channel.as_deref().is_some_and(|channel| channel.eq_ignore_ascii_case(CHANNEL));
-    let business = PhoneNumber::parse(message.to.as_deref()?).ok().filter(|_| is_ours)?;
+    PhoneNumber::parse(message.to.as_deref()?).ok().filter(|_| is_ours)
+}
+
+fn of_account(account: &Account, message: &IncomingMessage) -> Option<(PhoneNumber, Person)> {
+    let business = business(message)?;
     let mut numbers = account.wabas.iter().flat_map(|waba| &waba.numbers);
     let person = Person::parse(message.from.as_deref()?).ok()?;
     numbers.any(|number| number.number == business).then_some((business, person))

@@ -5,7 +5,7 @@ use laneway_model::{
     AppName, Identity, News, Notification, Person, PhoneNumber, Timestamp, Touch, Update, WabaId,
 };
 
-use super::{Heard, UPDATES_MAX};
+use super::{Heard, UPDATES_MAX, is_known};
 use crate::config::{Config, NumbersFrom};
 
 /// What a notification of this app's tells, as far as it is believed.
@@ -49,13 +49,6 @@ fn place(config: &Config, app: &AppName, update: &Update) -> Place {
         }
         (NumbersFrom::Meta | NumbersFrom::NotYet, _) | (NumbersFrom::File, _) => Place::Elsewhere,
     }
-}
-
-/// Whether it is some WABA's number already.
-fn is_known(config: &Config, number: PhoneNumber) -> bool {
-    let mut numbers =
-        config.accounts.iter().flat_map(|account| &account.wabas).flat_map(|waba| &waba.numbers);
-    numbers.any(|known| known.number == number)
 }
 
 fn hear(touches: &mut Vec<ContactTouch>, business: PhoneNumber, news: &News) {

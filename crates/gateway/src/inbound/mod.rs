@@ -12,13 +12,15 @@ mod meta;
 #[cfg(test)]
 mod tests;
 
-pub use cm::hear_cm;
+pub use cm::{hear_cm, is_early};
 pub use forwards::{Posts, forward_cm, forward_meta};
 pub use last::{LastHeard, LastMessages};
 pub use meta::hear_meta;
 
 use laneway_journal::ContactTouch;
 use laneway_model::{PhoneNumber, Timestamp};
+
+use crate::config::Config;
 
 /// The most updates of one notification that are read. Meta sends up to 1,000 (documented: "not guaranteed").
 pub const UPDATES_MAX: usize = 20_000;
@@ -36,6 +38,13 @@ pub struct Heard {
     pub strange: usize,
     /// Whether the body could not be read at all.
     pub is_unreadable: bool,
+}
+
+/// Whether it is some WABA's number already.
+fn is_known(config: &Config, number: PhoneNumber) -> bool {
+    let mut numbers =
+        config.accounts.iter().flat_map(|account| &account.wabas).flat_map(|waba| &waba.numbers);
+    numbers.any(|known| known.number == number)
 }
 
 impl Heard {

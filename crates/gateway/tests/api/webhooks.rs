@@ -358,3 +358,30 @@ async fn incoming_messages_of_cm() {
     assert_eq!(person.clicks[0].headline.as_deref(), Some("Chat with us"));
     assert_eq!(node.node.heard.of(PhoneNumber::parse(SHOP).unwrap()), Some(NOW));
 }
+
+#[tokio::test]
+async fn messages_to_numbers_that_are_not_known_yet_have_to_come_again() {
+    let change = |config: &mut Config| {
+        apps(config);
+        let mut accounts = config.accounts.to_vec();
+        let waba = &mut accounts[1].wabas[0];
+        (waba.numbers_from, waba.looks_up_dataset, waba.dataset_id) = (NumbersFrom::NotYet, true, None);
+        waba.numbers.clear();
+        config.accounts = Accounts::new(accounts);
+    };
+    let node = TestNode::with(Setup { change, ..Setup::default() }).await;
+    for (path, name, status) in [
+        ("/webhooks/cm/salon", "cm_mo/documented", 503),
+        // The shop's numbers are all known, and so is whose this one is.
+        (CM, "cm_mo/documented", 200),
+        ("/webhooks/cm/salon", "cm_mo/from_ad", 200),
+        (CM, "cm_mo/from_ad", 200),
+    ] {
+        let answer = post(&node, path, None, fixture(name)).await;
+        assert_eq!(answer.status, status, "{path} {name}");
+        assert_eq!(answer.headers.contains_key("retry-after"), status == 503, "{path} {name}");
+    }
+    let state = node.client().await.send(Method::GET, "/readyz", &[], "").await.json();
+    let waba = json!({"account": "salon", "waba_id": "203400239450409", "keys": ["numbers", "dataset_id"]});
+    assert_eq!(state["awaited"], json!([waba]), "{state}");
+}

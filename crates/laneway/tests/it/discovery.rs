@@ -37,7 +37,7 @@ fn a_data_set_that_is_left_out_is_made_and_remembered() {
 
 impl Shop {
     /// Writes the configuration anew, without the numbers.
-    fn leave_out_numbers(&self, graph_url: &str) {
+    pub(crate) fn leave_out_numbers(&self, graph_url: &str) {
         self.configure(graph_url, "");
         let config = fs::read_to_string(self.config()).unwrap();
         let lines = config.lines().filter(|line| !line.starts_with("numbers = "));
@@ -45,7 +45,7 @@ impl Shop {
     }
 
     /// Adds an account that has a number of its own, in an account of WhatsApp's of its own.
-    fn add_account(&self, name: &str, waba: &str, numbers: &str) {
+    pub(crate) fn add_account(&self, name: &str, waba: &str, numbers: &str) {
         let text = format!(
             r#"
 [[account]]
@@ -132,9 +132,13 @@ fn events_for_numbers_that_are_not_known_yet_are_turned_away_for_the_moment() {
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")), "{answer:?}");
     assert_eq!(answer.any_json()["error"]["code"], "numbers_not_known");
     assert_eq!(answer.any_json()["errorCode"], 500);
+    let awaited = || serve.admin.get("/readyz").json()["awaited"].clone();
+    let waba = json!({"account": "shop", "waba_id": shop.world.own("waba_id"), "keys": ["numbers"]});
+    assert_eq!(awaited(), json!([waba]));
     shop.leave_out_numbers(&shop.world.host.url());
     serve.process.line(LOOKED_UP);
     assert_eq!(blocks(&serve, &shop, shop.world.number())["status"], "confirmed");
+    assert_eq!(awaited(), json!([]));
     serve.process.stop();
 }
 

@@ -132,3 +132,16 @@ fn what_the_configuration_leaves_out_is_examined_too() {
         failed(&examined, check);
     }
 }
+
+#[test]
+fn a_number_that_two_wabas_claim_has_a_row() {
+    let shop = Shop::open();
+    shop.leave_out_numbers(&shop.world.host.url());
+    let numbers =
+        format!(r#"numbers = [{{ number = "{}", phone_number_id = "88888" }}]"#, shop.world.number());
+    shop.add_account("salon", "99999", &numbers);
+    let examined = doctor(&shop, &["--json"]);
+    failed(&examined, "number of one WABA");
+    let stays = r#"that of the WABA 99999 of the account \"salon\" already"#;
+    assert!(examined.stdout.contains(stays), "{}", examined.stdout);
+}
