@@ -1,10 +1,10 @@
-//! `laneway config`: the configuration, without running anything.
+//! `laneway config`: the configuration, without running anything. `check` judges it, `show` tells what is in effect.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use laneway_gateway::config::{Config, NumbersFrom, Remark};
+use laneway_gateway::config::{Config, Loaded, Mistakes, NumbersFrom, Remark};
 use serde_json::{Value, json};
 
 use crate::{print, say};
@@ -21,11 +21,43 @@ pub(crate) enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Print the configuration in effect, defaults and included files and all, as one file; secrets are named, not shown
+    Show {
+        /// The configuration file
+        #[arg(long, value_name = "FILE", default_value = "laneway.toml")]
+        config: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 pub(crate) fn run(verb: Verb) -> anyhow::Result<ExitCode> {
-    let Verb::Check { config: path, json: as_json } = verb;
-    let (mistakes, warnings, config) = match Config::load(&path, &|name| std::env::var(name).ok()) {
+    match verb {
+        Verb::Check { config, json } => check(&config, json),
+        Verb::Show { config, json } => show(&config, json),
+    }
+}
+
+fn load(path: &Path) -> Result<Loaded, Mistakes> {
+    Config::load(path, &|name| std::env::var(name).ok())
+}
+
+fn show(path: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
+    let loaded = match load(path) {
+        Ok(loaded) => loaded,
+        Err(mistakes) => {
+            mistakes.remarks().iter().for_each(|mistake| say(format_args!("{mistake}")));
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let shown = loaded.show()?;
+    let text = if as_json { shown.json().to_string() } else { shown.toml() };
+    print(text.trim_end())
+}
+
+fn check(path: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
+    let (mistakes, warnings, config) = match load(path) {
         Ok(loaded) => (Vec::new(), loaded.warnings, Some(loaded.config)),
         Err(mistakes) => (mistakes.remarks().to_vec(), Vec::new(), None),
     };

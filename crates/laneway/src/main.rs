@@ -71,7 +71,7 @@ enum Verb {
     Outbox(outbox::Verb),
     /// Remove everything about a person
     Erase(contacts::Erase),
-    /// Check a configuration
+    /// Check a configuration, and show what is in effect
     #[command(subcommand)]
     Config(config::Verb),
     /// Hold a configuration against what Meta says

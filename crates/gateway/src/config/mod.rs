@@ -29,6 +29,7 @@ mod remark;
 mod rules;
 mod schema;
 mod secret;
+mod show;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ pub use country::Country;
 pub use fingerprint::Fingerprint;
 pub use remark::{Mistakes, Remark};
 pub use rules::{CapturedClick, Rules};
+pub use show::{ShowError, Shown};
 pub use token::{Scopes, Token, TokenHash};
 
 /// Everything that a node is told. A value of this type is consistent: no number, token or WABA is in it twice.
@@ -348,6 +350,8 @@ pub struct Loaded {
     pub warnings: Vec<Remark>,
     /// The files as they were when they were read.
     pub fingerprint: Fingerprint,
+    /// The files that it was read from, the main one first.
+    pub files: Vec<PathBuf>,
 }
 
 impl Config {

@@ -42,15 +42,16 @@ pub(super) fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<
         mistakes: Vec::new(),
         warnings: Vec::new(),
         fingerprint: Fingerprint::default(),
+        files: Vec::new(),
         claims: BTreeMap::new(),
         apps: BTreeSet::new(),
     };
     let config = reader.configuration(path);
-    let Reader { mistakes, mut warnings, fingerprint, .. } = reader;
+    let Reader { mistakes, mut warnings, fingerprint, files, .. } = reader;
     match config {
         Some(config) if mistakes.is_empty() => {
             warnings.sort();
-            Ok(Loaded { config, warnings, fingerprint })
+            Ok(Loaded { config, warnings, fingerprint, files })
         }
         _ => Err(Mistakes::new(mistakes, fingerprint)),
     }
@@ -72,6 +73,7 @@ struct Reader<'e> {
     mistakes: Vec<Remark>,
     warnings: Vec<Remark>,
     fingerprint: Fingerprint,
+    files: Vec<PathBuf>,
     claims: BTreeMap<Claim, Place>,
     /// The names of the apps; they are read before the accounts.
     apps: BTreeSet<AppName>,
@@ -133,6 +135,7 @@ impl Reader<'_> {
 
     fn source(&mut self, path: &Path) -> Option<Source> {
         self.fingerprint.add(path);
+        self.files.push(path.to_owned());
         let source = Source::read(path);
         source.map_err(|error| self.note(Remark::of_file(path, format!("cannot be read: {error}")))).ok()
     }

@@ -1,4 +1,4 @@
-//! `laneway config check`, and the documents that the binary prints.
+//! `laneway config check` and `show`, and the documents that the binary prints.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use insta::assert_snapshot;
 use tempfile::TempDir;
 
-use crate::harness::{Process, Shop, TOKENS, run, shown};
+use crate::harness::{ADMIN_TOKEN, Process, Shop, TOKENS, run, shown};
 
 /// A mistake of every kind that a hurried person makes.
 const BAD: &str = r#"
@@ -94,6 +94,46 @@ fn what_is_left_out_is_said_to_be_asked_for() {
     let asked = ["numbers", "data set"].map(|what| serde_json::json!({"waba": waba, "what": what}));
     assert_eq!(listed["asked_of_meta"], serde_json::json!(asked));
     assert!(shop.world.rows("/sandbox/requests").is_empty(), "it is offline");
+}
+
+#[test]
+fn what_is_in_effect_is_shown_and_is_a_configuration_again() {
+    let shop = Shop::open();
+    let config = shop.config();
+    let show = run(&["config", "show", "--config", shown(&config)]);
+    assert_eq!((show.code, show.stderr.as_str()), (0, ""));
+    let token =
+        format!("access_token = \"file:{}\" # {}:", shop.path("access_token").display(), config.display());
+    for line in [
+        token.as_str(),
+        "graph_version = \"v26.0\" # default\n",
+        "# cm_token is not set\n",
+        "Typing = \"25s\" # default\n",
+    ] {
+        assert!(show.stdout.contains(line), "{line:?} is not in\n{}", show.stdout);
+    }
+    let listed = run(&["config", "show", "--json", "--config", shown(&config)]);
+    assert_eq!((listed.code, listed.stderr.as_str()), (0, ""));
+    for secret in [shop.world.own("access_token"), ADMIN_TOKEN, &TOKENS.all.text] {
+        assert!(!show.stdout.contains(secret) && !listed.stdout.contains(secret), "{secret}");
+    }
+
+    // Elsewhere it says the same.
+    let elsewhere = TempDir::new().unwrap();
+    let path = elsewhere.path().join("laneway.toml");
+    fs::write(&path, &show.stdout).unwrap();
+    let check = run(&["config", "check", "--config", shown(&path)]);
+    assert_eq!(
+        (check.code, check.stdout),
+        (0, format!("{}: no mistakes; accounts 1, numbers 1\n", path.display()))
+    );
+    let again = run(&["config", "show", "--json", "--config", shown(&path)]).json();
+    assert_eq!(again["config"], listed.json()["config"]);
+
+    fs::write(&path, BAD).unwrap();
+    let bad = run(&["config", "show", "--config", shown(&path)]);
+    assert_eq!((bad.code, bad.stdout.as_str()), (1, ""));
+    assert!(bad.stderr.contains("did you mean \"listen\"?"), "{}", bad.stderr);
 }
 
 #[test]

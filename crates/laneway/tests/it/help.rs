@@ -35,6 +35,7 @@ fn every_verb_explains_itself() {
         "outbox retry",
         "config",
         "config check",
+        "config show",
         "doctor",
         "token",
         "token new",
