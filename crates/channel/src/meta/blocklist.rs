@@ -1,6 +1,6 @@
 //! A number's block list as Meta has it.
 
-use laneway_model::PhoneNumber;
+use laneway_model::Person;
 use laneway_wire::graph::client::{BlockListAnswer, Endpoint, GraphError};
 
 use super::{Client, Target, request};
@@ -43,12 +43,12 @@ pub enum Error {
 }
 
 impl Client {
-    /// Reads the whole block list of the target's number: its users' numbers, each once. Users without a number are not
-    /// on Meta's list in a form that tells who they are (unknown), and are left out.
+    /// Reads the whole block list of the target's number: its users, each once, by their number, or by their business-scoped
+    /// id where Meta's list says that (unknown). Rows that name nobody are left out.
     ///
     /// # Errors
     /// [`Error`] says what stood in the way; then nothing is known of the list.
-    pub async fn block_list(&self, target: &Target) -> Result<Vec<PhoneNumber>, Error> {
+    pub async fn block_list(&self, target: &Target) -> Result<Vec<Person>, Error> {
         for _ in 0..=RESTARTS_MAX {
             match self.read_once(target).await {
                 Err(Error::Refused { code: Some(CONCURRENT_UPDATE), .. }) => {}
@@ -60,21 +60,20 @@ impl Client {
 
     /// An empty page ends the list, or one that gives no way to go on. A short page does not: what Meta gives at most is
     /// unknown, and it shows a cursor on the last page, too (captured).
-    async fn read_once(&self, target: &Target) -> Result<Vec<PhoneNumber>, Error> {
-        let mut numbers = Vec::new();
+    async fn read_once(&self, target: &Target) -> Result<Vec<Person>, Error> {
+        let mut users = Vec::new();
         let mut after: Option<String> = None;
         for _ in 0..PAGES_MAX {
             let page = self.page(target, after.as_deref()).await?;
-            if page.wa_ids.is_empty() {
-                return Ok(numbers);
+            if page.rows == 0 {
+                return Ok(users);
             }
-            let parsed = page.wa_ids.iter().filter_map(|wa_id| PhoneNumber::parse(wa_id).ok());
-            numbers.extend(parsed);
-            numbers.sort_unstable();
-            numbers.dedup();
+            users.extend(page.users.iter().filter_map(|user| Person::parse(user).ok()));
+            users.sort_unstable();
+            users.dedup();
             match page.after {
                 Some(next) if after.as_ref() != Some(&next) => after = Some(next),
-                Some(_) | None => return Ok(numbers),
+                Some(_) | None => return Ok(users),
             }
         }
         Err(Error::TooLong)

@@ -9,6 +9,8 @@ const TWO: &str =
     r#"{"data":[{"wa_id":"16505551234"},{"wa_id":"14155559876"}],"paging":{"cursors":{"after":"c1"}}}"#;
 const ONE: &str =
     r#"{"data":[{"wa_id":"16505551234"},{"wa_id":"31612345678"}],"paging":{"cursors":{"after":"c2"}}}"#;
+const BY_ID: &str = r#"{"data":[{"user_id":"US.13491208655302741918"}],"paging":{"cursors":{"after":"c3"}}}"#;
+const NOBODY: &str = r#"{"data":[{"messaging_product":"whatsapp"}],"paging":{"cursors":{"after":"c4"}}}"#;
 const NONE: &str = r#"{"data":[]}"#;
 const LAST: &str = r#"{"data":[{"wa_id":"31612345678"}]}"#;
 const CHANGED: &str = r#"{"messaging_product":"whatsapp","error":{"message":"(#139102) Blocklist concurrent update","type":"OAuthException","code":139102,"error_data":{"details":"Blocklist was updated during retrieval - retry with offset 0"},"fbtrace_id":"x"}}"#;
@@ -36,6 +38,20 @@ async fn pages_are_followed_to_the_empty_one() {
     assert_eq!(list.unwrap(), ["+14155559876", "+16505551234", "+31612345678"]);
     let path = "GET /v26.0/106540352242922/block_users?limit=500";
     assert_eq!(asked, ["", "&after=c1", "&after=c2"].map(|after| format!("{path}{after} HTTP/1.1")));
+}
+
+#[tokio::test]
+async fn a_page_without_numbers_does_not_end_the_list() {
+    let (list, _) = read(&[&[
+        Step::Read,
+        Step::Answer(BY_ID),
+        Step::Read,
+        Step::Answer(NOBODY),
+        Step::Read,
+        Step::Answer(LAST),
+    ]])
+    .await;
+    assert_eq!(list.unwrap(), ["+31612345678", "US.13491208655302741918"]);
 }
 
 #[tokio::test]

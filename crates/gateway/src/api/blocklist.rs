@@ -99,18 +99,17 @@ async fn list(
         Problem::new(ProblemCode::MetaFailed, format!("Meta's block list cannot be read: {error}"))
     })?;
     let mut asked = BTreeMap::new();
-    for number in &actual {
-        let person = Person::Phone(*number);
-        if wishes.contains_key(&person) {
-            continue;
-        }
-        let Some(contact) = known(api, business, &person).await? else { continue };
-        // Meta's list may name by their number whom an event has named by their id.
-        let named = contact.bsuid.and_then(|(id, _)| wishes.remove(&Person::Bsuid(id)));
-        if let Some(blocks) = named {
-            wishes.insert(person, blocks);
+    for person in actual.iter().filter(|person| !wishes.contains_key(person)).collect::<Vec<_>>() {
+        let Some(contact) = known(api, business, person).await? else { continue };
+        // Meta's list may name by their number whom an event has named by their id, and the other way round.
+        let other = match person {
+            Person::Phone(_) => contact.bsuid.map(|(id, _)| Person::Bsuid(id)),
+            Person::Bsuid(_) => contact.phone.map(|(number, _)| Person::Phone(number)),
+        };
+        if let Some(blocks) = other.and_then(|other| wishes.remove(&other)) {
+            wishes.insert(person.clone(), blocks);
         } else if let Some((blocked, _)) = contact.blocked {
-            asked.insert(*number, blocked);
+            asked.insert(person.clone(), blocked);
         }
     }
     Ok(compared(business, &wishes, &actual, &asked))
@@ -194,21 +193,20 @@ fn target_of(account: &Account, business: PhoneNumber) -> Option<Target> {
 fn compared(
     business: PhoneNumber,
     wishes: &BTreeMap<Person, bool>,
-    actual: &[PhoneNumber],
-    asked: &BTreeMap<PhoneNumber, bool>,
+    actual: &[Person],
+    asked: &BTreeMap<Person, bool>,
 ) -> BlockList {
-    let at_meta: BTreeSet<PhoneNumber> = actual.iter().copied().collect();
+    let at_meta: BTreeSet<&Person> = actual.iter().collect();
     let wanted = || wishes.iter().filter(|(_, blocks)| **blocks).map(|(person, _)| person);
     let shown = |persons: Vec<&Person>| persons.iter().map(ToString::to_string).collect();
-    let is_missing = |person: &&Person| matches!(person, Person::Phone(number) if !at_meta.contains(number));
-    let is_hidden = |person: &&Person| matches!(person, Person::Bsuid(_));
+    let is_absent = |person: &&Person| !at_meta.contains(*person);
+    let is_by_id = |person: &Person| matches!(person, Person::Bsuid(_));
     let (mut unwanted, mut unknown) = (Vec::new(), Vec::new());
-    for number in actual {
-        let wish = wishes.get(&Person::Phone(*number)).or_else(|| asked.get(number));
-        match wish {
+    for person in actual {
+        match wishes.get(person).or_else(|| asked.get(person)) {
             Some(true) => {}
-            Some(false) => unwanted.push(number.to_string()),
-            None => unknown.push(number.to_string()),
+            Some(false) => unwanted.push(person.to_string()),
+            None => unknown.push(person.to_string()),
         }
     }
     BlockList {
@@ -216,10 +214,10 @@ fn compared(
         wanted: shown(wanted().collect()),
         actual: actual.iter().map(ToString::to_string).collect(),
         drift: Drift {
-            missing: shown(wanted().filter(is_missing).collect()),
+            missing: shown(wanted().filter(is_absent).filter(|person| !is_by_id(person)).collect()),
             unwanted,
             unknown,
-            hidden: shown(wanted().filter(is_hidden).collect()),
+            hidden: shown(wanted().filter(is_absent).filter(|person| is_by_id(person)).collect()),
         },
     }
 }
@@ -231,22 +229,24 @@ mod tests {
     #[test]
     fn drift() {
         let number = |n: u64| PhoneNumber::from_u64(31_600_000_000 + n).unwrap();
-        let id = Person::parse("US.1").unwrap();
+        let id = |id| Person::parse(id).unwrap();
         let wishes = [
             (Person::Phone(number(1)), true),
             (Person::Phone(number(2)), true),
             (Person::Phone(number(3)), false),
-            (id, true),
+            (id("US.1"), true),
+            (id("US.2"), true),
         ];
-        let actual = [1, 3, 4, 5].map(number);
+        let actual: Vec<Person> =
+            [1, 3, 4, 5].map(|n| Person::Phone(number(n))).into_iter().chain([id("US.2")]).collect();
         let list = compared(
             number(9),
             &wishes.into_iter().collect(),
             &actual,
-            &[(number(4), false)].into_iter().collect(),
+            &[(Person::Phone(number(4)), false)].into_iter().collect(),
         );
         let Drift { missing, unwanted, unknown, hidden } = list.drift;
-        assert_eq!(list.wanted, ["+31600000001", "+31600000002", "US.1"]);
+        assert_eq!(list.wanted, ["+31600000001", "+31600000002", "US.1", "US.2"]);
         assert_eq!((missing, hidden), (vec!["+31600000002".to_owned()], vec!["US.1".to_owned()]));
         assert_eq!(unwanted, ["+31600000003", "+31600000004"]);
         assert_eq!(unknown, ["+31600000005"]);

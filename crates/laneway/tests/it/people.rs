@@ -166,6 +166,7 @@ fn whoever_is_blocked_by_id_is_found_on_metas_list_by_number() {
     told(&dev, 1);
     assert_eq!(dev.deliver(&id, &json!({"type": "Block"}))["status"], "confirmed");
     let none = || json!([]);
+    assert_eq!(shows("user_id"), (json!([id]), [none(), none(), none(), none()]));
     assert_eq!(shows("wa_id"), (json!([CUSTOMER]), [none(), none(), none(), none()]));
     assert_eq!(shows("left_out"), (json!([id]), [none(), none(), none(), json!([id])]));
 }

@@ -82,8 +82,10 @@ pub struct EventsAnswer {
 /// A page of the block list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockListAnswer {
-    /// The users' `wa_id`s.
-    pub wa_ids: Vec<String>,
+    /// How many rows it has, those included that name nobody.
+    pub rows: usize,
+    /// The users: their `wa_id` (captured), else their `user_id`, which a row may have for who was blocked by it (unknown).
+    pub users: Vec<String>,
     /// The cursor `after`, for the next page. Meta shows one on the last page, too: the list ends with an empty page or
     /// one shorter than its limit.
     pub after: Option<String>,
@@ -282,7 +284,10 @@ impl BlockListAnswer {
     pub fn read(body: &[u8]) -> Option<Self> {
         let answer = object(body)?;
         Some(Self {
-            wa_ids: rows(&answer).filter_map(|row| string(row, "wa_id")).collect(),
+            rows: rows(&answer).count(),
+            users: rows(&answer)
+                .filter_map(|row| string(row, "wa_id").or_else(|| string(row, "user_id")))
+                .collect(),
             after: cursor_after(&answer),
             error: GraphError::of(&answer),
         })
