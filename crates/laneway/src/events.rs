@@ -277,7 +277,8 @@ pub(crate) fn shown(event: &Value) -> String {
         }
     }
     if let Some(click) = event["click_id"]["value"].as_str() {
-        lines.push(format!("{:<16} {click}", "click_id"));
+        let captured = event["click_id"]["captured"] == true;
+        lines.push(format!("{:<16} {click}{}", "click_id", if captured { "  (captured)" } else { "" }));
     }
     if !event["custom"].is_null() {
         lines.push(format!("{:<16} {}", "custom", event["custom"]));

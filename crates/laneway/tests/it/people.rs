@@ -41,6 +41,8 @@ fn a_person_is_known_by_what_whatsapp_tells() {
     let purchase = json!({"type": "Purchase", "custom": {"currency": "EUR", "value": "12.60"}});
     let event = dev.deliver(CUSTOMER, &purchase);
     assert_eq!((&event["status"], &event["click_id"]["captured"]), (&json!("confirmed"), &json!(true)));
+    let text = verb(&dev, &["events", "show", event["id"].as_str().unwrap()]).stdout;
+    assert!(text.contains(&format!("{}  (captured)\n", message.click)), "{text}");
     let conversions = dev.world.rows("/sandbox/conversions");
     assert_eq!(conversions[0]["user_data"]["ctwa_clid"], message.click.as_str());
 
