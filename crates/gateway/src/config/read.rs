@@ -98,22 +98,35 @@ impl Reader<'_> {
         if accounts.is_empty() && self.mistakes.is_empty() {
             self.warnings.push(root.remark("account", "there is none yet, so every event will be refused"));
         }
-        if let Some(config) = config.as_ref().filter(|_| root.get("upstream").is_none()) {
-            let does = |account: &Account| {
-                let relays = !account.route.relayed.is_empty();
-                let sends = relays.then_some("sends events to CM.com");
-                sends.or(account.shadow.takes(Route::Cm).then_some("has shadows on CM.com's route"))
-            };
-            let first = accounts.iter().find_map(|account| Some((account, does(account)?)));
-            if let Some((account, does)) = first.filter(|_| config.cm_url.is_none()) {
-                let says = format!(
-                    "is missing, and the account {:?} {does}; write [upstream] with cm_url",
-                    account.name.as_str()
-                );
-                self.note(root.remark("upstream", says));
-            }
+        if config.as_ref().is_some_and(|config| config.cm_url.is_none()) {
+            self.require_cm_url(&root, &accounts);
         }
         config.map(|config| Config { accounts: Accounts::new(accounts), ..config })
+    }
+
+    /// Notes that it is not said where CM.com is, though an account needs it. An address with a mistake is said.
+    fn require_cm_url(&mut self, root: &Table<'_>, accounts: &[Account]) {
+        let does = |account: &Account| {
+            let relays = !account.route.relayed.is_empty();
+            let sends = relays.then_some("sends events to CM.com");
+            sends.or(account.shadow.takes(Route::Cm).then_some("has shadows on CM.com's route"))
+        };
+        let Some((account, does)) = accounts.iter().find_map(|account| Some((account, does(account)?)))
+        else {
+            return;
+        };
+        let account = account.name.as_str();
+        match root.get("upstream").map(|found| found.table(&schema::UPSTREAM)) {
+            None => {
+                let says =
+                    format!("is missing, and the account {account:?} {does}; write [upstream] with cm_url");
+                self.note(root.remark("upstream", says));
+            }
+            Some(Some(table)) if table.get("cm_url").is_none() => {
+                self.note(table.remark("cm_url", format!("is missing, and the account {account:?} {does}")));
+            }
+            Some(Some(_) | None) => {}
+        }
     }
 
     fn included_file(&mut self, path: &Path) -> Vec<Account> {
@@ -280,7 +293,7 @@ impl Reader<'_> {
         *click_id_wait = self.click_id_wait(table).unwrap_or(*click_id_wait);
         if click_id_wait.is_some() && *captured_click == CapturedClick::Off {
             let says = "needs captured click ids; with captured_click = \"off\", write \"off\"".to_owned();
-            self.note(table.remark("click_id_wait", says));
+            self.note(table.remark_at("click_id_wait", says));
         }
     }
 

@@ -270,6 +270,50 @@ fn each_rule_has_its_switch() {
 }
 
 #[test]
+fn how_long_a_conversion_waits_for_its_click_is_judged() {
+    const WORDS: &str =
+        "write \"off\", or a duration from \"1s\" to \"7d\": a whole number with s, m, h or d";
+    let loaded = |rules: &str| load(&format!("[rules]\n{rules}\n{}", minimal_with("account", "")));
+    for (rules, seconds) in [
+        ("", None),
+        ("click_id_wait = \"off\"", None),
+        ("captured_click = \"off\"\nclick_id_wait = \"off\"", None),
+        ("captured_click = \"oldest\"\nclick_id_wait = \"2h\"", Some(7_200)),
+        ("click_id_wait = \"1s\"", Some(1)),
+        ("click_id_wait = \"7d\"", Some(604_800)),
+        ("click_id_wait = \"604800s\"", Some(604_800)),
+    ] {
+        let config = loaded(rules).unwrap_or_else(|mistakes| panic!("{rules}: {mistakes}"));
+        assert_eq!(config.rules.click_id_wait, seconds.map(Duration::from_secs), "{rules}");
+    }
+    let needs = "needs captured click ids; with captured_click = \"off\", write \"off\"".to_owned();
+    let found = |text: &str| format!("found {text}; {WORDS}");
+    for (rules, says) in [
+        ("click_id_wait = \"0s\"", found("\"0s\"")),
+        ("click_id_wait = \"604801s\"", found("\"604801s\"")),
+        ("click_id_wait = \"8d\"", found("\"8d\"")),
+        ("click_id_wait = \"-1h\"", found("\"-1h\"")),
+        ("click_id_wait = \"1.5h\"", found("\"1.5h\"")),
+        ("click_id_wait = \"2 h\"", found("\"2 h\"")),
+        ("click_id_wait = \"Off\"", found("\"Off\"")),
+        ("click_id_wait = \"for ever\"", found("\"for ever\"")),
+        ("click_id_wait = \"\"", found("\"\"")),
+        ("click_id_wait = 7200", found("an integer")),
+        ("click_id_wait = false", found("a boolean")),
+        ("click_id_wait = [\"2h\"]", found("a list")),
+        ("click_id_wait = \"2h\"\ncaptured_click = \"off\"", needs),
+    ] {
+        let mistakes = loaded(rules).expect_err(rules);
+        let [mistake] = mistakes.remarks() else { panic!("{rules}: {mistakes}") };
+        assert_eq!(
+            (mistake.line, mistake.key.as_str(), &mistake.says),
+            (2, "rules.click_id_wait", &says),
+            "{rules}"
+        );
+    }
+}
+
+#[test]
 fn a_token_that_travels_in_clear_is_a_warning() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("laneway.toml");
