@@ -209,6 +209,11 @@ fn a_page_that_was_left_holds_no_connection() {
     }
     view.customer_writes("Still there?");
     view.message_has("inbox", "Still there?", "time");
+    for _ in 0..8 {
+        view.browser.go("about:blank");
+        view.browser.go(&format!("{}/console", dev.gateway.0.url()));
+        view.browser.until("document.querySelector('#state.on').textContent === 'live'");
+    }
     view.is_content();
 }
 

@@ -37,9 +37,25 @@ export async function ask(path, method = 'GET') {
 
 const rest = (ms) => new Promise((done) => setTimeout(done, ms));
 
-/** Calls `changed` whenever an event may have changed, for as long as the page lives. */
+/**
+ * Until the page is on a screen. One behind others lets go of its stream, for a browser has but six connections for one
+ * address, and a seventh page would wait for ever.
+ */
+async function onScreen() {
+  while (document.hidden) {
+    await new Promise((done) => {
+      document.addEventListener('visibilitychange', done, { once: true });
+      addEventListener('pageshow', done, { once: true });
+    });
+  }
+}
+document.addEventListener('visibilitychange', () => document.hidden && stop.abort());
+addEventListener('pagehide', () => stop.abort());
+
+/** Calls `changed` whenever an event may have changed, for as long as the page is looked at. */
 export async function follow(changed, state) {
   for (;;) {
+    await onScreen();
     stop = new AbortController();
     try {
       await stream(changed, state);
