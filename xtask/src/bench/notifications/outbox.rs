@@ -153,9 +153,11 @@ fn dead(bench: &mut Bench, live: SocketAddr, rate: f64) -> Result<()> {
     let mut rounds: Vec<[f64; 6]> = Vec::new();
     for round in 0..bench.rounds() {
         let mut p99 = [0.0; 6];
-        for (p99, addresses) in p99.iter_mut().zip(arms) {
-            let is_dead = addresses.callback != Some(live);
-            *p99 = watched(bench, addresses, is_dead, rate).with_context(|| format!("round {round}"))?;
+        // Each round begins with another, so that what went before is not always before the same one.
+        for turn in 0..arms.len() {
+            let arm = (round + turn) % arms.len();
+            let is_dead = arms[arm].callback != Some(live);
+            p99[arm] = watched(bench, arms[arm], is_dead, rate).with_context(|| format!("round {round}"))?;
         }
         rounds.push(p99);
     }
