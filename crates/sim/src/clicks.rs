@@ -42,6 +42,8 @@ pub(crate) struct Sought {
 
 /// How long the service waits before it tells once more what was not answered.
 const TELL_AGAIN_MS: u64 = 30_000;
+/// How often, of a thousand, somebody clicks while it is looked for their click.
+const CLICKS_THEN: u32 = 150;
 /// How often, of a thousand, the process ends soon after a click or a completion was committed.
 const DIES_AFTER: u32 = 40;
 
@@ -53,13 +55,7 @@ impl World {
         let dice = &mut self.dice.clicks;
         if chance(dice, 700) {
             let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            // Often just when it is looked for.
-            let after_ms = match dice.u32(..4) {
-                0 => dice.u64(..4 * JOURNAL_MS),
-                1 => wait_ms.saturating_sub(JOURNAL_MS) + dice.u64(..6 * JOURNAL_MS),
-                _ => dice.u64(..2 * wait_ms),
-            };
-            let at_ms = self.at_ms + after_ms;
+            let at_ms = self.at_ms + dice.u64(..2 * wait_ms);
             let is_stale = chance(dice, 150);
             self.clicks_at(at_ms, post.row.business, person, is_stale);
         }
@@ -114,7 +110,8 @@ impl World {
     /// The driver's part: those that wait for a click of this person are sought for again.
     pub(crate) fn seek_again(&mut self, at: usize) -> Option<Input> {
         self.told[at].is_answered = true;
-        let Told { business, person, .. } = self.told[at].clone();
+        let Told { business, person, id, .. } = self.told[at].clone();
+        self.shadow.click_told(&(business, person.clone()), &id);
         let lane = self.lane(business, LaneKey { business, person }.hash64());
         let lacking = &self.node.as_ref()?.lacking;
         let waiting: Vec<_> = lacking.iter().filter(|(_, of)| **of == lane).map(|(one, _)| *one).collect();
@@ -136,6 +133,16 @@ impl World {
         let lacking = entries.iter().filter(|entry| entry.lacks && !entry.holds_lane);
         node.lacking.extend(lacking.map(|entry| (entry.sequence, entry.person_hash)));
         self.tell(Input::Accepted(entries));
+    }
+
+    /// Looks for what these events lack, soon. Now and then it becomes known just then.
+    pub(crate) fn seek(&mut self, events: Vec<Sequence>) {
+        let first = events.first().and_then(|first| self.shadow.events.get(first));
+        let who = first.and_then(|known| Some((known.business, known.person.clone()?)));
+        if let Some((business, person)) = who.filter(|_| chance(&mut self.dice.clicks, CLICKS_THEN)) {
+            self.clicks_at(self.at_ms, business, person, false);
+        }
+        self.soon(JOURNAL_MS, |life| Happening::Done(life, Done::Look(events)));
     }
 
     /// Looks for what these events lack.

@@ -158,7 +158,7 @@ impl World {
                 None
             }
             Effect::Seek { events } => {
-                self.soon(JOURNAL_MS, |life| Happening::Done(life, Done::Look(events)));
+                self.seek(events);
                 None
             }
             Effect::Alarm(_) => {

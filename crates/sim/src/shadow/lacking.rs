@@ -27,6 +27,8 @@ pub(crate) struct Clicked {
     is_usable: bool,
     /// In true time.
     committed_ms: u64,
+    /// Whether a driver was told of it, so that everything that waits for it is looked at after it was committed.
+    is_told: bool,
 }
 
 impl Shadow {
@@ -49,7 +51,14 @@ impl Shadow {
     ) {
         let clicks = self.clicks.entry(who).or_default();
         if clicks.iter().all(|click| click.id != id) {
-            clicks.push(Clicked { id, is_usable, committed_ms });
+            clicks.push(Clicked { id, is_usable, committed_ms, is_told: false });
+        }
+    }
+
+    /// The driver was told of a click.
+    pub(crate) fn click_told(&mut self, who: &(PhoneNumber, Person), id: &CtwaClid) {
+        for click in self.clicks.get_mut(who).into_iter().flatten().filter(|click| click.id == *id) {
+            click.is_told = true;
         }
     }
 
@@ -74,11 +83,12 @@ impl Shadow {
     }
 
     /// Whether an event may fail because its click did not become known: its time is over, and there is none that could
-    /// have been found. One that was committed a moment ago may have been missed.
+    /// have been found. One that was committed a moment ago may have been missed if the driver has not been told of it yet.
     pub(super) fn is_in_vain(&self, known: &Known) -> bool {
         let Clock { at_ms, set_ahead_ms } = self.clock;
         let is_over = known.lacks_until_ms.is_some_and(|until_ms| until_ms <= at_ms + set_ahead_ms);
-        is_over && !self.usable(known).any(|click| click.committed_ms + JOURNAL_MS < at_ms)
+        let must_be_found = |click: &Clicked| click.is_told || click.committed_ms + JOURNAL_MS < at_ms;
+        is_over && !self.usable(known).any(must_be_found)
     }
 
     /// No event waits for a click that is known, or beyond its time, whatever happens to calls.

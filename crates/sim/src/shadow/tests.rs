@@ -143,6 +143,15 @@ fn what_lacks_its_click_id_is_watched() {
         clicked(9, "theirs", true)(books);
         in_vain(books);
     });
+    let just_committed = |books: &mut Shadow| {
+        lacking(books, 10);
+        click(books, 9, "theirs", true);
+        fail(books);
+    };
+    check("does not follow", just_committed, |books| {
+        books.click_told(&(business(0), Person::Phone(business(9))), &CtwaClid::parse("theirs").unwrap());
+        fail(books);
+    });
     check("was completed with", clicked(9, "old", false), |books| complete(books, "old"));
     check("was completed with", clicked(8, "other", true), |books| complete(books, "other"));
     check("lacks nothing", completed, |books| complete(books, "theirs"));
