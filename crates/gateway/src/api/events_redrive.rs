@@ -284,6 +284,8 @@ async fn requeued(
     let wait = api.paces.next(&account.name, api.node.clock.monotonic());
     let (lease, due) = (api.node.driver.lease(), now.saturating_add(wait));
     let requeued = api.node.journal.requeue_later(lease, &sequences, now, due).await;
+    // They keep their room until they are counted.
+    api.node.driver.caught_up().await;
     Ok(requeued.map_err(|error| unavailable(api, &error))?.len())
 }
 

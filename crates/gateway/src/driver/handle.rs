@@ -109,6 +109,11 @@ impl Handle {
         answered.await.unwrap_or_else(|_| vec![None; count])
     }
 
+    /// Waits until the driver counts everything that was committed before this was asked: news of rows go before commands.
+    pub async fn caught_up(&self) {
+        self.live(Vec::new()).await;
+    }
+
     /// The pauses in force; `None` once the driver is gone.
     pub async fn pauses(&self) -> Option<Vec<Pause>> {
         let (answer, answered) = oneshot::channel();
