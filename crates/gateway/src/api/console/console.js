@@ -18,6 +18,8 @@ const TYPES = [
   'RatingProvided', 'ReviewProvided',
 ];
 const LOOKS = { confirmed: 'good', relayed: 'good', failed: 'bad', in_doubt: 'bad', expired: 'bad', retrying: 'warm', sending: 'warm', accepted: 'warm' };
+/** What is tried again by itself is no disaster. */
+const OUTCOMES = { confirmed: 'good', relayed: 'good', rejected: 'bad', unauthorized: 'bad' };
 const RETRIABLE = ['failed', 'in_doubt', 'discarded'];
 const DISCARDABLE = ['failed', 'in_doubt', 'accepted', 'retrying'];
 
@@ -82,7 +84,8 @@ function show(events) {
   while (list.children.length > rows.length) list.lastElementChild.remove();
   if (focused && !list.contains(document.activeElement)) list.querySelector(`[data-id="${CSS.escape(focused)}"] button`)?.focus();
   $('none').hidden = events.length > 0;
-  $('none').textContent = filter().length > 0 ? 'No event fits.' : 'No event yet.';
+  const send = () => ['No event yet. ', h('code', null, 'POST /v1.0/event'), ' submits one, and so does ', h('code', null, 'laneway send'), '.'];
+  $('none').replaceChildren(...(filter().length > 0 ? ['No event fits.'] : send()));
   $('retry-all').hidden = !RETRIABLE.includes(status) || events.length === 0;
 }
 
@@ -134,8 +137,8 @@ async function detail() {
   $('detail-title').textContent = event.type;
   const facts = [
     ['Event', h('code', null, event.id)], ['Business', event.from], ['Customer', event.to], ['Reference', event.reference],
-    ['Accepted', moment(event.accepted_at)], ['Waits for', event.waiting_for], ['Next attempt', event.next_attempt_at && moment(event.next_attempt_at)],
-    ['Given up', event.status.match(/accepted|sending|retrying/) && event.expires_at && moment(event.expires_at)],
+    ['Accepted', moment(event.accepted_at)], ['Waits for', event.waiting_for?.replace('_', ' ')], ['Next attempt', event.next_attempt_at && moment(event.next_attempt_at)],
+    ['Gives up', event.status.match(/accepted|sending|retrying/) && event.expires_at && moment(event.expires_at)],
     ['Superseded by', event.superseded_by && link(event.superseded_by)],
     ['Click', event.click_id && `${cut(event.click_id.value)}${event.click_id.captured ? ' (captured)' : ''}`],
     ['Twice?', event.possibly_duplicate ? 'possibly: its answer was lost once' : null],
@@ -147,7 +150,7 @@ async function detail() {
     doings(event),
     h('dl', null, facts.map(([name, value]) => h('div', null, h('dt', null, name), h('dd', null, value)))),
     h('h3', null, event.attempts.length === 1 ? '1 attempt' : `${event.attempts.length} attempts`),
-    h('ol.attempts', null, event.attempts.map(attempt)),
+    h('ol.attempts', null, event.attempts.map((each) => attempt(each, event.reason))),
     h('details', { open: open ?? false }, h('summary', null, 'As submitted'), h('pre', { tabindex: '0', 'aria-label': 'The event’s own fields', role: 'group' }, JSON.stringify(event.custom ?? {}, null, 2))));
   if (hadFocus) $('detail').focus({ preventScroll: true });
 }
@@ -157,14 +160,14 @@ const cut = (text) => (text.length > CLICK_SHOWN ? `${text.slice(0, CLICK_SHOWN)
 
 const link = (id) => h('a', { href: `#event=${id}`, onclick: (event) => { event.preventDefault(); trying(() => choose(id, true)); } }, h('code', null, id));
 
-function attempt(each) {
-  const good = each.outcome === 'confirmed' || each.outcome === 'relayed';
+/** One attempt; what it said is not told a second time where it is why the event ended. */
+function attempt(each, reason) {
   const took = each.finished_at ? `${Date.parse(each.finished_at) - Date.parse(each.started_at)} ms` : 'no answer was seen';
   return h('li', null,
-    h('span.first', null, h('span.n', null, String(each.n)), pill(each.outcome ?? 'unknown', good ? 'good' : 'bad'),
+    h('span.first', null, h('span.n', null, String(each.n)), pill(each.outcome ?? 'unknown', OUTCOMES[each.outcome] ?? 'warm'),
       h('span', null, [each.http_status && `HTTP ${each.http_status}`, each.code && `code ${each.code}`, each.subcode && `subcode ${each.subcode}`].filter(Boolean).join(', ')),
       h('time', { datetime: each.started_at }, `${time(each.started_at)} · ${took}`)),
-    each.detail ? h('span', null, each.detail) : null,
+    each.detail && each.detail !== reason ? h('span', null, each.detail) : null,
     each.trace_id ? h('span.soft.second', null, `trace ${each.trace_id}`,
       sandbox ? h('a', { href: `${sandbox}/#trace=${each.trace_id}` }, 'the call in the sandbox') : null) : null);
 }
