@@ -206,10 +206,15 @@ async fn stored(api: &Api, row: NewRow) -> Result<(Admission, EventId), Refused>
     }
 }
 
-/// Whether only the checks are wanted. Parameters that are not known are ignored here, as unknown keys are.
+/// Whether only the checks are wanted. Parameters that are not known are ignored here, as unknown keys are; but another
+/// spelling of this one is refused, because whoever wrote it wanted nothing to be sent.
 fn dry_run(uri: &Uri) -> Result<bool, Refusal> {
     let Some(query) = uri.query() else { return Ok(false) };
     let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).unwrap_or_default();
+    let spelt = |name: &str| name.replace(['_', '-'], "").eq_ignore_ascii_case("dryrun");
+    if pairs.iter().any(|(name, _)| name != "dry_run" && spelt(name)) {
+        return Err(Refusal::of_field(RefusalCode::InvalidParameter, "dry_run", "is spelt like this"));
+    }
     match pairs.iter().find(|(name, _)| name == "dry_run").map(|(_, value)| value.as_str()) {
         None | Some("false") => Ok(false),
         Some("true" | "") => Ok(true),

@@ -117,6 +117,12 @@ async fn every_row_of_the_table_that_one_request_can_see() {
     check(client, ("/v1.0/event?dry_run=perhaps", shop, READ), (400, 305, "invalid_parameter", "dry_run"))
         .await;
 
+    for other in ["dryrun", "dryRun", "dry-run", "DRY_RUN"] {
+        let path = format!("/v1.0/event?{other}=true");
+        check(client, (&path, shop, READ), (400, 305, "invalid_parameter", "dry_run: is spelt like this"))
+            .await;
+    }
+
     let no_click = PURCHASE.replace("ctwa_id", "other");
     check(client, (event, shop, &no_click), (400, 403, "click_id_unknown", "")).await;
 
