@@ -84,6 +84,7 @@ fn every_view_of_the_phone_page_is_accessible() {
     view.press("#inbox", "Report it");
     browser.until("document.querySelector('#tab-ledger').textContent === 'Ledger 1'");
     view.press("#inbox", "Block");
+    browser.until("document.querySelector('#phone .ribbon').checkVisibility()");
     view.customer_writes("Hello?");
     view.message_has("phone", "Hello?", ".under");
     dev.world.host.post("/sandbox/faults", r#"{"call":"block","code":131000}"#).json();
