@@ -69,8 +69,8 @@ impl Journal {
         }
     }
 
-    /// A page of rows after that sequence that are open or hold their lane. A call that this process has begun and not settled yet is told as
-    /// unfinished, too; the caller knows its own.
+    /// A page of rows after that sequence that are open or hold their lane. A call that this process has begun and not
+    /// settled yet is told as unfinished, too; the caller knows its own.
     ///
     /// # Errors
     /// [`Error::Fenced`], [`Error::Busy`], or the store's own trouble.
@@ -78,7 +78,7 @@ impl Journal {
         match &self.store {
             Store::Sqlite(sqlite) => {
                 sqlite.check_lease(lease)?;
-                sqlite.read(move |reader| reader.load_open(lease.queue, after, limit)).await
+                sqlite.load_open(lease.queue, after, limit).await
             }
         }
     }

@@ -20,11 +20,14 @@ use super::store::Store;
 use super::writer::{Gauges, Job, Writer};
 use crate::feed::{Feed, feed};
 use crate::{
-    Erased, Error, Lease, Limits, OpenError, Options, PurgedContacts, Queue, Sequence, Stats, Tenant,
+    Erased, Error, Lease, Limits, OpenError, OpenPage, Options, PurgedContacts, Queue, Sequence, Stats,
+    Tenant,
 };
 
 /// Notifications that are looked through at once for a person's name.
 const NOTIFICATIONS_PER_READ: usize = 500;
+/// Open rows that one reader reads alone; a larger page is shared by two, for reading it is most of a start.
+const ROWS_READ_ALONE: usize = 1_000;
 /// Jobs that wait for the index.
 const INDEX_JOBS_QUEUED: usize = 64;
 
@@ -131,6 +134,33 @@ impl Sqlite {
             TrySendError::Disconnected(_) => Error::Closed,
         })?;
         reply.await.map_err(|_| Error::Closed)?
+    }
+
+    /// A page of open rows. Its halves are read side by side: they meet at a row that is there, and none can still appear
+    /// below it.
+    pub(crate) async fn load_open(
+        &self,
+        queue: Queue,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<OpenPage, Error> {
+        let half = limit / 2;
+        let middle = match half > ROWS_READ_ALONE {
+            true => self.read(move |reader| reader.open_ahead(queue, after, half)).await?,
+            false => None,
+        };
+        let Some(middle) = middle else {
+            return self.read(move |reader| reader.load_open(queue, after, limit)).await;
+        };
+        let first = self.read(move |reader| reader.load_open_until(queue, after, Some(middle), half));
+        let second = self.read(move |reader| reader.load_open(queue, middle, half));
+        let (mut page, second) = tokio::try_join!(first, second)?;
+        // Rows that hold their lanes are not counted by looking ahead.
+        if !page.more {
+            page.rows.extend(second.rows);
+            (page.complete_to, page.more) = (second.complete_to, second.more);
+        }
+        Ok(page)
     }
 
     pub(crate) fn lease(&self, queue: Queue) -> Lease {

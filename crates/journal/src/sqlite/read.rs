@@ -14,11 +14,14 @@ use super::failure::Context;
 use super::index::{IndexReader, Progress};
 use super::open::{JOURNAL_FILE, second};
 use super::row::{State, Stored, find};
-use super::schema::{Sql, signed, sql};
+use super::schema::{Sql, signed, sql, unsigned};
 use super::store::{account, numbers};
 use crate::{
     BlockedPage, CallId, Error, Fresh, OpenPage, OpenRow, Queue, Record, Row, Sequence, reference_hash,
 };
+
+/// No sequence that is stored is larger.
+const LAST: Sequence = i64::MAX as Sequence;
 
 /// A connection that only reads. Every question is one short transaction.
 pub struct Reader {
@@ -103,17 +106,28 @@ impl Reader {
         Ok(numbers(&self.connection)?.sequences[queue.index()])
     }
 
-    /// A page of rows that are open or hold their lane. Sequences are given and committed in the same order, so that none at or below the last
-    /// one given can still appear.
+    /// A page of rows that are open or hold their lane. Sequences are given and committed in the same order, so that none
+    /// at or below the last one given can still appear.
     ///
     /// # Errors
     /// When SQLite fails, or the file is damaged.
     pub fn load_open(&mut self, queue: Queue, after: Sequence, limit: usize) -> Result<OpenPage, Error> {
+        self.load_open_until(queue, after, None, limit)
+    }
+
+    /// The same, of those up to a sequence that was given.
+    pub(super) fn load_open_until(
+        &mut self,
+        queue: Queue,
+        after: Sequence,
+        until: Option<Sequence>,
+        limit: usize,
+    ) -> Result<OpenPage, Error> {
         self.snapshot(|reader| {
             let limit = limit.max(1);
             let sql = sql(queue);
             let unfinished = reader.unfinished(queue)?;
-            let page = (after, limit + 1);
+            let page = (after, until.unwrap_or(LAST), limit + 1);
             let mut rows = reader.listed(sql.open_page, sql, page, &unfinished, |s| s.status.is_open())?;
             let held = reader.listed(sql.held_page, sql, page, &unfinished, |s| s.holds_lane)?;
             if !held.is_empty() {
@@ -122,26 +136,40 @@ impl Reader {
             }
             let more = rows.len() > limit;
             rows.truncate(limit);
-            let complete_to = match rows.last() {
-                Some(last) if more => last.sequence,
-                Some(_) | None => reader.last_sequence(queue)?.max(after),
+            let complete_to = match (rows.last(), until) {
+                (Some(last), _) if more => last.sequence,
+                (_, Some(until)) => until,
+                (_, None) => reader.last_sequence(queue)?.max(after),
             };
             Ok(OpenPage { rows, complete_to, more })
         })
     }
 
-    /// What a statement that lists rows finds, up to so many after that sequence; all of it belongs on the list.
+    /// The sequence of the open row that comes so many places after that sequence, if there are as many.
+    pub(super) fn open_ahead(
+        &mut self,
+        queue: Queue,
+        after: Sequence,
+        places: usize,
+    ) -> Result<Option<Sequence>, Error> {
+        let doing = "looking ahead among open rows";
+        let mut statement = self.connection.prepare_cached(sql(queue).open_ahead).doing(doing)?;
+        let mut found = statement.query([signed(after), places as i64]).doing(doing)?;
+        found.next().doing(doing)?.map(|row| row.get(0).map(unsigned).doing(doing)).transpose()
+    }
+
+    /// What a statement that lists rows finds between two sequences, up to so many; all of it belongs on the list.
     fn listed(
         &self,
         statement: &str,
         sql: &Sql,
-        (after, limit): (Sequence, usize),
+        (after, until, limit): (Sequence, Sequence, usize),
         unfinished: &BTreeSet<CallId>,
         belongs: impl Fn(&State) -> bool,
     ) -> Result<Vec<OpenRow>, Error> {
         let doing = "reading open rows";
         let mut statement = self.connection.prepare_cached(statement).doing(doing)?;
-        let mut found = statement.query([signed(after), limit as i64]).doing(doing)?;
+        let mut found = statement.query([signed(after), signed(until), limit as i64]).doing(doing)?;
         let (mut rows, mut last) = (Vec::new(), after);
         while let Some(row) = found.next().doing(doing)? {
             let (open, state) = listed_row(row, sql, unfinished)?;

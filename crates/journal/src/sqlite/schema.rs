@@ -130,6 +130,7 @@ pub(crate) struct Sql {
     pub(crate) open_count: &'static str,
     pub(crate) held_count: &'static str,
     pub(crate) open_page: &'static str,
+    pub(crate) open_ahead: &'static str,
     pub(crate) held_page: &'static str,
     pub(crate) people: &'static str,
     pub(crate) settled: &'static str,
@@ -211,11 +212,15 @@ macro_rules! statements {
             held_count: concat!("SELECT count(*) FROM ", $queue, " INDEXED BY ", $queue, "_held WHERE flags >= 2"),
             open_page: concat!(
                 "SELECT ", whole!(), " FROM ", $queue, " INDEXED BY ", $queue, "_open
-                 WHERE status < 10 AND sequence > ?1 ORDER BY sequence LIMIT ?2"
+                 WHERE status < 10 AND sequence > ?1 AND sequence <= ?2 ORDER BY sequence LIMIT ?3"
+            ),
+            open_ahead: concat!(
+                "SELECT sequence FROM ", $queue, " INDEXED BY ", $queue, "_open
+                 WHERE status < 10 AND sequence > ?1 ORDER BY sequence LIMIT 1 OFFSET ?2 - 1"
             ),
             held_page: concat!(
                 "SELECT ", whole!(), " FROM ", $queue, " INDEXED BY ", $queue, "_held
-                 WHERE flags >= 2 AND sequence > ?1 ORDER BY sequence LIMIT ?2"
+                 WHERE flags >= 2 AND sequence > ?1 AND sequence <= ?2 ORDER BY sequence LIMIT ?3"
             ),
             people: concat!(
                 "SELECT ", whole!(), " FROM ", $queue, " WHERE sequence > ?1 AND sequence <= ?2 ORDER BY sequence DESC"

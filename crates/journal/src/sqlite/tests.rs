@@ -469,8 +469,9 @@ fn every_search_uses_the_index_made_for_it() {
     for queue in Queue::ALL {
         let sql = sql(queue);
         for (statement, index) in [
-            (sql.open_page, "_open (sequence>?)"),
-            (sql.held_page, "_held (sequence>?)"),
+            (sql.open_page, "_open (sequence>? AND sequence<?)"),
+            (sql.open_ahead, "_open (sequence>?)"),
+            (sql.held_page, "_held (sequence>? AND sequence<?)"),
             (sql.scan_open, "_open (sequence<?)"),
             (sql.scan_dead, "_dead (sequence<?)"),
             (sql.scan_all, "PRIMARY KEY (rowid<?)"),

@@ -89,6 +89,34 @@ pub(crate) async fn holders_and_open_rows_share_pages<H: Harness>() {
     }
 }
 
+pub(crate) async fn large_pages_tell_what_small_ones_tell<H: Harness>() {
+    const ROWS: u64 = 5_000;
+    let fixture = Fixture::<H>::new().await;
+    fixture.events((1..=ROWS).map(row).collect()).await;
+    let ended = |n: u64| match n % 5 {
+        0 => Some(held(n)),
+        1 => Some(change(n, Status::Confirmed)),
+        _ => None,
+    };
+    fixture.decide(9, (1..=ROWS).filter_map(ended).collect()).await;
+    let lease = fixture.lease(Queue::Events).await;
+    let mut told = Vec::new();
+    for limit in [100, 2_500, 4_000, 10_000] {
+        let (mut rows, mut after, mut more) = (Vec::new(), 0, true);
+        while more {
+            let page = fixture.journal.load_open(lease, after, limit).await.unwrap();
+            assert!(page.rows.len() <= limit && page.complete_to > after);
+            rows.extend(page.rows.iter().map(|row| (row.sequence, row.status)));
+            (after, more) = (page.complete_to, page.more);
+        }
+        assert_eq!(after, ROWS);
+        told.push(rows);
+    }
+    let expected = (1..=ROWS).filter(|n| n % 5 != 1);
+    assert!(told[0].iter().map(|(n, _)| *n).eq(expected), "{:?}", told[0]);
+    assert!(told.iter().all(|rows| *rows == told[0]));
+}
+
 pub(crate) async fn a_requeued_holder_keeps_its_place<H: Harness>() {
     let mut fixture = Fixture::<H>::new().await;
     fixture.events(vec![row(1), row(2), row(3)]).await;

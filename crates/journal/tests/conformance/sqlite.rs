@@ -78,7 +78,7 @@ conforms! {
         a_call_of_rows_that_are_not_open_is_refused, members_have_their_own_outcomes, a_final_row_does_not_change,
         a_settlement_can_come_twice, what_supersedes_is_named, settlements_post_and_touch,
         a_requeued_row_is_open_again, requeueing_is_told;
-    lanes: a_dead_letter_holds_its_lane_over_restarts, a_holder_is_final, holders_and_open_rows_share_pages,
+    lanes: a_dead_letter_holds_its_lane_over_restarts, a_holder_is_final, holders_and_open_rows_share_pages, large_pages_tell_what_small_ones_tell,
         a_requeued_holder_keeps_its_place, dead_letters_are_given_up, erasure_reaches_holders;
     lists: each_filter_narrows, pages_follow_each_other, the_work_of_a_page_is_limited,
         a_persons_rows_are_found_in_and_above_the_index;
