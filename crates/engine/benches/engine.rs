@@ -149,7 +149,7 @@ impl Node {
             for effect in effects.drain(..) {
                 let answer = match effect {
                     Effect::Load { call, .. } => {
-                        Input::Loaded { call, missing: Vec::new(), left_over: Vec::new() }
+                        Input::Loaded { call, missing: Vec::new(), left_over: Vec::new(), closed: Vec::new() }
                     }
                     Effect::Begin { call, .. } => Input::Begun { call },
                     Effect::Send { call, members } => {

@@ -117,6 +117,8 @@ pub enum Input {
         missing: Vec<Sequence>,
         /// Members, the last ones, for whom the call's body has no room; they go with the next call.
         left_over: Vec<Sequence>,
+        /// Members of whom it has become known that the service must refuse them; they expire and are not sent.
+        closed: Vec<Sequence>,
     },
     /// The journal knows that the call is about to be made.
     Begun {
@@ -171,7 +173,7 @@ pub enum Control {
     /// An operator gives these events up. Those in a call are left alone; a dead letter that holds its lane, which the
     /// journal has discarded already, lets the lane go on.
     Discard(Vec<Sequence>),
-    /// What these events lack may be known now. Those that lack nothing are left alone.
+    /// What these events lack may be known now; each is named once. Those that lack nothing are left alone.
     Seek(Vec<Sequence>),
     /// No new calls; those under way go on.
     Stop,
@@ -287,6 +289,8 @@ pub enum Reason {
     Expired,
     /// It would be over before the next try.
     ExpiresBeforeRetry,
+    /// The service must refuse it by now.
+    Closed,
     /// Its answer was lost, and it must not be sent twice.
     AnswerLost,
     /// Its answer was lost, and it is sent again.

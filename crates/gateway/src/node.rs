@@ -111,7 +111,7 @@ pub async fn start(
         None => None,
     };
     let seed = getrandom::u64().map_err(StartError::Random)?;
-    let messages = LastMessages::default();
+    let (messages, heard) = (LastMessages::default(), Arc::new(LastHeard::default()));
     let parts = outbox::Parts {
         journal: journal.clone(),
         config: config.clone(),
@@ -122,6 +122,7 @@ pub async fn start(
     let (outbox, couriers) = Outbox::start(&mut feed, parts).await.map_err(StartError::Driver)?;
     let parts = driver::Parts {
         messages: messages.clone(),
+        heard: Arc::clone(&heard),
         outbox: outbox.clone(),
         journal: journal.clone(),
         feed,
@@ -132,7 +133,6 @@ pub async fn start(
     };
     let (driver, handle) = Driver::start(parts).await.map_err(StartError::Driver)?;
     let (readiness, is_ready) = watch::channel(Readiness::Starting);
-    let heard = Arc::new(LastHeard::default());
     let meta = meta::Client::new(http::Limits::default());
     let node = Node {
         config,

@@ -85,6 +85,7 @@ fn journal_change(change: &Change) -> laneway_journal::Change {
         Reason::Answer
         | Reason::Expired
         | Reason::ExpiresBeforeRetry
+        | Reason::Closed
         | Reason::AnswerLost
         | Reason::Resend
         | Reason::Halved

@@ -221,7 +221,12 @@ impl World {
             };
             node.calls.insert(call, opened);
         }
-        Input::Loaded { call, missing, left_over: over.iter().map(|row| row.id.sequence()).collect() }
+        Input::Loaded {
+            call,
+            missing,
+            left_over: over.iter().map(|row| row.id.sequence()).collect(),
+            closed: Vec::new(),
+        }
     }
 
     fn send(&mut self, id: CallId, members: &[Sequence]) -> Option<Input> {
@@ -492,7 +497,12 @@ impl World {
                 if let Some(known) = self.node.as_mut().and_then(|node| node.calls.get_mut(&call)) {
                     known.members.retain(|member| member.sequence != sequence);
                 }
-                Some(Input::Loaded { call, missing: vec![sequence], left_over: Vec::new() })
+                Some(Input::Loaded {
+                    call,
+                    missing: vec![sequence],
+                    left_over: Vec::new(),
+                    closed: Vec::new(),
+                })
             }
             Done::Look(events) => {
                 self.look(events);

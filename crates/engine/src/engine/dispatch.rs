@@ -219,8 +219,7 @@ impl Engine {
         &mut self,
         now: Now,
         id: CallId,
-        missing: &[Sequence],
-        left_over: &[Sequence],
+        [missing, left_over, closed]: [&[Sequence]; 3],
         effects: &mut Vec<Effect>,
     ) {
         let goes_on = self.calls.get(&id).is_some_and(|call| match call.step {
@@ -234,9 +233,10 @@ impl Engine {
         let Some(mut call) = self.calls.remove(&id) else { return };
         // What it was opened for may go another way now: that way has its own window and its own pauses.
         let is_rerouted = self.is_rerouted(call.number, call.reroutes);
-        let (missing, left_over): (BTreeSet<_>, BTreeSet<_>) =
-            (missing.iter().collect(), left_over.iter().collect());
-        let (mut members, mut later, mut expired) = (Vec::new(), Vec::new(), Vec::new());
+        let [missing, left_over, closed] =
+            [missing, left_over, closed].map(|named| named.iter().collect::<BTreeSet<_>>());
+        let (mut members, mut later, mut expired, mut hopeless) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for slot in std::mem::take(&mut call.members) {
             let sequence = self.entries[slot].sequence;
             if missing.contains(&sequence) {
@@ -246,12 +246,15 @@ impl Engine {
             } else if self.is_over(now, slot) {
                 // It may have taken long until its body was there.
                 expired.push(slot);
+            } else if closed.contains(&sequence) {
+                hopeless.push(slot);
             } else {
                 members.push(slot);
             }
         }
         self.put_back(now, &call, later);
         self.end_all(now, &expired, Decision::end(Status::Expired, Reason::Expired), effects);
+        self.end_all(now, &hopeless, Decision::end(Status::Expired, Reason::Closed), effects);
         if members.is_empty() {
             self.probes_told_nothing(now, id, &call);
             self.end_part(&call);

@@ -169,8 +169,8 @@ impl Engine {
     pub fn handle(&mut self, now: Now, input: Input, effects: &mut Vec<Effect>) {
         match input {
             Input::Accepted(entries) => self.accept_all(now, &entries, effects),
-            Input::Loaded { call, missing, left_over } => {
-                self.loaded(now, call, &missing, &left_over, effects);
+            Input::Loaded { call, missing, left_over, closed } => {
+                self.loaded(now, call, [&missing, &left_over, &closed], effects);
             }
             Input::Begun { call } => self.begun(call, effects),
             Input::Left { call } => self.left(now, call),

@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
 
+mod expected;
 mod numbers;
 mod questions;
 mod shadow;

@@ -71,6 +71,8 @@ pub(crate) struct How {
     pub(crate) missing: u8,
     /// How many members the call has no room for; at least one always fits.
     pub(crate) left_over: usize,
+    /// Members that the service must refuse by now, as a mask.
+    pub(crate) closed: u8,
     /// Events of which it is found what they lack, as a mask.
     pub(crate) found: u8,
     /// Whether the first outcome is said of all members.
@@ -263,11 +265,13 @@ fn draft() -> impl Strategy<Value = Draft> {
 fn how() -> impl Strategy<Value = How> {
     let missing = prop_oneof![6 => Just(0_u8), 1 => any::<u8>()];
     let left_over = prop_oneof![6 => Just(0_usize), 1 => 0..4_usize];
+    let closed = prop_oneof![8 => Just(0_u8), 1 => any::<u8>()];
     let off_by = prop_oneof![8 => Just(0_i8), 1 => -2..3_i8];
-    (missing, left_over, any::<u8>(), any::<bool>(), vec(said(), 1..4), off_by).prop_map(
-        |(missing, left_over, found, together, said, outcomes_off_by)| How {
+    (missing, left_over, closed, any::<u8>(), any::<bool>(), vec(said(), 1..4), off_by).prop_map(
+        |(missing, left_over, closed, found, together, said, outcomes_off_by)| How {
             missing,
             left_over,
+            closed,
             found,
             together,
             said,

@@ -1,5 +1,6 @@
 //! Plays steps to an engine, and performs what it asks for, in any order and as late as the steps say.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use laneway_engine::{
@@ -99,7 +100,9 @@ impl World {
             }
             Step::Seek(which) => {
                 let told = which.iter().filter_map(|which| pick(self.told.iter(), *which));
-                let sequences: Vec<_> = told.map(|entry| entry.sequence).collect();
+                // Whoever tells of news names each event once.
+                let sequences: BTreeSet<_> = told.map(|entry| entry.sequence).collect();
+                let sequences: Vec<_> = sequences.into_iter().collect();
                 self.shadow.now = self.now;
                 self.shadow.news(&sequences);
                 self.tell(Input::Control(Control::Seek(sequences)));
@@ -123,6 +126,7 @@ impl World {
         let how = How {
             missing: 0,
             left_over: 0,
+            closed: 0,
             found: u8::MAX,
             together: false,
             said: vec![Said::CONFIRMED],
@@ -255,8 +259,11 @@ impl World {
                 let there: Vec<_> = members.iter().copied().filter(|one| !missing.contains(one)).collect();
                 let fits = there.len().saturating_sub(how.left_over).max(1).min(there.len());
                 let left_over = there[fits..].to_vec();
-                self.shadow.loaded(call, &missing, &left_over);
-                Input::Loaded { call, missing, left_over }
+                let is_closed = |at: usize| how.closed >> (at % 8) & 1 == 1;
+                let closed = there[..fits].iter().enumerate().filter(|(at, _)| is_closed(*at));
+                let closed: Vec<_> = closed.map(|(_, sequence)| *sequence).collect();
+                self.shadow.loaded(call, &missing, &left_over, &closed);
+                Input::Loaded { call, missing, left_over, closed }
             }
             Work::Begin(call, members) => match missing(&members) {
                 missing if missing.is_empty() => {
@@ -264,8 +271,8 @@ impl World {
                     Input::Begun { call }
                 }
                 missing => {
-                    self.shadow.loaded(call, &missing, &[]);
-                    Input::Loaded { call, missing, left_over: Vec::new() }
+                    self.shadow.loaded(call, &missing, &[], &[]);
+                    Input::Loaded { call, missing, left_over: Vec::new(), closed: Vec::new() }
                 }
             },
             Work::Send(call, members) => {
@@ -310,6 +317,7 @@ impl World {
                 call: id,
                 missing: self.told.iter().map(|told| told.sequence).collect(),
                 left_over: Vec::new(),
+                closed: Vec::new(),
             });
         }
         if !begins {

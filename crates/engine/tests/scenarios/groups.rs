@@ -87,6 +87,26 @@ fn a_call_that_has_no_room_for_all_leaves_the_last_ones_to_the_next() {
 }
 
 #[test]
+fn what_the_service_must_refuse_by_now_expires_and_the_others_go() {
+    check(
+        "
+        accept 1 Block a, 2 Block b
+        > load 1 [1, 2]
+        accept 3 UnBlock a
+        loaded 1 closed 1
+        > settle 1: 1 expired (Closed)
+        > send 1 [2]
+        settled 1
+        > load 2 [3]
+        loaded 2 closed 3
+        > settle 2: 3 expired (Closed)
+        answer 1 confirmed
+        > settle 3 call 1: 2 confirmed
+        ",
+    );
+}
+
+#[test]
 fn a_group_that_is_refused_for_one_of_its_events_is_halved_until_that_stands_alone() {
     check(
         "

@@ -62,7 +62,7 @@ fn play(class: FailureClass) -> (u32, u32, usize) {
             for effect in effects.drain(..) {
                 inputs.push_back(match effect {
                     Effect::Load { call, .. } => {
-                        Input::Loaded { call, missing: Vec::new(), left_over: Vec::new() }
+                        Input::Loaded { call, missing: Vec::new(), left_over: Vec::new(), closed: Vec::new() }
                     }
                     Effect::Begin { call, .. } => Input::Begun { call },
                     Effect::Send { call, .. } if now.elapsed_ms < HOUR_MS => {

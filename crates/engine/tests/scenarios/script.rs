@@ -6,7 +6,7 @@
 //! ```text
 //! accept SEQUENCE KIND PERSON [from=A] [due=10s] [expires=60s] [order=9] [attempts=3] [interrupted=77] [held=yes] [rank=3] [lacks=yes]
 //!        several, between commas, are told together; person `-` is none
-//! loaded CALL [without SEQUENCE…]      loaded CALL [over SEQUENCE…]      begun CALL      left CALL
+//! loaded CALL [without SEQUENCE…]      loaded CALL [over|closed SEQUENCE…]      begun CALL      left CALL
 //! sought [found SEQUENCE…] [unknown SEQUENCE…] [gone SEQUENCE…]        seek SEQUENCE…
 //! settled SETTLEMENT [unlike SEQUENCE…]
 //! answer CALL OUTCOME…                 confirmed relayed rejected transient not_sent unknown refused_together doubtful
@@ -111,12 +111,7 @@ impl Stage {
                 let entry = |draft: &str| self.entry(&draft.split_whitespace().collect::<Vec<_>>());
                 Input::Accepted(drafts.map(entry).collect())
             }
-            "loaded" => {
-                let named: Vec<u64> = words.iter().skip(2).map(|word| word.parse().unwrap()).collect();
-                let is_over = words.get(1) == Some(&"over");
-                let (missing, left_over) = if is_over { (Vec::new(), named) } else { (named, Vec::new()) };
-                Input::Loaded { call: number(0), missing, left_over }
-            }
+            "loaded" => loaded(&words),
             "begun" => Input::Begun { call: number(0) },
             "left" => Input::Left { call: number(0) },
             "answer" => Input::Answered { call: number(0), outcomes: self.outcomes(number(0), &words[1..]) },
@@ -358,6 +353,17 @@ const fn at(route: Route) -> &'static str {
     }
 }
 
+fn loaded(words: &[&str]) -> Input {
+    let named: Vec<u64> = words.iter().skip(2).map(|word| word.parse().unwrap()).collect();
+    let named_as = |word| if words.get(1) == Some(&word) { named.clone() } else { Vec::new() };
+    Input::Loaded {
+        call: words[0].parse().unwrap(),
+        missing: named_as("without"),
+        left_over: named_as("over"),
+        closed: named_as("closed"),
+    }
+}
+
 fn change_text(change: &Change) -> String {
     let mut text = format!("{} {}", change.sequence, change.status);
     match change.reason {
@@ -365,6 +371,7 @@ fn change_text(change: &Change) -> String {
         Reason::Superseded { by } => write!(text, " by {by}").unwrap(),
         Reason::Expired
         | Reason::ExpiresBeforeRetry
+        | Reason::Closed
         | Reason::AnswerLost
         | Reason::Resend
         | Reason::Halved

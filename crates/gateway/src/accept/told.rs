@@ -31,14 +31,17 @@ impl Told {
         }
     }
 
-    /// Refuses a block whose window is proven closed: the user's last message is known and older than the window, and
-    /// something later is known to have happened at this number, so that a later message would be known, too.
-    pub(super) fn check_window(&self, rules: &Rules, now: Timestamp) -> Result<(), Refusal> {
+    /// Whether the user's window is proven closed: their last message is known and older than the window, and something
+    /// later is known to have happened at this number, so that a later message would be known, too.
+    pub(crate) fn has_closed_window(&self, rules: &Rules, now: Timestamp) -> bool {
         let closed = self.contact.as_ref().and_then(Contact::window_until);
-        let Some((closed, heard)) = closed.zip(self.heard).filter(|_| rules.block_window) else {
-            return Ok(());
-        };
-        if now < closed || heard <= closed {
+        let known = closed.zip(self.heard).filter(|_| rules.block_window);
+        known.is_some_and(|(closed, heard)| now >= closed && heard > closed)
+    }
+
+    /// Refuses a block whose window is proven closed.
+    pub(super) fn check_window(&self, rules: &Rules, now: Timestamp) -> Result<(), Refusal> {
+        if !self.has_closed_window(rules, now) {
             return Ok(());
         }
         let problem = format!(

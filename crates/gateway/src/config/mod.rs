@@ -138,7 +138,7 @@ pub struct GiveUp {
     /// (documented by Meta).
     pub typing: Duration,
     /// After accept: 1 second to 30 days, default 7 days. A block that Meta's 24-hour window is proven to rule out is
-    /// refused when it is to be accepted, and does not end before once it was.
+    /// refused when it is to be accepted, and ends earlier if that shows before a later try.
     pub block: Duration,
     /// After accept: 1 second to 30 days, default 7 days.
     pub unblock: Duration,

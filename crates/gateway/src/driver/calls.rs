@@ -269,6 +269,7 @@ pub(crate) fn journal_change(change: &Change, outcome: Option<&Outcome>) -> lane
             Reason::Answer
             | Reason::Expired
             | Reason::ExpiresBeforeRetry
+            | Reason::Closed
             | Reason::AnswerLost
             | Reason::Resend
             | Reason::Halved
@@ -300,6 +301,9 @@ pub(super) fn reason(change: &Change, outcome: Option<&Outcome>) -> Option<Strin
         Reason::Superseded { .. } => "A later event made it pointless.",
         Reason::Expired => "Its time was over before it could be delivered.",
         Reason::ExpiresBeforeRetry => "Its time would have been over before the next try.",
+        Reason::Closed => {
+            "Its user has not written for more than 24 hours, and Meta blocks nobody who has not (131047)."
+        }
         Reason::AnswerLost => {
             "It was sent and the answer was lost; it is held, because a repetition could count twice."
         }

@@ -18,6 +18,7 @@ mod reports;
 mod room;
 mod shadow;
 mod told;
+mod windows;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -35,7 +36,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::inbound::LastMessages;
+use crate::inbound::{LastHeard, LastMessages};
 use crate::outbox::{Callbacks, Outbox};
 use crate::telemetry::Telemetry;
 
@@ -47,6 +48,7 @@ use handle::{Command, Shared};
 use lacking::Lacking;
 use shadow::Shadows;
 use told::Outcome;
+use windows::Windows;
 
 pub use handle::{Changed, Ended, FinalWait, GivingUp, Handle, Live};
 pub use metrics::Delivery;
@@ -67,6 +69,8 @@ pub struct Parts {
     pub telemetry: Arc<Telemetry>,
     /// Which messages came lately.
     pub messages: LastMessages,
+    /// When something last happened at each number.
+    pub heard: Arc<LastHeard>,
     /// Where accounts are told what became of their events.
     pub outbox: Outbox,
     /// The seed of the engine's randomness.
@@ -82,6 +86,7 @@ pub struct Driver {
     clock: Arc<dyn Clock>,
     telemetry: Arc<Telemetry>,
     messages: LastMessages,
+    heard: Arc<LastHeard>,
     outbox: Outbox,
     callbacks: Arc<Callbacks>,
     engine: Engine,
@@ -114,6 +119,8 @@ enum Done {
         call: CallId,
         members: Vec<Sequence>,
         rows: Vec<Arc<Row>>,
+        /// Blocks whose window has closed.
+        closed: Vec<Sequence>,
     },
     Begun {
         call: CallId,
@@ -181,7 +188,7 @@ impl Driver {
     /// # Errors
     /// [`Error`] when the journal does not allow it.
     pub async fn start(parts: Parts) -> Result<(Self, Handle), Error> {
-        let Parts { journal, feed, config, clock, telemetry, messages, outbox, seed } = parts;
+        let Parts { journal, feed, config, clock, telemetry, messages, heard, outbox, seed } = parts;
         let lease = journal
             .lease(Queue::Events)
             .await
@@ -202,6 +209,7 @@ impl Driver {
             clock,
             telemetry,
             messages,
+            heard,
             outbox,
             callbacks: Arc::default(),
             engine: Engine::new(Policy::events(), seed),
@@ -454,16 +462,23 @@ impl Driver {
 
     fn load_bodies(&mut self, call: CallId, members: Vec<Sequence>) -> Option<Input> {
         let rows: Vec<_> = members.iter().filter_map(|sequence| self.bodies.take(*sequence)).collect();
-        if rows.len() == members.len() {
-            return Some(self.loaded(call, &members, &rows));
+        let now = self.clock.wall();
+        let is_whole = rows.len() == members.len();
+        if is_whole && !rows.iter().any(|row| windows::may_have_closed(row, now)) {
+            return Some(self.loaded(call, &members, &rows, Vec::new()));
         }
         let (journal, done) = (self.journal.clone(), self.done.clone());
+        let (heard, rules) = (Arc::clone(&self.heard), self.config.borrow().rules);
+        let windows = Windows { journal: journal.clone(), heard, rules, now };
         self.tasks.spawn(async move {
-            let report = match durably::rows(&journal, Queue::Events, &members).await {
-                Ok(rows) => {
-                    let rows = rows.into_iter().map(Arc::new).collect();
-                    Done::Loaded { call, members, rows }
-                }
+            let rows = match is_whole {
+                true => Ok(rows),
+                false => durably::rows(&journal, Queue::Events, &members)
+                    .await
+                    .map(|rows| rows.into_iter().map(Arc::new).collect()),
+            };
+            let report = match rows {
+                Ok(rows) => Done::Loaded { call, members, closed: windows.closed(&rows).await, rows },
                 Err(error) => Done::Lost(error),
             };
             report_to(&done, report).await;
@@ -471,7 +486,13 @@ impl Driver {
         None
     }
 
-    fn loaded(&mut self, call: CallId, members: &[Sequence], rows: &[Arc<Row>]) -> Input {
+    fn loaded(
+        &mut self,
+        call: CallId,
+        members: &[Sequence],
+        rows: &[Arc<Row>],
+        closed: Vec<Sequence>,
+    ) -> Input {
         let there: BTreeSet<_> = rows.iter().map(|row| row.id.sequence()).collect();
         let missing = members.iter().copied().filter(|sequence| !there.contains(sequence)).collect();
         let directory = &self.directory;
@@ -487,7 +508,7 @@ impl Driver {
             let rows = rows.iter().filter(|row| over.contains(&row.id.sequence()));
             rows.for_each(|row| self.bodies.keep(Arc::clone(row)));
         }
-        Input::Loaded { call, missing, left_over }
+        Input::Loaded { call, missing, left_over, closed }
     }
 
     fn begin(&mut self, call: CallId, members: Vec<Sequence>) {

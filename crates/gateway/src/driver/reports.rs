@@ -23,7 +23,7 @@ impl Driver {
     fn take_report(&mut self, done: Done) -> Result<(), Error> {
         let is_settled = matches!(done, Done::Settled { .. });
         let input = match done {
-            Done::Loaded { call, members, rows } => self.loaded(call, &members, &rows),
+            Done::Loaded { call, members, rows, closed } => self.loaded(call, &members, &rows, closed),
             Done::Begun { call, begun } => {
                 if let Some(known) = self.calls.get_mut(&call) {
                     known.begun = Some(begun);
@@ -33,7 +33,7 @@ impl Driver {
             Done::Left { call } => Input::Left { call },
             Done::NotOpen { call, sequence } => {
                 self.leave_out(call, sequence);
-                Input::Loaded { call, missing: vec![sequence], left_over: Vec::new() }
+                Input::Loaded { call, missing: vec![sequence], left_over: Vec::new(), closed: Vec::new() }
             }
             Done::Answered { call, members, answer } => {
                 let is_outdated = self.calls.get(&call).is_some_and(|call| call.is_outdated(&self.directory));

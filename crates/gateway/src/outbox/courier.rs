@@ -359,11 +359,11 @@ impl Courier {
     fn loaded(&mut self, call: CallId, members: Vec<Sequence>, row: Option<Arc<Row>>) -> Input {
         let Some(row) = row else {
             members.iter().for_each(|sequence| self.bytes.remove(*sequence));
-            return Input::Loaded { call, missing: members, left_over: Vec::new() };
+            return Input::Loaded { call, missing: members, left_over: Vec::new(), closed: Vec::new() };
         };
         let now = self.clock.wall();
         self.calls.insert(call, Call { row, started_at: now, finished_at: now, answer: None });
-        Input::Loaded { call, missing: Vec::new(), left_over: Vec::new() }
+        Input::Loaded { call, missing: Vec::new(), left_over: Vec::new(), closed: Vec::new() }
     }
 
     fn send(&mut self, events: &driver::Handle, id: CallId) -> Option<Input> {

@@ -104,7 +104,7 @@ impl TestNode {
         let (journal, mut feed) = Journal::open(Options::new(directory.path().join("journal"))).unwrap();
         let clock: Arc<dyn Clock> = Arc::new(StoppedClock);
         let telemetry = Arc::new(Telemetry::new());
-        let messages = LastMessages::default();
+        let (messages, heard) = (LastMessages::default(), Arc::default());
         let parts = outbox::Parts {
             journal: journal.clone(),
             config: config.clone(),
@@ -115,6 +115,7 @@ impl TestNode {
         let (outbox, couriers) = Outbox::start(&mut feed, parts).await.unwrap();
         let parts = Parts {
             messages: messages.clone(),
+            heard: Arc::clone(&heard),
             outbox: outbox.clone(),
             journal: journal.clone(),
             feed,
@@ -133,7 +134,6 @@ impl TestNode {
                 tokio::spawn(async move { courier.run(events, stop).await.unwrap() });
             }
         }
-        let heard = Arc::default();
         let meta = laneway_channel::meta::Client::new(laneway_channel::http::Limits::default());
         let node = Node {
             messages,

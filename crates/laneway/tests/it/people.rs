@@ -55,6 +55,31 @@ fn a_person_is_known_by_what_whatsapp_tells() {
     assert!(text.contains("window_open_until"), "{text}");
 }
 
+#[test]
+fn a_block_whose_window_closes_while_it_waits_expires_and_is_not_sent() {
+    let directory = TempDir::new().unwrap();
+    let dev = Dev::start(directory.path());
+    let advance = |time: &str| {
+        let body = json!({"advance": time}).to_string();
+        assert_eq!(dev.world.host.post("/sandbox/clock", &body).status, 200);
+    };
+    told(&dev, 1);
+    dev.world.host.post("/sandbox/faults", r#"{"preset":"meta_down"}"#).json();
+    let block = dev.gateway.submit(dev.world.number(), CUSTOMER, &json!({"type": "Block"}));
+    assert_eq!(dev.gateway.tried(&block)["status"], "retrying");
+    // The window is over, but nothing has happened since that would prove it.
+    advance("25h");
+    dev.world.user_writes("+316087654321", "Hello");
+    told(&dev, 2);
+    assert_eq!(dev.world.host.send("DELETE", "/sandbox/faults", "").unwrap().status, 200);
+    advance("1h");
+    let event = dev.gateway.ended(&block);
+    assert_eq!(event["status"], "expired", "{event}");
+    assert!(event["reason"].as_str().unwrap().contains("131047"), "{event}");
+    let calls = dev.world.rows("/sandbox/requests");
+    assert!(calls.iter().all(|call| call["status"] != 200 && call["status"] != 400), "{calls:?}");
+}
+
 /// Meta marks all earlier messages of a chat as read with a later one, so an earlier mark that still waits is pointless.
 #[test]
 fn a_read_mark_of_a_newer_message_supersedes_one_that_waits() {
