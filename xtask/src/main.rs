@@ -21,7 +21,7 @@ usage: cargo xtask <verb>
 
   test    set up the machine, then format, tidy, lint, docs and all tests; ends with their totals
   tidy    the house rules a compiler cannot see, every violation with its place
-  bench [--quick] [journal|size|accept|confirm|deliver|ramp|open|notifications]…
+  bench [--quick] [journal|size|accept|confirm|deliver|ramp|open|notifications|outbox]…
           the named parts, or all: the journal alone, then the product's figures from real processes (release build)
   soak [--minutes N]
           half load for 10 minutes, or N from 3: fails when log, memory or latency grow

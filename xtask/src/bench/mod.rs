@@ -51,10 +51,11 @@ pub(crate) enum Part {
     Ramp,
     Open,
     Notifications,
+    Outbox,
 }
 
 impl Part {
-    const ALL: [(&str, Part); 8] = [
+    const ALL: [(&str, Part); 9] = [
         ("journal", Part::Journal),
         ("size", Part::Size),
         ("accept", Part::Accept),
@@ -63,6 +64,7 @@ impl Part {
         ("ramp", Part::Ramp),
         ("open", Part::Open),
         ("notifications", Part::Notifications),
+        ("outbox", Part::Outbox),
     ];
 }
 
@@ -156,6 +158,7 @@ pub(crate) fn run(choice: &Choice) -> Result<bool> {
             Part::Ramp => deliver::ramp(&mut bench),
             Part::Open => open::run(&mut bench),
             Part::Notifications => notifications::run(&mut bench),
+            Part::Outbox => notifications::outbox(&mut bench),
         };
         if outcome.is_err() {
             break;

@@ -35,14 +35,22 @@ const SERVERS: [&str; 3] = [
     "durable notifications, passed on to a live address",
 ];
 
-/// Measures all of it.
+/// Measures how many notifications are taken, small and large ones.
 pub(crate) fn run(bench: &mut Bench) -> Result<()> {
-    // It is the yardstick, and an account's live address.
-    let bare = Server::start(&shell::root().join("target/release/examples/bare_server"), &[], &["bare"])?;
-    let address = bare.addresses[0];
-    rates(bench, address).context("the rates of notifications")?;
-    large::run(bench).context("large notifications")?;
-    outbox::run(bench, address).context("an account's own addresses")
+    let bare = bare()?;
+    rates(bench, bare.addresses[0]).context("the rates of notifications")?;
+    large::run(bench).context("large notifications")
+}
+
+/// Measures what an account's own addresses cost its events.
+pub(crate) fn outbox(bench: &mut Bench) -> Result<()> {
+    let bare = bare()?;
+    outbox::run(bench, bare.addresses[0]).context("an account's own addresses")
+}
+
+/// The yardstick, and an account's live address.
+fn bare() -> Result<Server> {
+    Server::start(&shell::root().join("target/release/examples/bare_server"), &[], &["bare"])
 }
 
 /// Notifications a second, against the bare server.
