@@ -211,6 +211,7 @@ mod tests {
             Part::Ramp,
             Part::Open,
             Part::Notifications,
+            Part::Outbox,
         ];
         check(&[], Ok((&all, false)));
         check(&["--quick"], Ok((&all, true)));
