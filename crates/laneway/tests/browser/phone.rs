@@ -371,8 +371,14 @@ fn rows_are_copied_as_commands_and_tests_that_work() {
         ("Webhooks", "#webhook-1", r#""state":"delivered""#),
         ("Faults", "#panel-faults", r#""preset":"throttled""#),
     ];
+    // What a test or a command does adds rows, and those below them move; nobody presses what is moving.
+    let shown = || {
+        let calls = dev.world.rows("/sandbox/requests").last().unwrap()["n"].clone();
+        browser.until(&format!("document.querySelector('#tab-calls .tab-count').textContent === ' {calls}'"));
+    };
     let mut tests = String::new();
     for (tab, row, answer) in rows {
+        shown();
         view.press("#behind", tab);
         browser.run(
             &format!("document.querySelectorAll('{row} details').forEach((each) => each.open = true)"),
@@ -387,6 +393,7 @@ fn rows_are_copied_as_commands_and_tests_that_work() {
         if let Some((passed, said)) = piped("python3", "-", &tests) {
             assert!(passed, "{row}: {said}\n{tests}");
         }
+        shown();
         let command = copied(&view, row, "copy as curl");
         assert!(command.starts_with("curl -s ") && command.contains(&dev.world.host.url()), "{command}");
         if piped("curl", "--version", "").is_some() {
@@ -395,6 +402,7 @@ fn rows_are_copied_as_commands_and_tests_that_work() {
         }
     }
     assert!(!tests.is_empty());
+    shown();
 
     // A message of the customer: who is blocked by now, so that it will not arrive when the test writes it.
     view.customer_writes("Copy me");
